@@ -1,0 +1,57 @@
+// swift-tools-version:6.0
+// The modules of libxverse from the bottom up: a target may depend only on targets above it in this list.
+
+import PackageDescription
+
+/// OpenMP through clang's own pragmas and Debian's libomp; SwiftPM compiles C with -O2 only, which leaves loops
+/// unvectorized. These are the only unsafe flags of the package.
+let kernelFlags: [CSetting] = [
+  .unsafeFlags(["-O3", "-fopenmp", "-fvisibility=hidden", "-Wall", "-Wextra"])
+]
+let kernelLibraries: [LinkerSetting] = [
+  .linkedLibrary("openblas"), .linkedLibrary(":libomp.so.5"), .linkedLibrary("m"),
+]
+
+let package = Package(
+  name: "xverse",
+  products: [
+    .library(name: "xverse", type: .dynamic, targets: ["XverseCAPI"]),
+    .executable(name: "xverse-cli", targets: ["xverse-cli"]),
+  ],
+  targets: [
+    // The public contract: xverse.h as a clang module, for our Swift as for everybody's.
+    .systemLibrary(name: "CXverse", path: "include"),
+    // Inner loops over numbers, C11 and OpenMP.
+    .target(name: "CXverseKernels", cSettings: kernelFlags, linkerSettings: kernelLibraries),
+    // The error, memory that can say no, JSON.
+    .target(name: "XverseCore"),
+    // Text <-> token ids.
+    .target(name: "XverseTokenizers", dependencies: ["XverseCore"]),
+    // Matrices in memory and the kernels that work on them.
+    .target(name: "XverseTensors", dependencies: ["XverseCore", "CXverseKernels"]),
+    // Checkpoint files -> named tensors.
+    .target(name: "XverseFormats", dependencies: ["XverseTensors"]),
+    // Configuration, layers, KV cache: the formulas of the transformer.
+    .target(name: "XverseModels", dependencies: ["XverseFormats"]),
+    // When to run the model and for whom: compute thread, sessions, sampling, generation.
+    .target(name: "XverseRuntime", dependencies: ["XverseModels", "XverseTokenizers"]),
+    // xverse.h implemented.
+    .target(
+      name: "XverseCAPI", dependencies: ["XverseRuntime", "CXverse"], exclude: ["exports.map"]),
+    // Probes of the machine's limits, for `xverse bench`.
+    .target(
+      name: "CMachineLimits", cSettings: kernelFlags, linkerSettings: kernelLibraries),
+    // The command-line tool, written against xverse.h alone.
+    .executableTarget(name: "xverse-cli", dependencies: ["CXverse", "XverseCAPI", "CMachineLimits"]),
+
+    .target(name: "TestSupport", path: "Tests/Support"),
+    .testTarget(name: "XverseCoreTests", dependencies: ["XverseCore", "TestSupport"], path: "Tests/CoreTests"),
+    .testTarget(name: "KernelTests", dependencies: ["CXverseKernels", "TestSupport"]),
+    .testTarget(name: "TokenizerTests", dependencies: ["XverseTokenizers", "TestSupport"]),
+    .testTarget(name: "FormatTests", dependencies: ["XverseFormats", "TestSupport"]),
+    .testTarget(name: "ModelTests", dependencies: ["XverseModels", "TestSupport"]),
+    .testTarget(name: "RuntimeTests", dependencies: ["XverseRuntime", "TestSupport"]),
+    .testTarget(name: "CAPITests", dependencies: ["CXverse", "XverseCAPI", "TestSupport"]),
+  ],
+  cLanguageStandard: .c11
+)

@@ -1,0 +1,138 @@
+// limits.c -- the two probes of machine_limits.h.
+//
+// The body of an OpenMP region is compiled without its function's target attribute, so the AVX2 code is a serial function
+// that the portable region calls.
+
+#define _GNU_SOURCE
+#include "machine_limits.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+// From OpenBLAS's cblas.h, whose place differs between distributions; 101, 111, 112: row-major, plain, transposed.
+void cblas_sgemm(int order, int trans_a, int trans_b, int m, int n, int k, float alpha, const float *a, int lda,
+                 const float *b, int ldb, float beta, float *c, int ldc);
+void openblas_set_num_threads(int threads);
+enum { ROW_MAJOR = 101, NO_TRANS = 111, TRANS = 112 };
+
+enum { LINE = 64, HUGE_PAGE = 2 << 20, STREAMS = 4, MAX_REPEATS = 64 };
+
+static double seconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static int compare(const void *a, const void *b) {
+  const double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+static double median(double *values, int count) {
+  qsort(values, (size_t)count, sizeof *values, compare);
+  return count % 2 ? values[count / 2] : 0.5 * (values[count / 2 - 1] + values[count / 2]);
+}
+
+static int clamped(int value, int low, int high) { return value < low ? low : value > high ? high : value; }
+
+// Sums `length` bytes at each of four addresses `distance` apart. length: a multiple of LINE.
+static uint64_t read_portable(const unsigned char *start, size_t distance, size_t length) {
+  uint64_t sum[STREAMS] = {0};
+  for (size_t i = 0; i < length; i += LINE) {
+    for (int s = 0; s < STREAMS; s++) {
+      const uint64_t *line = (const uint64_t *)(start + (size_t)s * distance + i);
+      for (int j = 0; j < LINE / 8; j++) sum[s] += line[j];
+    }
+  }
+  return sum[0] + sum[1] + sum[2] + sum[3];
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx2"))) static uint64_t read_avx2(const unsigned char *start, size_t distance, size_t length) {
+  __m256i sum[STREAMS] = {0};
+  for (size_t i = 0; i < length; i += LINE) {
+    for (int s = 0; s < STREAMS; s++) {
+      const __m256i *line = (const __m256i *)(start + (size_t)s * distance + i);
+      sum[s] = _mm256_add_epi64(sum[s], _mm256_add_epi64(_mm256_load_si256(line), _mm256_load_si256(line + 1)));
+    }
+  }
+  uint64_t parts[4];
+  _mm256_storeu_si256((__m256i *)parts,
+                      _mm256_add_epi64(_mm256_add_epi64(sum[0], sum[1]), _mm256_add_epi64(sum[2], sum[3])));
+  return parts[0] + parts[1] + parts[2] + parts[3];
+}
+#endif
+
+typedef uint64_t (*read_fn)(const unsigned char *start, size_t distance, size_t length);
+
+static read_fn fastest_read(void) {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx2")) return read_avx2;
+#endif
+  return read_portable;
+}
+
+// The sum goes here, so that no pass can be optimized away.
+static volatile uint64_t sink;
+
+double ml_read_bandwidth(size_t bytes, int threads, int repeats) {
+  threads = clamped(threads, 1, 4096);
+  repeats = clamped(repeats, 1, MAX_REPEATS);
+  const size_t length = bytes / (size_t)threads / STREAMS / LINE * LINE;
+  const size_t share = STREAMS * length;
+  void *memory = NULL;
+  if (length == 0 || posix_memalign(&memory, HUGE_PAGE, share * (size_t)threads) != 0) return 0;
+  // Advice only: without huge pages the figure is a little lower.
+  madvise(memory, share * (size_t)threads, MADV_HUGEPAGE);
+  unsigned char *const buffer = memory;
+  const read_fn read = fastest_read();
+  // Untouched pages would all be the kernel's one page of zeros. Each thread touches what it will read (NUMA).
+#pragma omp parallel for num_threads(threads) schedule(static)
+  for (int t = 0; t < threads; t++) memset(buffer + (size_t)t * share, t + 1, share);
+
+  double rates[MAX_REPEATS];
+  for (int r = 0; r < repeats; r++) {
+    uint64_t sum = 0;
+    const double start = seconds();
+#pragma omp parallel for num_threads(threads) schedule(static) reduction(+ : sum)
+    for (int t = 0; t < threads; t++) sum += read(buffer + (size_t)t * share, length, length);
+    rates[r] = (double)(share * (size_t)threads) / (seconds() - start);
+    sink = sum;
+  }
+  free(memory);
+  return median(rates, repeats);
+}
+
+double ml_sgemm_peak(int threads, int repeats) {
+  enum { M = 512, N = 4096, K = 4096 };
+  threads = clamped(threads, 1, N);
+  repeats = clamped(repeats, 1, MAX_REPEATS);
+  const size_t floats = (size_t)M * K + (size_t)N * K + (size_t)M * N;
+  void *memory = NULL;
+  if (posix_memalign(&memory, LINE, floats * sizeof(float)) != 0) return 0;
+  float *const a = memory, *const b = a + (size_t)M * K, *const c = b + (size_t)N * K;
+  // Any normal numbers do; zeros and denormals might run at another speed.
+  for (size_t i = 0; i < floats; i++) a[i] = 0.5f + (float)(i % 251) / 251.0f;
+  openblas_set_num_threads(1);
+
+  double rates[MAX_REPEATS];
+  // One run more: the first lets OpenBLAS allocate its work memory.
+  for (int r = -1; r < repeats; r++) {
+    const double start = seconds();
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int t = 0; t < threads; t++) {
+      const int first = (int)((long)N * t / threads), end = (int)((long)N * (t + 1) / threads);
+      cblas_sgemm(ROW_MAJOR, NO_TRANS, TRANS, M, end - first, K, 1, a, K, b + (size_t)first * K, K, 0, c + first, N);
+    }
+    if (r >= 0) rates[r] = (double)(2L * M * N * K) / (seconds() - start);
+  }
+  free(memory);
+  return median(rates, repeats);
+}

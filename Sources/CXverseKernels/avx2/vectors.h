@@ -1,0 +1,76 @@
+// vectors.h -- what the AVX2 kernels share: 8 floats at a time from f32, f16 and bf16, sums, the exponential.
+//
+// A `xvk_number` argument of these functions is a constant at each place of use: they are inlined and only one branch of
+// each switch remains. AVX2 stands for AVX2 + FMA + F16C.
+#ifndef XVK_AVX2_VECTORS_H
+#define XVK_AVX2_VECTORS_H
+#include "../numbers.h"
+#include <immintrin.h>
+
+#define XVK_INLINE static inline __attribute__((always_inline))
+
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
+
+// 8 numbers at any byte.
+XVK_INLINE __m256 load8(xvk_number number, const unsigned char *place) {
+  switch (number) {
+  case XVK_F32: return _mm256_loadu_ps((const void *)place);
+  case XVK_F16: return _mm256_cvtph_ps(_mm_loadu_si128((const void *)place));
+  case XVK_BF16: break;
+  }
+  const __m256i bits = _mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)place));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(bits, 16));
+}
+
+// The first `count` < 8 of 8 numbers, then zeros; reads nothing beyond them.
+XVK_INLINE __m256 load_some(xvk_number number, const unsigned char *place, int64_t count) {
+  unsigned char numbers[32] = {0};
+  memcpy(numbers, place, (size_t)(count * xvk_number_size(number)));
+  return load8(number, numbers);
+}
+
+// The sum of the 8 elements, always in the same order.
+XVK_INLINE float sum8(__m256 v) {
+  const __m128 four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+  const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
+// The largest of the 8 elements; any element when one of them is NaN.
+XVK_INLINE float max8(__m256 v) {
+  const __m128 four = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+  const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+}
+
+// 2^n for -252 <= n <= 254, in two factors because one float cannot hold it.
+XVK_INLINE __m256 times_power_of_two(__m256 v, __m256i n) {
+  const __m256i half = _mm256_srai_epi32(n, 1), bias = _mm256_set1_epi32(127);
+  const __m256i low = _mm256_slli_epi32(_mm256_add_epi32(half, bias), 23);
+  const __m256i high = _mm256_slli_epi32(_mm256_add_epi32(_mm256_sub_epi32(n, half), bias), 23);
+  return _mm256_mul_ps(_mm256_mul_ps(v, _mm256_castsi256_ps(low)), _mm256_castsi256_ps(high));
+}
+
+// e^x, within 1 ulp where the result is a normal number; exp(0) is exactly 1, exp(-infinity) exactly 0, NaN stays NaN.
+//
+// x = n ln 2 + r with |r| <= ln 2 / 2, n ln 2 subtracted in two parts (Cody & Waite); e^r = 1 + r + r^2 p(r) with p the
+// polynomial of degree 4 whose largest error relative to e^r, 3.1e-9, is least (found by Lawson's iteration).
+XVK_INLINE __m256 exp8(__m256 x) {
+  // Beyond these the result is 0 or infinity. The constant comes first: max and min return their second operand for NaN.
+  x = _mm256_min_ps(_mm256_set1_ps(90), _mm256_max_ps(_mm256_set1_ps(-105), x));
+  const __m256 n = _mm256_round_ps(_mm256_mul_ps(x, _mm256_set1_ps(0x1.715476p+0f)),
+                                   _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  __m256 r = _mm256_fnmadd_ps(n, _mm256_set1_ps(0x1.63p-1f), x);
+  r = _mm256_fnmadd_ps(n, _mm256_set1_ps(-0x1.bd0106p-13f), r);
+  __m256 p = _mm256_set1_ps(0x1.6a2434p-10f);
+  p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(0x1.1239e2p-7f));
+  p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(0x1.5558f2p-5f));
+  p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(0x1.555492p-3f));
+  p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(0x1.fffffcp-2f));
+  p = _mm256_fmadd_ps(_mm256_mul_ps(r, r), p, r);
+  return times_power_of_two(_mm256_add_ps(p, _mm256_set1_ps(1)), _mm256_cvtps_epi32(n));
+}
+
+#pragma clang attribute pop
+
+#endif

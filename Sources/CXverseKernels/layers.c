@@ -1,0 +1,66 @@
+// layers.c -- drivers of the pieces of a layer between its matrix products, and of the look-up of rows.
+#include "numbers.h"
+#include "parallel.h"
+
+// What an element of an operation takes, in multiply-adds of xvk_worthwhile_threads.
+enum { ROWS_COST = 2, RMSNORM_COST = 4, ROPE_COST = 8, SWIGLU_COST = 16, ADD_COST = 4 };
+
+// Elements that one thread adds together at least: a page.
+enum { ADD_GRAIN = 1024 };
+
+typedef struct {
+  float *y;
+  const unsigned char *w;
+  const int32_t *ids;
+  xvk_widen *widen;
+  int64_t cols, row_size;
+} rows_work;
+
+static void widen_rows(const void *work, int64_t begin, int64_t end) {
+  const rows_work *const r = work;
+  for (int64_t t = begin; t < end; ++t) {
+    r->widen(r->y + t * r->cols, r->w + (r->ids ? r->ids[t] : t) * r->row_size, r->cols);
+  }
+}
+
+static void rows(const xvk_compute *c, xvk_number number, float *y, const void *w, const int32_t *ids, int64_t tokens,
+                 int64_t cols) {
+  const rows_work work = {y, w, ids, c->table->widen[number], cols, cols * xvk_number_size(number)};
+  xvk_split(xvk_worthwhile_threads(c, ROWS_COST * tokens * cols), widen_rows, &work, tokens, 1);
+}
+
+void xvk_rows_f32_f32(const xvk_compute *c, float *y, const void *w, const int32_t *ids, int64_t tokens, int64_t cols) {
+  rows(c, XVK_F32, y, w, ids, tokens, cols);
+}
+
+void xvk_rows_f32_f16(const xvk_compute *c, float *y, const void *w, const int32_t *ids, int64_t tokens, int64_t cols) {
+  rows(c, XVK_F16, y, w, ids, tokens, cols);
+}
+
+void xvk_rows_f32_bf16(const xvk_compute *c, float *y, const void *w, const int32_t *ids, int64_t tokens, int64_t cols) {
+  rows(c, XVK_BF16, y, w, ids, tokens, cols);
+}
+
+void xvk_rmsnorm_f32(const xvk_compute *c, float *y, const float *x, const float *weight, int64_t tokens, int64_t size,
+                     float epsilon) {
+  const xvk_rmsnorm_work work = {y, x, weight, size, epsilon};
+  xvk_split(xvk_worthwhile_threads(c, RMSNORM_COST * tokens * size), c->table->rmsnorm, &work, tokens, 1);
+}
+
+void xvk_rope_f32(const xvk_compute *c, float *x, const float *cos, const float *sin, int64_t tokens, int64_t heads,
+                  int64_t head_size) {
+  const xvk_rope_work work = {x, cos, sin, heads, head_size};
+  xvk_split(xvk_worthwhile_threads(c, ROPE_COST * tokens * heads * head_size), c->table->rope, &work, tokens, 1);
+}
+
+void xvk_swiglu_f32(const xvk_compute *c, float *y, const float *gate_up, int64_t tokens, int64_t size) {
+  const xvk_swiglu_work work = {y, gate_up, size};
+  xvk_split(xvk_worthwhile_threads(c, SWIGLU_COST * tokens * size), c->table->swiglu, &work, tokens, 1);
+}
+
+void xvk_add_f32(const xvk_compute *c, float *x, const float *y, int64_t count) {
+  const xvk_add_work work = {x, y};
+  xvk_split(xvk_worthwhile_threads(c, ADD_COST * count), c->table->add, &work, count, ADD_GRAIN);
+}
+
+double xvk_logsumexp_f32(const xvk_compute *c, const float *x, int64_t count) { return c->table->logsumexp(x, count); }

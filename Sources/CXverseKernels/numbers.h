@@ -1,0 +1,66 @@
+// numbers.h -- f32, f16 and bf16 at any byte, in plain C: the meaning of the stored numbers.
+#ifndef XVK_NUMBERS_H
+#define XVK_NUMBERS_H
+#include "kernels.h"
+#include <string.h>
+
+static inline int64_t xvk_number_size(xvk_number number) { return number == XVK_F32 ? 4 : 2; }
+
+static inline float xvk_float_from_bits(uint32_t bits) {
+  float value;
+  memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+static inline uint32_t xvk_bits_of_float(float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  return bits;
+}
+
+static inline float xvk_widen_bf16(uint16_t bits) { return xvk_float_from_bits((uint32_t)bits << 16); }
+
+// Exact; a signalling NaN becomes quiet, as the CPU's own conversion does.
+static inline float xvk_widen_f16(uint16_t bits) {
+  const uint32_t sign = (uint32_t)(bits & 0x8000) << 16;
+  const uint32_t magnitude = (uint32_t)(bits & 0x7FFF) << 13; // the f32 fields, the exponent 112 too small
+  if (magnitude >= 0x7C00u << 13) { // infinity or NaN
+    const uint32_t quiet = magnitude > 0x7C00u << 13 ? 1u << 22 : 0;
+    return xvk_float_from_bits(sign | 0x7F800000u | magnitude | quiet);
+  }
+  if (magnitude < 0x0400u << 13) { // subnormal: as the fraction of 2^-14, whose leading 1 is then taken away
+    const float value = xvk_float_from_bits(magnitude + (113u << 23)) - 0x1p-14f;
+    return xvk_float_from_bits(sign | xvk_bits_of_float(value));
+  }
+  return xvk_float_from_bits(sign | (magnitude + (112u << 23)));
+}
+
+// Round to nearest even; beyond the largest f16 lies infinity; NaN stays NaN.
+static inline uint16_t xvk_narrow_f16(float value) {
+  const uint32_t bits = xvk_bits_of_float(value);
+  const uint16_t sign = (uint16_t)(bits >> 16 & 0x8000);
+  const uint32_t magnitude = bits & 0x7FFFFFFF;
+  if (magnitude > 0x7F800000u) return (uint16_t)(sign | 0x7E00 | (magnitude >> 13 & 0x3FF));
+  if (magnitude >= 0x477FF000u) return (uint16_t)(sign | 0x7C00); // 65520: half way to the next power of two
+  if (magnitude < 0x38800000u) { // below 2^-14: adding 2^-1 leaves a multiple of 2^-24, the subnormal spacing
+    const float shifted = xvk_float_from_bits(magnitude) + 0.5f;
+    return (uint16_t)(sign | (xvk_bits_of_float(shifted) - 0x3F000000u));
+  }
+  const uint32_t rounded = magnitude + 0xFFF + (magnitude >> 13 & 1);
+  return (uint16_t)(sign | (rounded - (112u << 23)) >> 13);
+}
+
+// The i-th number of an array of a kind.
+static inline float xvk_load(xvk_number number, const void *numbers, int64_t i) {
+  const unsigned char *const place = (const unsigned char *)numbers + i * xvk_number_size(number);
+  if (number == XVK_F32) {
+    float value;
+    memcpy(&value, place, sizeof value);
+    return value;
+  }
+  uint16_t bits;
+  memcpy(&bits, place, sizeof bits);
+  return number == XVK_F16 ? xvk_widen_f16(bits) : xvk_widen_bf16(bits);
+}
+
+#endif

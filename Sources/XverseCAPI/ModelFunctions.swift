@@ -1,0 +1,109 @@
+// ModelFunctions.swift -- section 5 of xverse.h.
+
+import CXverse
+import XverseCore
+import XverseRuntime
+
+@_cdecl("xverse_model_open")
+public func xverse_model_open(
+  _ path: UnsafePointer<CChar>?, _ options: OpaquePointer?, _ out: UnsafeMutablePointer<OpaquePointer?>?
+) -> xverse_status {
+  xverse_model_load(nil, path, options, nil, nil, nil, out)
+}
+
+@_cdecl("xverse_model_load")
+public func xverse_model_load(
+  _ handle: OpaquePointer?, _ path: UnsafePointer<CChar>?, _ options: OpaquePointer?, _ cancel: OpaquePointer?,
+  _ fn: xverse_progress_fn?, _ user: UnsafeMutableRawPointer?, _ out: UnsafeMutablePointer<OpaquePointer?>?
+) -> xverse_status {
+  creating(out) { () throws(XverseError) in
+    let path = try string(path, "path")
+    let options = OptionValues.modelOptions(try optionValues(options, .model))
+    let cancellation = try cancellation(cancel)
+    let reporter = ProgressReporter(function: fn, user: user)
+    let model = try LoadedModel(path: path, options: options, runtime: try runtime(handle)) {
+      (phase, done, total) throws(XverseError) in
+      try cancellation?.check()
+      try reporter.report(phase, done, total)
+    }
+    return try ModelHandle(model)
+  }
+}
+
+@_cdecl("xverse_model_inspect")
+public func xverse_model_inspect(
+  _ path: UnsafePointer<CChar>?, _ options: OpaquePointer?,
+  _ json: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?, _ len: UnsafeMutablePointer<Int>?
+) -> xverse_status {
+  json?.pointee = nil
+  return reportingErrors { () throws(XverseError) in
+    let json = try required(json, "json")
+    let path = try string(path, "path")
+    let options = OptionValues.modelOptions(try optionValues(options, .model))
+    let text = try ModelInspection.json(path: path, options: options, allocator: MemoryAllocator())
+    try deliver(text, to: json, length: len)
+  }
+}
+
+@_cdecl("xverse_model_retain")
+public func xverse_model_retain(_ model: OpaquePointer?) -> OpaquePointer? {
+  guard let model, (try? requireOwnProcess()) != nil else { return model }
+  _ = Unmanaged<ModelHandle>.fromOpaque(UnsafeRawPointer(model)).retain()
+  return model
+}
+
+@_cdecl("xverse_model_release")
+public func xverse_model_release(_ model: OpaquePointer?) { releaseHandle(model) }
+
+@_cdecl("xverse_model_get_info")
+public func xverse_model_get_info(
+  _ model: OpaquePointer?, _ out: UnsafeMutablePointer<xverse_model_info>?
+) -> xverse_status {
+  reportingErrors(allowedInCallback: true) { () throws(XverseError) in
+    let handle = try borrow(model, as: ModelHandle.self, "model")
+    let configuration = handle.model.configuration
+    var info = xverse_model_info()
+    info.n_layers = Int32(clamping: configuration.layerCount)
+    info.n_params = Int64(configuration.parameterCount)
+    info.weight_bytes = Int64(handle.model.weightBytes)
+    info.n_embd = Int32(clamping: configuration.hiddenSize)
+    info.n_ff = Int32(clamping: configuration.intermediateSize)
+    info.n_heads = Int32(clamping: configuration.headCount)
+    info.n_kv_heads = Int32(clamping: configuration.kvHeadCount)
+    info.n_vocab = Int32(clamping: configuration.vocabularySize)
+    info.n_ctx_train = Int32(clamping: configuration.maximumPositions)
+    info.arch = handle.architecture.pointer
+    info.quant = handle.quantization.pointer
+    info.name = handle.name.pointer
+    try deliver(info, to: out, "out")
+  }
+}
+
+@_cdecl("xverse_model_perplexity")
+public func xverse_model_perplexity(
+  _ model: OpaquePointer?, _ text: UnsafePointer<CChar>?, _ len: Int, _ options: OpaquePointer?,
+  _ cancel: OpaquePointer?, _ fn: xverse_progress_fn?, _ user: UnsafeMutableRawPointer?,
+  _ perplexity: UnsafeMutablePointer<Double>?, _ standardError: UnsafeMutablePointer<Double>?
+) -> xverse_status {
+  reportingErrors { () throws(XverseError) in
+    let handle = try borrow(model, as: ModelHandle.self, "model")
+    let text = try XverseCAPI.text(text, len, "text")
+    let options = OptionValues.perplexityOptions(try optionValues(options, .score, "score_options"))
+    let perplexity = try required(perplexity, "perplexity")
+    let reporter = ProgressReporter(function: fn, user: user)
+    let result = try handle.model.perplexity(
+      of: text, options: options, cancellation: try cancellation(cancel)
+    ) { (done, total) throws(XverseError) in try reporter.report("score", done, total) }
+    perplexity.pointee = result.value
+    standardError?.pointee = result.standardError
+  }
+}
+
+/// Copies a string to memory that goes back with xverse_free.
+func deliver(
+  _ text: String, to result: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>, length: UnsafeMutablePointer<Int>?
+) throws(XverseError) {
+  var bytes = Buffer<UInt8>()
+  try bytes.append(utf8: text)
+  try deliver(UnsafeRawBufferPointer(bytes.elements), to: result, length: length)
+}

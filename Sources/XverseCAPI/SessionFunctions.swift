@@ -1,0 +1,160 @@
+// SessionFunctions.swift -- sections 7 and 8 of xverse.h.
+
+import CXverse
+import XverseCore
+import XverseRuntime
+
+@_cdecl("xverse_session_create")
+public func xverse_session_create(
+  _ model: OpaquePointer?, _ options: OpaquePointer?, _ out: UnsafeMutablePointer<OpaquePointer?>?
+) -> xverse_status {
+  creating(out) { () throws(XverseError) in
+    let model = try borrow(model, as: ModelHandle.self, "model")
+    let session = try OptionValues.session(try optionValues(options, .session), model.model)
+    return SessionHandle(session, model: model)
+  }
+}
+
+@_cdecl("xverse_session_free")
+public func xverse_session_free(_ session: OpaquePointer?) { releaseHandle(session) }
+
+@_cdecl("xverse_session_truncate")
+public func xverse_session_truncate(_ session: OpaquePointer?, _ n: Int64) -> xverse_status {
+  changing(session) { (session) throws(XverseError) in
+    guard n >= 0, n <= session.length else { throw .range("n_tokens is \(n), expected 0 to \(session.length)") }
+    session.truncate(to: Int(n))
+  }
+}
+
+@_cdecl("xverse_session_length")
+public func xverse_session_length(_ session: OpaquePointer?) -> Int64 {
+  var result: Int64 = -1
+  _ = reportingErrors(allowedInCallback: true) { () throws(XverseError) in
+    let handle = try borrow(session, as: SessionHandle.self, "session")
+    result = Int64(handle.currentLength)
+  }
+  return result
+}
+
+@_cdecl("xverse_session_tokens")
+public func xverse_session_tokens(
+  _ session: OpaquePointer?, _ tokens: UnsafeMutablePointer<Int32>?, _ capacity: Int, _ n: UnsafeMutablePointer<Int>?
+) -> xverse_status {
+  reading(session) { (session) throws(XverseError) in
+    try deliver(session.tokens, to: tokens, capacity: capacity, count: n, "tokens")
+  }
+}
+
+@_cdecl("xverse_session_stats")
+public func xverse_session_stats(_ session: OpaquePointer?, _ out: UnsafeMutablePointer<xverse_stats>?) -> xverse_status {
+  reading(session) { (session) throws(XverseError) in
+    let stats = xverse_stats(
+      session.statistics, kvBytes: session.cacheBytes, scratchBytes: session.model.runtime.scratchBytes)
+    try deliver(stats, to: out, "out")
+  }
+}
+
+@_cdecl("xverse_session_eval")
+public func xverse_session_eval(
+  _ session: OpaquePointer?, _ tokens: UnsafePointer<Int32>?, _ n: Int, _ cancel: OpaquePointer?,
+  _ fn: xverse_progress_fn?, _ user: UnsafeMutableRawPointer?
+) -> xverse_status {
+  changing(session) { (session) throws(XverseError) in
+    let tokens = try array(tokens, n, "tokens")
+    let cancellation = try cancellation(cancel)
+    guard fn != nil else { return try session.evaluate(tokens, cancellation: cancellation) }
+    let reporter = ProgressReporter(function: fn, user: user)
+    try session.evaluate(tokens, cancellation: cancellation) { (done, total) throws(XverseError) in
+      try reporter.report("prefill", done, total)
+    }
+  }
+}
+
+@_cdecl("xverse_session_logits")
+public func xverse_session_logits(
+  _ session: OpaquePointer?, _ logits: UnsafeMutablePointer<UnsafePointer<Float>?>?, _ n: UnsafeMutablePointer<Int>?
+) -> xverse_status {
+  logits?.pointee = nil
+  return reading(session) { (session) throws(XverseError) in
+    let logits = try required(logits, "logits")
+    let found = try session.requiredLogits()
+    logits.pointee = found.baseAddress
+    n?.pointee = found.count
+  }
+}
+
+@_cdecl("xverse_session_top_logprobs")
+public func xverse_session_top_logprobs(
+  _ session: OpaquePointer?, _ k: Int32, _ tokens: UnsafeMutablePointer<Int32>?,
+  _ logprobs: UnsafeMutablePointer<Float>?, _ n: UnsafeMutablePointer<Int>?
+) -> xverse_status {
+  reading(session) { (session) throws(XverseError) in
+    let tokens = try required(tokens, "tokens")
+    let logprobs = try required(logprobs, "logprobs")
+    let n = try required(n, "n")
+    guard k >= 0 else { throw .range("k is \(k), expected at least 0") }
+    n.pointee = try session.topLogprobs(Int(k), tokens: tokens, logprobs: logprobs)
+  }
+}
+
+@_cdecl("xverse_session_score")
+public func xverse_session_score(
+  _ session: OpaquePointer?, _ tokens: UnsafePointer<Int32>?, _ n: Int, _ cancel: OpaquePointer?,
+  _ logprobs: UnsafeMutablePointer<Float>?, _ sum: UnsafeMutablePointer<Double>?
+) -> xverse_status {
+  changing(session) { (session) throws(XverseError) in
+    let tokens = try array(tokens, n, "tokens")
+    guard logprobs != nil || sum != nil else { throw .invalid("logprobs and sum are both NULL") }
+    let cancellation = try cancellation(cancel)
+    let scores = try Buffer<Float>(repeating: 0, count: max(1, n), allocator: session.model.runtime.allocator)
+    guard let base = scores.mutableElements.baseAddress else { return }
+    try session.score(tokens, into: base, cancellation: cancellation)
+    logprobs?.update(from: base, count: n)
+    sum?.pointee = scores.elements.prefix(n).reduce(0) { $0 + Double($1) }
+  }
+}
+
+/// Runs `body` as the session's owner.
+func changing(
+  _ session: OpaquePointer?, _ body: (Session) throws(XverseError) -> Void
+) -> xverse_status {
+  reportingErrors { () throws(XverseError) in
+    let handle = try borrow(session, as: SessionHandle.self, "session")
+    try handle.changing("session") { () throws(XverseError) in
+      defer { handle.length.store(handle.session.length, ordering: .relaxed) }
+      try body(handle.session)
+    }
+  }
+}
+
+private func reading(
+  _ session: OpaquePointer?, _ body: (Session) throws(XverseError) -> Void
+) -> xverse_status {
+  reportingErrors(allowedInCallback: true) { () throws(XverseError) in
+    let handle = try borrow(session, as: SessionHandle.self, "session")
+    try handle.reading("session") { () throws(XverseError) in try body(handle.session) }
+  }
+}
+
+extension SessionHandle {
+  /// The length for any thread: exact for the owner, also inside its callbacks, else that of the last finished call.
+  fileprivate var currentLength: Int {
+    (try? reading("session") { () throws(XverseError) in session.length }) ?? length.load(ordering: .relaxed)
+  }
+}
+
+extension xverse_stats {
+  init(_ statistics: SessionStatistics, kvBytes: Int, scratchBytes: Int) {
+    self.init()
+    finish_reason = statistics.finishReason.rawValue
+    n_prompt = Int64(statistics.promptTokens)
+    n_cached = Int64(statistics.cachedTokens)
+    n_generated = Int64(statistics.generatedTokens)
+    ns_queue = statistics.queueTime
+    ns_prefill = statistics.prefillTime
+    ns_decode = statistics.decodeTime
+    ns_first_token = statistics.firstTokenTime
+    kv_bytes = Int64(kvBytes)
+    scratch_bytes = Int64(scratchBytes)
+  }
+}

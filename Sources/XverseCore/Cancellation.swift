@@ -1,0 +1,50 @@
+// Cancellation.swift -- the flag and the deadline that long work looks at again and again.
+
+import Glibc
+import Synchronization
+
+/// A sticky cancel flag with an optional deadline.
+///
+/// Threads: any thread, and signal handlers, may call `trigger` at any time; it is one atomic store.
+package final class Cancellation: Sendable {
+  private let isTriggered = Atomic<Bool>(false)
+  /// On the monotonic clock, in nanoseconds; `Int64.max` when there is none.
+  private let deadline = Atomic<Int64>(.max)
+  private let parent: Cancellation?
+
+  /// - Parameter parent: Its flag and deadline count too.
+  package init(parent: Cancellation? = nil) { self.parent = parent }
+
+  package func trigger() { isTriggered.store(true, ordering: .relaxed) }
+
+  /// Clears the flag and sets the deadline `milliseconds` from now; 0 or less: none.
+  package func reset(deadlineAfter milliseconds: Int64) {
+    isTriggered.store(false, ordering: .relaxed)
+    guard milliseconds > 0 else { return deadline.store(.max, ordering: .relaxed) }
+    let (span, overflow) = milliseconds.multipliedReportingOverflow(by: 1_000_000)
+    let (time, late) = MonotonicClock.now.addingReportingOverflow(span)
+    deadline.store(overflow || late ? .max : time, ordering: .relaxed)
+  }
+
+  /// Whether this object's own deadline has passed.
+  package var isPastDeadline: Bool {
+    let time = deadline.load(ordering: .relaxed)
+    return time != .max && MonotonicClock.now >= time
+  }
+
+  /// - Throws: `cancelled` or `deadline` when the work should end.
+  package func check() throws(XverseError) {
+    if isTriggered.load(ordering: .relaxed) { throw XverseError(.cancelled, "cancelled") }
+    if isPastDeadline { throw XverseError(.deadline, "the deadline has passed") }
+    try parent?.check()
+  }
+}
+
+/// Nanoseconds of the monotonic clock.
+package enum MonotonicClock {
+  package static var now: Int64 {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
+  }
+}

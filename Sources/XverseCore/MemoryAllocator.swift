@@ -1,0 +1,91 @@
+// MemoryAllocator.swift -- where every buffer whose size comes from a file or an argument gets its memory: it can say
+// no without ending the process, counts what it gave out, and can be replaced by the host's own functions.
+
+import Glibc
+import Synchronization
+
+/// Hands out memory, counts it, and refuses what passes a limit.
+///
+/// Threads: any thread may call any member at any time.
+package final class MemoryAllocator: Sendable {
+  /// The host's functions, as in `xverse_allocator`. They must be callable from any thread.
+  package struct Functions: @unchecked Sendable {
+    package typealias Allocate =
+      @convention(c) (_ user: UnsafeMutableRawPointer?, _ size: Int, _ alignment: Int) -> UnsafeMutableRawPointer?
+    package typealias Deallocate =
+      @convention(c) (_ user: UnsafeMutableRawPointer?, _ pointer: UnsafeMutableRawPointer?, _ size: Int) -> Void
+    let allocate: Allocate
+    let deallocate: Deallocate
+    let user: UnsafeMutableRawPointer?
+
+    package init(
+      allocate: @escaping Allocate, deallocate: @escaping Deallocate, user: UnsafeMutableRawPointer?
+    ) {
+      self.allocate = allocate
+      self.deallocate = deallocate
+      self.user = user
+    }
+  }
+
+  /// The C library's allocator without a limit.
+  package static let system = MemoryAllocator()
+
+  /// Every block starts on a cache line, which is also the width of the widest vector register.
+  package static let alignment = 64
+
+  private let functions: Functions?
+  private let limit: Int
+  private let currentBytes = Atomic<Int>(0)
+  private let peakBytes = Atomic<Int>(0)
+
+  /// - Parameters:
+  ///   - functions: The host's functions; nil for the C library's.
+  ///   - limit: Most bytes held at a time; 0 for no limit.
+  package init(functions: Functions? = nil, limit: Int = 0) {
+    self.functions = functions
+    self.limit = limit > 0 ? limit : .max
+  }
+
+  /// Bytes held now, and the most that were ever held.
+  package var current: Int { currentBytes.load(ordering: .relaxed) }
+  package var peak: Int { peakBytes.load(ordering: .relaxed) }
+
+  /// Returns `bytes` of uninitialized memory aligned to `alignment`; release it with `deallocate` and the same size.
+  ///
+  /// - Throws: `outOfMemory`, after which nothing is held for this call.
+  package func allocate(_ bytes: Int) throws(XverseError) -> UnsafeMutableRawPointer {
+    precondition(bytes >= 0, "negative allocation of \(bytes) bytes")
+    let held = currentBytes.wrappingAdd(bytes, ordering: .relaxed)
+    guard !held.newValue.isNegativeOrAbove(limit), let pointer = obtain(max(bytes, 1)) else {
+      currentBytes.wrappingSubtract(bytes, ordering: .relaxed)
+      throw limit == .max ? .outOfMemory(bytes: bytes)
+        : XverseError(.outOfMemory, "cannot allocate \(bytes) bytes: \(held.oldValue) of memory_limit \(limit) are in use")
+    }
+    var seen = peakBytes.load(ordering: .relaxed)
+    while held.newValue > seen {
+      let attempt = peakBytes.weakCompareExchange(expected: seen, desired: held.newValue, ordering: .relaxed)
+      if attempt.exchanged { break }
+      seen = attempt.original
+    }
+    return pointer
+  }
+
+  package func deallocate(_ pointer: UnsafeMutableRawPointer, bytes: Int) {
+    currentBytes.subtract(bytes, ordering: .relaxed)
+    if let functions {
+      functions.deallocate(functions.user, pointer, max(bytes, 1))
+    } else {
+      free(pointer)
+    }
+  }
+
+  private func obtain(_ bytes: Int) -> UnsafeMutableRawPointer? {
+    if let functions { return functions.allocate(functions.user, bytes, Self.alignment) }
+    var pointer: UnsafeMutableRawPointer?
+    return posix_memalign(&pointer, Self.alignment, bytes) == 0 ? pointer : nil
+  }
+}
+
+extension Int {
+  fileprivate func isNegativeOrAbove(_ limit: Int) -> Bool { self < 0 || self > limit }
+}

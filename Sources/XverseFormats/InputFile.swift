@@ -1,0 +1,115 @@
+// InputFile.swift -- an open file that is only read: checked when it is opened, then read at offsets.
+
+import Glibc
+import XverseCore
+
+/// One open regular file that is not empty.
+///
+/// Threads: reads name their offset, so any number of threads may read.
+struct InputFile: ~Copyable {
+  /// Tells whether a second opening found the same, unchanged file.
+  struct Identity: Equatable, Sendable {
+    let length: Int
+    private let device: dev_t
+    private let inode: ino_t
+    private let modifiedSeconds: Int
+    private let modifiedNanoseconds: Int
+
+    init(_ status: stat) {
+      length = status.st_size
+      device = status.st_dev
+      inode = status.st_ino
+      modifiedSeconds = status.st_mtim.tv_sec
+      modifiedNanoseconds = status.st_mtim.tv_nsec
+    }
+  }
+
+  private struct Descriptor: ~Copyable {
+    let number: Int32
+    deinit { close(number) }
+  }
+
+  /// Most bytes read between two reports of progress, so that a cancelled load ends soon.
+  static let chunkLength = 64 << 20
+
+  let identity: Identity
+  let name: String
+  private let path: FilePath
+  private let descriptor: Descriptor
+
+  var length: Int { identity.length }
+
+  /// Opens the file.
+  ///
+  /// - Parameters:
+  ///   - maximumLength: Longest file accepted.
+  ///   - expected: What an earlier opening found.
+  /// - Throws: `invalid` for a path that no file can have, `notFound`, `io`, `unsupported` for what is no regular file,
+  ///   `limit` for a longer file, `corrupt` for an empty file and for one that is not the `expected` one.
+  init(path: String, maximumLength: Int = .max, expected: Identity? = nil) throws(XverseError) {
+    let path = try FilePath(path)
+    let name = path.name.inMessage
+    // Asked before opening: opening a device can have effects, and a socket cannot be opened at all.
+    try Self.requireRegularFile(path.kind(), at: path)
+    let descriptor = try Self.open(path)
+    var status = stat()
+    guard fstat(descriptor.number, &status) == 0 else { throw path.failure(errno, to: "look at") }
+    try Self.requireRegularFile(FilePath.kind(of: status), at: path)
+    let identity = Identity(status)
+    let length = identity.length
+    guard length > 0 else { throw .corrupt("\(name): the file is empty") }
+    guard length <= maximumLength else {
+      throw .limit("\(name): the file has \(length) bytes, expected at most \(maximumLength)")
+    }
+    guard expected == nil || expected == identity else {
+      throw .corrupt("\(name): the file was changed while the checkpoint was opened")
+    }
+    self.path = path
+    self.name = name
+    self.descriptor = descriptor
+    self.identity = identity
+  }
+
+  /// Fills `destination` with the bytes from `offset` on.
+  ///
+  /// - Throws: `corrupt` when the file ends before, `io`.
+  func read(
+    into destination: UnsafeMutableRawBufferPointer, at offset: Int
+  ) throws(XverseError) {
+    var done = 0
+    while done < destination.count {
+      let rest = UnsafeMutableRawBufferPointer(rebasing: destination[done...])
+      let count = pread(descriptor.number, rest.baseAddress, rest.count, offset + done)
+      if count > 0 {
+        done += count
+      } else if count == 0 {
+        throw .corrupt(
+          "\(name): the file ends at byte \(offset + done) while it is read, expected \(length) bytes",
+          offset: offset + done)
+      } else if errno != EINTR {
+        throw path.failure(errno, to: "read")
+      }
+    }
+  }
+
+  /// Maps the whole file, read-only.
+  func map() throws(XverseError) -> UnsafeRawBufferPointer {
+    guard let start = mmap(nil, length, PROT_READ, MAP_PRIVATE, descriptor.number, 0), start != MAP_FAILED else {
+      throw path.failure(errno, to: "map")
+    }
+    return UnsafeRawBufferPointer(start: start, count: length)
+  }
+
+  private static func requireRegularFile(_ kind: FilePath.Kind, at path: FilePath) throws(XverseError) {
+    guard kind == .regularFile else { throw path.notAFile(kind, expected: "a regular file") }
+  }
+
+  private static func open(_ path: FilePath) throws(XverseError) -> Descriptor {
+    while true {
+      // Non-blocking, in case a FIFO has taken the file's place since it was looked at; no effect on regular files.
+      let number = path.text.withCString { Glibc.open($0, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) }
+      if number >= 0 { return Descriptor(number: number) }
+      guard errno == EINTR else { throw path.failure(errno, to: "open") }
+    }
+  }
+}

@@ -1,0 +1,114 @@
+// TensorTable.swift -- which tensor lies where in which file: the index of a checkpoint, kept in memory
+// that can say no.
+
+import Glibc
+import XverseCore
+
+/// The tensors of a checkpoint's files, found by name in O(log n) once `sort` was called.
+struct TensorTable: ~Copyable {
+  struct Entry: BitwiseCopyable {
+    fileprivate let nameStart: Int
+    fileprivate let nameLength: Int
+    fileprivate let shapeStart: Int
+    fileprivate let rank: Int
+    let dtype: SafetensorsDType
+    /// Number of the file, and the tensor's place in it in bytes from the file's start.
+    let file: Int
+    let begin: Int
+    let byteCount: Int
+  }
+
+  /// Most tensors of a checkpoint: ten times what the largest mixture of experts has.
+  static let maximumCount = 100_000
+  static let maximumRank = 8
+
+  private(set) var entries: Buffer<Entry>
+  private var names: Buffer<UInt8>
+  private var dimensions: Buffer<Int>
+  /// Numbers of entries in the order of their names' bytes.
+  private(set) var order: Buffer<UInt32>
+
+  init(allocator: MemoryAllocator) {
+    entries = Buffer(allocator: allocator)
+    names = Buffer(allocator: allocator)
+    dimensions = Buffer(allocator: allocator)
+    order = Buffer(allocator: allocator)
+  }
+
+  mutating func add(
+    _ name: JSONString, dtype: SafetensorsDType, shape: [Int], file: Int, begin: Int, byteCount: Int
+  ) throws(XverseError) {
+    let nameStart = names.count
+    try name.append(to: &names)
+    let shapeStart = dimensions.count
+    for dimension in shape { try dimensions.append(dimension) }
+    try entries.append(
+      Entry(
+        nameStart: nameStart, nameLength: names.count - nameStart, shapeStart: shapeStart, rank: shape.count,
+        dtype: dtype, file: file, begin: begin, byteCount: byteCount))
+  }
+
+  func name(of number: Int) -> String { String(decoding: nameBytes(of: number), as: UTF8.self) }
+
+  func shape(of number: Int) -> [Int] {
+    let entry = entries[number]
+    return Array(dimensions.elements[entry.shapeStart..<entry.shapeStart + entry.rank])
+  }
+
+  /// Orders the entries by name. O(n log n).
+  ///
+  /// - Returns: Two entries with the same name; nil when all names differ.
+  mutating func sort() throws(XverseError) -> (Int, Int)? {
+    order.removeAll()
+    for number in 0..<entries.count { try order.append(UInt32(number)) }
+    let entries = entries.elements
+    let names = names.elements
+    var view = order.mutableElements
+    view.sort { left, right in
+      let (l, r) = (entries[Int(left)], entries[Int(right)])
+      return Self.compare(Self.bytes(of: l, in: names), Self.bytes(of: r, in: names)) < 0
+    }
+    for index in order.elements.indices.dropFirst() {
+      let (left, right) = (Int(order[index - 1]), Int(order[index]))
+      if Self.compare(nameBytes(of: left), nameBytes(of: right)) == 0 { return (left, right) }
+    }
+    return nil
+  }
+
+  /// The entry called `name`; nil when there is none.
+  func number(of name: String) -> Int? {
+    var name = name
+    return name.withUTF8 { wanted in
+      var low = 0
+      var high = order.count
+      while low < high {
+        let middle = low + (high - low) / 2
+        let number = Int(order[middle])
+        let comparison = Self.compare(nameBytes(of: number), wanted)
+        if comparison == 0 { return number }
+        if comparison < 0 { low = middle + 1 } else { high = middle }
+      }
+      return nil
+    }
+  }
+
+  private func nameBytes(of number: Int) -> UnsafeBufferPointer<UInt8> {
+    Self.bytes(of: entries[number], in: names.elements)
+  }
+
+  private static func bytes(
+    of entry: Entry, in names: UnsafeBufferPointer<UInt8>
+  ) -> UnsafeBufferPointer<UInt8> {
+    UnsafeBufferPointer(rebasing: names[entry.nameStart..<entry.nameStart + entry.nameLength])
+  }
+
+  /// Negative, zero or positive, as memcmp.
+  private static func compare(_ left: UnsafeBufferPointer<UInt8>, _ right: UnsafeBufferPointer<UInt8>) -> Int {
+    let common = min(left.count, right.count)
+    if common > 0, let l = left.baseAddress, let r = right.baseAddress {
+      let difference = memcmp(l, r, common)
+      if difference != 0 { return Int(difference) }
+    }
+    return left.count - right.count
+  }
+}

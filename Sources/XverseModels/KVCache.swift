@@ -1,0 +1,85 @@
+// KVCache.swift -- the keys and values of one sequence, in blocks of 64 positions that never move: the cache grows
+// without copying and its memory follows the length of the sequence, not the size of the context.
+
+import XverseCore
+import XverseTensors
+
+/// Keys and values of all layers of one sequence.
+///
+/// Threads: one owner at a time.
+package final class KVCache {
+  /// Positions filled so far.
+  package private(set) var length = 0
+  /// Most positions.
+  package let capacity: Int
+
+  private let layerCount: Int
+  private let kvHeadCount: Int
+  private let headSize: Int
+  private let element: KVBlocks.Element
+  private let allocator: MemoryAllocator
+  /// One allocation a block: `[layers, 2 (keys, values), kvHeads * headSize * KVBlocks.positions]`.
+  private var blockCount = 0
+  /// `[layers, 2, tableWidth]`: where the blocks of each layer stand.
+  private var table: Buffer<UnsafeMutableRawPointer?>
+  private let tableWidth: Int
+
+  package init(
+    _ configuration: ModelConfiguration, element: KVBlocks.Element, capacity: Int, allocator: MemoryAllocator
+  ) throws(XverseError) {
+    self.capacity = capacity
+    self.element = element
+    self.allocator = allocator
+    layerCount = configuration.layerCount
+    kvHeadCount = configuration.kvHeadCount
+    headSize = configuration.headSize
+    tableWidth = (capacity + KVBlocks.positions - 1) / KVBlocks.positions
+    table = try Buffer(repeating: nil, count: layerCount * 2 * tableWidth, allocator: allocator)
+  }
+
+  deinit {
+    for block in 0..<blockCount {
+      if let base = table[block] { allocator.deallocate(base, bytes: bytesPerBlock) }
+    }
+  }
+
+  /// Bytes held for keys and values.
+  package var byteCount: Int { blockCount * bytesPerBlock }
+
+  /// Bytes that one position takes in all layers.
+  package var bytesPerPosition: Int { bytesPerBlock / KVBlocks.positions }
+
+  /// Makes room for `count` positions in all; `count` is at most `capacity`.
+  package func reserve(_ count: Int) throws(XverseError) {
+    precondition(count <= capacity, "reserving \(count) of \(capacity) positions")
+    while blockCount * KVBlocks.positions < count {
+      let base = try allocator.allocate(bytesPerBlock)
+      for part in 0..<layerCount * 2 {
+        table[part * tableWidth + blockCount] = base + part * bytesPerPart
+      }
+      blockCount += 1
+    }
+  }
+
+  /// Counts `tokens` positions, whose keys and values every layer has stored, as filled.
+  func advance(by tokens: Int) {
+    precondition(length + tokens <= blockCount * KVBlocks.positions, "advancing beyond the reserved blocks")
+    length += tokens
+  }
+
+  /// Forgets all but the first `count` positions; the memory stays for those to come.
+  package func truncate(to count: Int) {
+    precondition(count >= 0 && count <= length, "truncating \(length) positions to \(count)")
+    length = count
+  }
+
+  /// The blocks of one layer; valid until the next `reserve`.
+  func layer(_ index: Int) -> KVBlocks {
+    let start = table.elements.baseAddress.unsafelyUnwrapped + index * 2 * tableWidth
+    return KVBlocks(
+      keys: start, values: start + tableWidth, element: element, kvHeadCount: kvHeadCount, headSize: headSize)
+  }
+
+  private var bytesPerPart: Int { kvHeadCount * headSize * KVBlocks.positions * element.size }
+  private var bytesPerBlock: Int { layerCount * 2 * bytesPerPart }
+}

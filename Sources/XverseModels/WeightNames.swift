@@ -1,0 +1,32 @@
+// WeightNames.swift -- the names of a checkpoint's tensors. They stand here and nowhere else.
+
+/// The names that Hugging Face's LLaMA-like checkpoints give their weights.
+package enum WeightNames {
+  package static let embedding = "model.embed_tokens.weight"
+  package static let finalNorm = "model.norm.weight"
+  package static let head = "lm_head.weight"
+
+  /// The weights of one decoder layer.
+  package struct Layer: Sendable {
+    private let prefix: String
+
+    package init(_ index: Int) { prefix = "model.layers.\(index)." }
+
+    package var inputNorm: String { prefix + "input_layernorm.weight" }
+    package var query: String { prefix + "self_attn.q_proj.weight" }
+    package var key: String { prefix + "self_attn.k_proj.weight" }
+    package var value: String { prefix + "self_attn.v_proj.weight" }
+    package var output: String { prefix + "self_attn.o_proj.weight" }
+    package var postAttentionNorm: String { prefix + "post_attention_layernorm.weight" }
+    package var gate: String { prefix + "mlp.gate_proj.weight" }
+    package var up: String { prefix + "mlp.up_proj.weight" }
+    package var down: String { prefix + "mlp.down_proj.weight" }
+  }
+
+  /// Whether a tensor is a table that older checkpoints saved although it follows from config.json.
+  package static func isIgnored(_ name: String) -> Bool {
+    ["rotary_emb.inv_freq", "rotary_emb.cos_cached", "rotary_emb.sin_cached"].contains { suffix in
+      name == suffix || name.hasSuffix("." + suffix)
+    }
+  }
+}

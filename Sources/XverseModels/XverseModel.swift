@@ -1,0 +1,75 @@
+// XverseModel.swift -- the dense XVERSE transformer, which is LLaMA's (Touvron et al. 2023): embedding, pre-norm blocks,
+// final norm, lm_head. Weights are used where the checkpoint holds them.
+
+import XverseCore
+import XverseFormats
+import XverseTensors
+
+/// A loaded model: weights and the formula. Immutable; any number of sequences may use it.
+package final class XverseModel: Sendable {
+  package let configuration: ModelConfiguration
+  package let rotaryEmbedding: RotaryEmbedding
+
+  let embedding: WeightMatrix  // [vocabularySize, hiddenSize]
+  let layers: [DecoderLayer]
+  let finalNorm: RMSNorm
+  let head: WeightMatrix  // lm_head [vocabularySize, hiddenSize]
+
+  /// Holds the mapped weights.
+  private let checkpoint: Checkpoint
+  /// Holds the widened norm weights.
+  private let norms: NormWeights
+
+  init(
+    _ configuration: ModelConfiguration, embedding: WeightMatrix, layers: [DecoderLayer], finalNorm: RMSNorm,
+    head: WeightMatrix, checkpoint: Checkpoint, norms: NormWeights
+  ) {
+    self.configuration = configuration
+    self.embedding = embedding
+    self.layers = layers
+    self.finalNorm = finalNorm
+    self.head = head
+    self.checkpoint = checkpoint
+    self.norms = norms
+    rotaryEmbedding = RotaryEmbedding(
+      base: configuration.ropeTheta, scaling: configuration.ropeScaling, headSize: configuration.headSize,
+      maximumPositions: configuration.maximumPositions)
+  }
+
+  /// Appends `tokens` to the sequence of `cache` and returns the final hidden states `[tokens, hiddenSize]`, which stay
+  /// in the arena until it is reset.
+  ///
+  /// - Parameters:
+  ///   - tokens: Ids below `vocabularySize`, at least one, which fit in the cache.
+  ///   - sequenceLength: Positions in the sequence when the evaluation that this pass is part of ends.
+  ///   - arena: Reset and used for everything; no memory is taken when it was as large before.
+  /// - Throws: `cancelled`, `deadline`, `outOfMemory`; the cache is then as long as before.
+  package func forward(
+    _ tokens: UnsafeBufferPointer<Int32>, cache: KVCache, sequenceLength: Int, kernels: Kernels,
+    arena: ScratchArena, cancellation: Cancellation?
+  ) throws(XverseError) -> Matrix {
+    arena.reset()
+    let workspace = try Workspace(configuration, tokens: tokens.count, kernels: kernels, arena: arena)
+    try cache.reserve(cache.length + tokens.count)
+    let pass = ForwardPass(
+      kernels: kernels, workspace: workspace, position: cache.length, cancellation: cancellation)
+    rotaryEmbedding.fill(
+      cosines: workspace.cosines, sines: workspace.sines, startingAt: cache.length, sequenceLength: sequenceLength)
+
+    kernels.rows(into: workspace.residual, of: embedding, ids: tokens)
+    for (index, layer) in layers.enumerated() {
+      try layer.forward(workspace.residual, pass, cache: cache.layer(index))
+    }
+    finalNorm.forward(into: workspace.normed, workspace.residual, pass)
+    cache.advance(by: tokens.count)
+    return workspace.normed
+  }
+
+  /// The logits of final hidden states: `logits [states.rows, vocabularySize]`.
+  package func logits(
+    into logits: Matrix, of states: Matrix, kernels: Kernels, arena: ScratchArena, cancellation: Cancellation?
+  ) throws(XverseError) {
+    let scratch = try arena.floats(kernels.productScratch(tokens: states.rows, columns: states.columns))
+    try kernels.multiply(into: logits, states, head, scratch: scratch, cancellation: cancellation)
+  }
+}

@@ -1,0 +1,83 @@
+// ChatPrompt.swift -- turns the messages of a conversation into the tokens that the chat models were trained on.
+
+import XverseCore
+import XverseTokenizers
+
+/// One turn of a conversation. Its text is only ever text: the name of a special token in it stays letters.
+package struct ChatMessage: Sendable {
+  package enum Role: String, Sendable, CaseIterable {
+    case system, user, assistant, exec
+
+    /// - Throws: `invalid` for a name that is none of the four.
+    package init(named name: String) throws(XverseError) {
+      guard let role = Role(rawValue: name) else {
+        throw .invalid("message role is '\(name)', expected system, user, assistant or exec")
+      }
+      self = role
+    }
+  }
+
+  package var role: Role
+  package var content: [UInt8]
+
+  package init(role: Role, content: [UInt8]) {
+    self.role = role
+    self.content = content
+  }
+}
+
+/// What a prompt needs of a tokenizer.
+package protocol TextEncoding {
+  /// Appends the tokens of `text`; the names of special tokens in it become those only when `parsingSpecials`.
+  func encode(
+    _ text: UnsafeRawBufferPointer, parsingSpecials: Bool, into tokens: inout Buffer<Int32>
+  ) throws(XverseError)
+}
+
+extension Tokenizer: TextEncoding {}
+
+/// The prompt format of the dense XVERSE chat models: `Human: {q}\n\nAssistant: {a}<eos>Human: {q}\n\nAssistant: `.
+///
+/// Prefixes and contents are encoded apart, as the models' own code does: joined text would give other tokens.
+/// Source: `_build_chat_input` of modeling_xverse.py, XVERSE-7B-Chat.
+package enum ChatPrompt {
+  /// Appends the prompt that asks for the answer to the last message.
+  ///
+  /// The prompt has at most min(`maximumTokenizerTruncation`, max(M / 2, M - `maximumNewTokens`)) tokens, M being
+  /// `maximumPositions`. Whole rounds (a user or exec message with the answers that follow it) are dropped from the
+  /// oldest on, the system message with the first of them or where it alone does not fit; a last message that is too
+  /// long keeps its head. Answers before the first user or exec message stay only under a system message.
+  /// Each message is encoded at most once, and none older than the first that is dropped.
+  ///
+  /// - Parameters:
+  ///   - eosToken: Ends each answer.
+  ///   - tokens: Receives the prompt at its end; as before after an error.
+  /// - Throws: `invalid` when there is no message, the last is not of user or exec, or a system message is not the
+  ///   first; `contextFull` when not even the prefix of the answer has room; what the tokenizer throws.
+  package static func render(
+    _ messages: [ChatMessage], tokenizer: some TextEncoding, eosToken: Int32, maximumPositions: Int,
+    maximumTokenizerTruncation: Int, maximumNewTokens: Int, into tokens: inout Buffer<Int32>
+  ) throws(XverseError) {
+    let newest = try validate(messages)
+    let positions = max(maximumPositions, 0)
+    let limit = min(maximumTokenizerTruncation, max(positions / 2, positions - max(maximumNewTokens, 0)))
+    var prompt = try ChatPromptBuilder(tokenizer: tokenizer, limit: limit, eosToken: eosToken)
+    try prompt.addNewest(newest)
+    for message in messages.dropLast().reversed() {
+      guard try prompt.prepend(message) else { break }
+    }
+    try prompt.write(into: &tokens)
+  }
+
+  /// Checks the order of the roles and returns the last message.
+  private static func validate(_ messages: [ChatMessage]) throws(XverseError) -> ChatMessage {
+    guard let newest = messages.last else { throw .invalid("the chat has no messages, expected at least one") }
+    for (index, message) in messages.enumerated() where message.role == .system && index > 0 {
+      throw .invalid("message \(index) has the role system, expected it only as message 0")
+    }
+    guard newest.role == .user || newest.role == .exec else {
+      throw .invalid("the last message has the role \(newest.role.rawValue), expected user or exec")
+    }
+    return newest
+  }
+}

@@ -1,0 +1,76 @@
+// GenerationRequest.swift -- a prompt in the making: raw pieces or a conversation, and the options to answer it with.
+
+import XverseCore
+import XverseTokenizers
+
+/// What to generate from, and how.
+///
+/// Threads: one owner at a time.
+package final class GenerationRequest {
+  package let model: LoadedModel
+  package var options: GenerationOptions
+
+  private var rawTokens: Buffer<Int32>
+  private var messages: [ChatMessage] = []
+
+  package init(_ model: LoadedModel) {
+    self.model = model
+    options = GenerationOptions(model.generationDefaults)
+    rawTokens = Buffer(allocator: model.runtime.allocator)
+  }
+
+  /// Adds ids to a raw prompt.
+  package func add(tokens: UnsafeBufferPointer<Int32>) throws(XverseError) {
+    try requireRaw()
+    let vocabularySize = model.configuration.vocabularySize
+    for (index, token) in tokens.enumerated() where token < 0 || Int(token) >= vocabularySize {
+      throw .range("tokens[\(index)] is \(token), expected 0 to \(vocabularySize - 1)")
+    }
+    try rawTokens.append(contentsOf: tokens)
+  }
+
+  /// Adds text to a raw prompt, encoded on its own; special tokens in it stay text.
+  package func add(text: UnsafeRawBufferPointer) throws(XverseError) {
+    try requireRaw()
+    let before = rawTokens.count
+    do throws(XverseError) {
+      try model.tokenizer.encode(text, parsingSpecials: false, into: &rawTokens)
+    } catch {
+      rawTokens.truncate(to: before)
+      throw error
+    }
+  }
+
+  /// Adds a message to a conversation.
+  package func add(_ message: ChatMessage) throws(XverseError) {
+    guard rawTokens.isEmpty else {
+      throw .misuse("the request already has raw text or tokens; messages cannot be mixed with them")
+    }
+    messages.append(message)
+  }
+
+  /// The prompt for a session with `context` tokens; nil for the model's own.
+  package func prompt(context: Int? = nil) throws(XverseError) -> Buffer<Int32> {
+    var prompt = Buffer<Int32>(allocator: model.runtime.allocator)
+    guard !messages.isEmpty else {
+      try prompt.append(contentsOf: rawTokens.elements)
+      return prompt
+    }
+    guard let eos = model.specialTokens.eos.first else {
+      throw .unsupported("config.json of '\(model.name)' has no 'eos_token_id', which a conversation needs")
+    }
+    let configuration = model.configuration
+    let positions = min(configuration.maximumPositions, context ?? .max)
+    try ChatPrompt.render(
+      messages, tokenizer: model.tokenizer, eosToken: eos, maximumPositions: positions,
+      maximumTokenizerTruncation: configuration.maximumTokenizerTruncation,
+      maximumNewTokens: options.maximumNewTokens ?? positions, into: &prompt)
+    return prompt
+  }
+
+  private func requireRaw() throws(XverseError) {
+    guard messages.isEmpty else {
+      throw .misuse("the request already has messages; raw text and tokens cannot be mixed with them")
+    }
+  }
+}

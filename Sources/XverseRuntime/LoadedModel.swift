@@ -1,0 +1,51 @@
+// LoadedModel.swift -- everything that a directory of model files turns into.
+
+import XverseCore
+import XverseFormats
+import XverseModels
+import XverseTensors
+import XverseTokenizers
+
+/// A model with its tokenizer and defaults. Immutable; any number of sessions may use it.
+package final class LoadedModel: Sendable {
+  package let runtime: Runtime
+  /// Last component of the path.
+  package let name: String
+  package let configuration: ModelConfiguration
+  package let tokenizer: Tokenizer
+  package let generationDefaults: GenerationDefaults
+  /// Special ids: generation_config.json's, else config.json's.
+  package let specialTokens: SpecialTokens
+  /// nil when only the vocabulary was loaded.
+  package let network: XverseModel?
+  /// Bytes of all weights as stored.
+  package let weightBytes: Int
+
+  init(
+    runtime: Runtime, name: String, configuration: ModelConfiguration, tokenizer: Tokenizer,
+    generationDefaults: GenerationDefaults, network: XverseModel?, weightBytes: Int
+  ) {
+    self.runtime = runtime
+    self.name = name
+    self.configuration = configuration
+    self.tokenizer = tokenizer
+    self.generationDefaults = generationDefaults
+    specialTokens = SpecialTokens(configuration, generationDefaults)
+    self.network = network
+    self.weightBytes = weightBytes
+  }
+}
+
+/// The ids that begin, end and pad a sequence.
+package struct SpecialTokens: Sendable {
+  package let bos: Int32?
+  package let pad: Int32?
+  /// Any of them ends generation; the first one stands after an answer in a chat.
+  package let eos: [Int32]
+
+  package init(_ configuration: ModelConfiguration, _ defaults: GenerationDefaults?) {
+    bos = defaults?.bosToken ?? configuration.bosToken
+    pad = defaults?.padToken ?? configuration.padToken
+    eos = defaults?.eosTokens ?? configuration.eosTokens
+  }
+}

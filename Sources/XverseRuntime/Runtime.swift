@@ -1,0 +1,40 @@
+// Runtime.swift -- what the sessions of a process share: the compute thread, its work memory, the allocator, the log.
+
+import Synchronization
+import XverseCore
+import XverseTensors
+
+/// One compute thread with its kernels and memory.
+///
+/// Threads: any thread may use it at any time.
+package final class Runtime: @unchecked Sendable {
+  package let allocator: MemoryAllocator
+  package let kernels: Kernels
+  package let log: Log
+  let computeThread: ComputeThread
+  /// Used on the compute thread only.
+  let arena: ScratchArena
+  private let arenaBytes = Atomic<Int>(0)
+
+  /// - Parameters:
+  ///   - threadCount: nil for the CPUs that the process may use.
+  ///   - instructionSet: nil for the fastest of this CPU.
+  package init(
+    threadCount: Int? = nil, instructionSet: Kernels.InstructionSet? = nil,
+    allocator: MemoryAllocator = MemoryAllocator(), log: Log = Log()
+  ) throws(XverseError) {
+    kernels = try Kernels(
+      instructionSet: instructionSet, threadCount: threadCount ?? Kernels.processorCount)
+    self.allocator = allocator
+    self.log = log
+    Kernels.prepareBLAS()
+    arena = ScratchArena(allocator: allocator)
+    computeThread = try ComputeThread()
+  }
+
+  /// Bytes of work memory that evaluations share.
+  package var scratchBytes: Int { arenaBytes.load(ordering: .relaxed) }
+
+  /// Called on the compute thread after it used the arena.
+  func noteArenaSize() { arenaBytes.store(arena.byteCount, ordering: .relaxed) }
+}

@@ -1,0 +1,199 @@
+// Session.swift -- one sequence of tokens and what the model remembers of it.
+
+import XverseCore
+import XverseModels
+import XverseTensors
+
+/// Figures of the last evaluation or generation, as in `xverse_stats`; times in nanoseconds.
+package struct SessionStatistics: Sendable {
+  package var finishReason = FinishReason.none
+  package var promptTokens = 0
+  package var cachedTokens = 0
+  package var generatedTokens = 0
+  package var queueTime: Int64 = 0
+  package var prefillTime: Int64 = 0
+  package var decodeTime: Int64 = 0
+  package var firstTokenTime: Int64 = 0
+}
+
+/// A sequence with its KV cache and the logits after its last token.
+///
+/// Threads: one owner at a time.
+package final class Session {
+  package enum Overflow: String, CaseIterable, Sendable {
+    case error
+    case shift
+  }
+
+  /// Called after each chunk with tokens done of total; throws to end the evaluation there.
+  package typealias Progress = (_ done: Int, _ total: Int) throws(XverseError) -> Void
+
+  package let model: LoadedModel
+  /// Most tokens.
+  package let context: Int
+  package var statistics = SessionStatistics()
+
+  private let overflow: Overflow
+  private let cache: KVCache
+  private var sequence: Buffer<Int32>
+  private let logitsMemory: UnsafeMutableBufferPointer<Float>
+  private var hasLogits = false
+  private let evaluation: SessionEvaluation
+
+  /// - Parameter context: Most tokens; nil for the model's own.
+  /// - Throws: `misuse` when the model has no weights; `outOfMemory`.
+  package init(
+    _ model: LoadedModel, context: Int? = nil, cacheElement: KVBlocks.Element = .float32, overflow: Overflow = .error
+  ) throws(XverseError) {
+    guard let network = model.network else {
+      throw .misuse("model '\(model.name)' was loaded with vocab_only, expected one with weights")
+    }
+    let allocator = model.runtime.allocator
+    let context = context ?? model.configuration.maximumPositions
+    let vocabularySize = model.configuration.vocabularySize
+    cache = try KVCache(model.configuration, element: cacheElement, capacity: context, allocator: allocator)
+    sequence = Buffer(allocator: allocator)
+    let memory = try allocator.allocate(vocabularySize * MemoryLayout<Float>.stride)
+    logitsMemory = UnsafeMutableBufferPointer(
+      start: memory.bindMemory(to: Float.self, capacity: vocabularySize), count: vocabularySize)
+    evaluation = SessionEvaluation(network: network, cache: cache, runtime: model.runtime, logits: logitsMemory)
+    self.model = model
+    self.context = context
+    self.overflow = overflow
+  }
+
+  deinit {
+    if let base = logitsMemory.baseAddress {
+      model.runtime.allocator.deallocate(base, bytes: logitsMemory.count * MemoryLayout<Float>.stride)
+    }
+  }
+
+  /// The tokens evaluated so far; valid until the next change.
+  package var tokens: UnsafeBufferPointer<Int32> { sequence.elements }
+  package var length: Int { cache.length }
+  package var cacheBytes: Int { cache.byteCount }
+
+  /// Whether another token can be evaluated.
+  package var hasRoom: Bool { overflow == .shift || length < context }
+
+  /// The logits after the last token, `[vocabularySize]`; nil before the first evaluation and after `truncate`.
+  package var logits: UnsafeBufferPointer<Float>? { hasLogits ? UnsafeBufferPointer(logitsMemory) : nil }
+
+  /// Forgets all but the first `count` tokens; `count` is at most `length`.
+  package func truncate(to count: Int) {
+    guard count < length else { return }
+    cache.truncate(to: count)
+    sequence.truncate(to: count)
+    hasLogits = false
+  }
+
+  /// Appends tokens, leaving the logits after the last of them.
+  ///
+  /// - Throws: `range`, `contextFull`, `outOfMemory`: the session is as before. `cancelled`, `deadline`, and what
+  ///   `progress` throws: the session holds the chunks evaluated until then.
+  package func evaluate(
+    _ tokens: UnsafeBufferPointer<Int32>, cancellation: Cancellation? = nil, progress: Progress? = nil
+  ) throws(XverseError) {
+    try checkIDs(tokens)
+    guard !tokens.isEmpty else { return }
+    guard length + tokens.count > context else {
+      return try append(tokens, cancellation: cancellation, progress: progress)
+    }
+    let kept = try keepRecent(besides: tokens)
+    // The rest of a shifted sequence is evaluated anew: the session is then one that began with these tokens.
+    truncate(to: 0)
+    try append(kept.elements, cancellation: cancellation, progress: progress)
+  }
+
+  /// Appends tokens and computes ln p of each under those before it; 0 for the first token of an empty session.
+  ///
+  /// - Parameter logprobs: `[tokens.count]`.
+  /// - Throws: As `evaluate`; `logprobs` is then undefined.
+  package func score(
+    _ tokens: UnsafeBufferPointer<Int32>, into logprobs: UnsafeMutablePointer<Float>,
+    cancellation: Cancellation? = nil, progress: Progress? = nil
+  ) throws(XverseError) {
+    try checkIDs(tokens)
+    guard !tokens.isEmpty else { return }
+    guard length + tokens.count <= context else { throw contextFull(adding: tokens.count) }
+    logprobs[0] = try logprob(of: tokens[0], cancellation: cancellation)
+    try append(tokens, cancellation: cancellation, progress: progress) { start, end in
+      // Each position predicts the token after it; the last token of all predicts nothing that is asked for.
+      let targets = UnsafeBufferPointer(rebasing: tokens[start + 1..<min(end + 1, tokens.count)])
+      return .score(targets: targets, logprobs: logprobs + start + 1, isLast: end == tokens.count)
+    }
+  }
+
+  /// Evaluates the last token again when its logits are gone, as after `truncate`.
+  package func restoreLogits(cancellation: Cancellation? = nil) throws(XverseError) {
+    guard !hasLogits, let last = sequence.elements.last else { return }
+    truncate(to: length - 1)
+    try withUnsafePointer(to: last) { pointer throws(XverseError) in
+      try append(UnsafeBufferPointer(start: pointer, count: 1), cancellation: cancellation, progress: nil)
+    }
+  }
+
+  // MARK: private
+
+  private func append(
+    _ tokens: UnsafeBufferPointer<Int32>, cancellation: Cancellation?, progress: Progress?,
+    purpose: ((_ start: Int, _ end: Int) -> SessionEvaluation.Purpose)? = nil
+  ) throws(XverseError) {
+    let begin = length
+    let hadLogits = hasLogits
+    statistics.queueTime = 0
+    try sequence.reserve(begin + tokens.count)
+    var start = 0
+    while start < tokens.count {
+      let end = min(tokens.count, start + tokensPerChunk)
+      evaluation.tokens = UnsafeBufferPointer(rebasing: tokens[start..<end])
+      evaluation.sequenceLength = begin + tokens.count
+      evaluation.purpose = purpose?(start, end) ?? (end == tokens.count ? .logits : .cacheOnly)
+      evaluation.cancellation = cancellation
+      do throws(XverseError) {
+        try evaluation.perform()
+      } catch {
+        if error.code != .cancelled && error.code != .deadline && start > 0 {
+          // Only the last chunk writes the logits, so those from before the call are still there.
+          truncate(to: begin)
+          hasLogits = hadLogits
+        }
+        throw error
+      }
+      statistics.queueTime += evaluation.queueTime
+      try sequence.append(contentsOf: evaluation.tokens)
+      hasLogits = end == tokens.count
+      start = end
+      try progress?(start, tokens.count)
+    }
+  }
+
+  private func logprob(of token: Int32, cancellation: Cancellation?) throws(XverseError) -> Float {
+    guard length > 0 else { return 0 }
+    try restoreLogits(cancellation: cancellation)
+    let sum = model.runtime.kernels.serial.logSumExp(UnsafeBufferPointer(logitsMemory))
+    return Float(Double(logitsMemory[Int(token)]) - sum)
+  }
+
+  private func checkIDs(_ tokens: UnsafeBufferPointer<Int32>) throws(XverseError) {
+    let vocabularySize = model.configuration.vocabularySize
+    for (index, token) in tokens.enumerated() where token < 0 || Int(token) >= vocabularySize {
+      throw .range("tokens[\(index)] is \(token), expected 0 to \(vocabularySize - 1)")
+    }
+  }
+
+  /// The most recent tokens that stay when the context overflows, followed by `tokens`.
+  private func keepRecent(besides tokens: UnsafeBufferPointer<Int32>) throws(XverseError) -> Buffer<Int32> {
+    guard overflow == .shift, tokens.count <= context else { throw contextFull(adding: tokens.count) }
+    let kept = min(context / 2, context - tokens.count, length)
+    var result = Buffer<Int32>(allocator: model.runtime.allocator)
+    try result.append(contentsOf: UnsafeBufferPointer(rebasing: sequence.elements[(length - kept)...]))
+    try result.append(contentsOf: tokens)
+    return result
+  }
+
+  private func contextFull(adding count: Int) -> XverseError {
+    XverseError(
+      .contextFull, "the session holds \(length) tokens and \(count) more do not fit in its context of \(context)")
+  }
+}

@@ -1,0 +1,114 @@
+// Vocabulary.swift -- the tokens of the file by id and by content: three blocks of memory instead of a dictionary of
+// strings, so that 100,000 entries load in milliseconds and a refused allocation is an error, not the end of the host.
+
+import Glibc
+import XverseCore
+
+/// Tokens of the model and added tokens. Ids may have gaps; a content has one id and an id one content.
+struct Vocabulary: ~Copyable {
+  private struct Span: BitwiseCopyable {
+    var start: UInt32
+    var count: UInt32
+    /// Of an id that no token has; a token is never empty.
+    static let unused = Span(start: 0, count: 0)
+  }
+  private struct Slot: BitwiseCopyable {
+    var id: Int32
+    var tag: UInt32
+    static let free = Slot(id: -1, tag: 0)
+  }
+
+  private var contents: Buffer<UInt8>
+  private var spans: Buffer<Span>
+  private var slots: Buffer<Slot>
+  /// A bit for every id up to the highest special one.
+  private var specials: Buffer<UInt64>
+
+  /// - Parameter capacity: Most tokens that will be inserted.
+  init(capacity: Int, allocator: MemoryAllocator) throws(XverseError) {
+    let bits = max(4, Int.bitWidth - (2 * capacity).leadingZeroBitCount)
+    let slots = try Buffer(repeating: Slot.free, count: 1 << bits, allocator: allocator)
+    self.slots = slots
+    contents = Buffer(allocator: allocator)
+    spans = Buffer(allocator: allocator)
+    specials = Buffer(allocator: allocator)
+  }
+
+  /// Highest id + 1.
+  var idCount: Int { spans.count }
+
+  /// Adds a token whose content and id are both new.
+  mutating func insert(_ content: UnsafeRawBufferPointer, id: Int32) throws(XverseError) {
+    precondition(!content.isEmpty && id >= 0, "token \(id) of \(content.count) bytes")
+    let span = Span(start: UInt32(contents.count), count: UInt32(content.count))
+    try contents.append(bytes: content)
+    while spans.count <= Int(id) { try spans.append(.unused) }
+    spans[Int(id)] = span
+    let hash = Self.hash(content)
+    slots[slot(of: content, hash: hash)] = Slot(id: id, tag: Self.tag(hash))
+  }
+
+  /// The id of the token with exactly these bytes.
+  func id(of content: UnsafeRawBufferPointer) -> Int32? {
+    let id = slots[slot(of: content, hash: Self.hash(content))].id
+    return id < 0 ? nil : id
+  }
+
+  func id(of content: String) -> Int32? {
+    var content = content
+    return content.withUTF8 { id(of: UnsafeRawBufferPointer($0)) }
+  }
+
+  /// The bytes of the token as the file spells it; nil when the id is unused or outside the vocabulary.
+  func content(of id: Int32) -> UnsafeRawBufferPointer? {
+    guard id >= 0, id < spans.count else { return nil }
+    let span = spans[Int(id)]
+    guard span.count > 0 else { return nil }
+    let start = Int(span.start)
+    return UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(contents.elements)[start..<start + Int(span.count)])
+  }
+
+  // MARK: special tokens
+
+  var hasSpecials: Bool { !specials.isEmpty }
+
+  func isSpecial(_ id: Int32) -> Bool {
+    guard id >= 0, Int(id) / 64 < specials.count else { return false }
+    return specials[Int(id) / 64] >> UInt64(id % 64) & 1 != 0
+  }
+
+  mutating func markSpecial(_ id: Int32) throws(XverseError) {
+    precondition(content(of: id) != nil, "special token \(id) outside the vocabulary")
+    while specials.count <= Int(id) / 64 { try specials.append(0) }
+    specials[Int(id) / 64] |= 1 << UInt64(id % 64)
+  }
+
+  // MARK: hashing
+
+  /// The slot that holds the content, or the free one where it belongs: at least half of the slots are free.
+  private func slot(of content: UnsafeRawBufferPointer, hash: Int) -> Int {
+    let mask = slots.count - 1
+    var index = hash & mask
+    while slots[index].id >= 0 {
+      if slots[index].tag == Self.tag(hash), holds(content, id: slots[index].id) { return index }
+      index = (index + 1) & mask
+    }
+    return index
+  }
+
+  private func holds(_ content: UnsafeRawBufferPointer, id: Int32) -> Bool {
+    guard let candidate = self.content(of: id), candidate.count == content.count,
+      let left = candidate.baseAddress, let right = content.baseAddress
+    else { return false }
+    return memcmp(left, right, content.count) == 0
+  }
+
+  /// Seeded at random for every process, so nobody can aim at collisions.
+  private static func hash(_ content: UnsafeRawBufferPointer) -> Int {
+    var hasher = Hasher()
+    hasher.combine(bytes: content)
+    return hasher.finalize()
+  }
+
+  private static func tag(_ hash: Int) -> UInt32 { UInt32(truncatingIfNeeded: hash >> 32) }
+}

@@ -1,0 +1,111 @@
+// Arguments.swift -- the words after a command's name, taken apart: options by name, operands in order.
+//
+//   --key value, --key=value   an option with a value; the next word is always the value, even when it starts with '-'
+//   --key                      a flag; --key=0 switches one off that the library knows
+//   --                         ends the options
+//   -                          an operand: standard input
+
+struct Arguments {
+  let command: String
+  let operands: [String]
+  private let values: [String: [String]]
+
+  /// - Throws: `usage` for an unknown option (with the nearest known one), a missing or unwanted value, a repeated
+  ///   option that may stand once, and a wrong number of operands unless help is asked for.
+  init(parsing words: [String], for specification: CommandSpecification) throws(ToolError) {
+    var parser = ArgumentParser(specification)
+    try parser.parse(words)
+    command = specification.name
+    operands = parser.operands
+    values = parser.values
+    if has("help") { return }
+    if operands.count < specification.operands.lowerBound {
+      throw .usage("\(command): too few arguments; usage: xverse \(command) \(specification.usage)")
+    }
+    if operands.count > specification.operands.upperBound {
+      throw .usage(
+        "\(command): unexpected argument '\(operands[specification.operands.upperBound])'"
+          + " (quote text that has spaces in it)")
+    }
+  }
+
+  func has(_ name: String) -> Bool { values[name] != nil }
+
+  func string(_ name: String) -> String? { values[name]?.last }
+
+  func strings(_ name: String) -> [String] { values[name] ?? [] }
+
+  /// The value of `--name` as a whole number in `range`; nil when the option is absent.
+  func integer(_ name: String, in range: ClosedRange<Int> = Int.min...Int.max) throws(ToolError) -> Int? {
+    guard let text = string(name) else { return nil }
+    guard let value = Int(text) else { throw .usage("--\(name) is '\(text)', expected a whole number") }
+    guard range.contains(value) else {
+      let bounds =
+        range.upperBound == .max
+        ? "at least \(range.lowerBound)"
+        : "a number from \(range.lowerBound) to \(range.upperBound)"
+      throw .usage("--\(name) is \(value), expected \(bounds)")
+    }
+    return value
+  }
+
+  /// The value of `--name` as a number; nil when the option is absent.
+  func number(_ name: String) throws(ToolError) -> Double? {
+    guard let text = string(name) else { return nil }
+    guard let value = Double(text) else { throw .usage("--\(name) is '\(text)', expected a number") }
+    return value
+  }
+}
+
+/// Reads the words from left to right.
+private struct ArgumentParser {
+  private let specification: CommandSpecification
+  private(set) var operands: [String] = []
+  private(set) var values: [String: [String]] = [:]
+
+  init(_ specification: CommandSpecification) { self.specification = specification }
+
+  mutating func parse(_ words: [String]) throws(ToolError) {
+    var remaining = words[...]
+    while let word = remaining.popFirst() {
+      if word == "--" {
+        operands += remaining
+        return
+      }
+      if word == "-h" {
+        values["help"] = [""]
+      } else if word.hasPrefix("-"), word != "-" {
+        try parseOption(word, &remaining)
+      } else {
+        operands.append(word)
+      }
+    }
+  }
+
+  private mutating func parseOption(_ word: String, _ remaining: inout ArraySlice<String>) throws(ToolError) {
+    let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+    let spelled = String(parts[0])
+    guard let option = specification.options.first(where: { "--" + $0.name == spelled }) else {
+      throw .usage(unknown(spelled))
+    }
+    var value = parts.count == 2 ? String(parts[1]) : nil
+    switch option.value {
+    case .none:
+      if value != nil { throw .usage("--\(option.name) takes no value") }
+    case .toggle: break
+    case .one, .several:
+      value = value ?? remaining.popFirst()
+      if value == nil { throw .usage("--\(option.name) needs a value: \(option.synopsis)") }
+    }
+    if values[option.name] != nil, !option.isRepeatable {
+      throw .usage("--\(option.name) is given more than once")
+    }
+    values[option.name, default: []].append(value ?? "")
+  }
+
+  private func unknown(_ spelled: String) -> String {
+    let nearest = Suggestion.nearest(to: spelled, among: specification.options.map { "--" + $0.name })
+    return "unknown option '\(spelled)'"
+      + (nearest.map { "; did you mean '\($0)'?" } ?? "; see 'xverse help \(specification.name)'")
+  }
+}

@@ -1,0 +1,123 @@
+// BenchCommand.swift -- `xverse bench`: how fast this model runs here, and how much of the machine that is.
+//
+// The speed of shared machines drifts, so the two probes of the machine stand before, between and after the runs of the
+// model, and each run is held against its neighbours.
+
+import CMachineLimits
+import CXverse
+import Glibc
+
+enum BenchCommand: Command {
+  static let specification = CommandSpecification(
+    "bench",
+    summary: "Measure speed and memory, and compare with the limits of the machine.",
+    usage: "MODEL [options]",
+    details: """
+      Reads a prompt and decodes tokens, several times, between probes of the memory's read bandwidth and of OpenBLAS.
+      Decode is bound by the memory, prefill by the arithmetic; the last column tells how close they come.
+      """,
+    operands: 1...1,
+    options: [
+      .option("prompt-tokens", "N", "Tokens in the prompt; 512 by default, less where the context is shorter."),
+      .option("decode-tokens", "N", "Tokens to decode after it; 64 by default."),
+      .option("repeats", "N", "Runs to take the median of; 5 by default."),
+      .flag("json", "Print a JSON object."),
+    ] + Session.options + Model.options)
+
+  static func run(_ arguments: Arguments) throws(ToolError) {
+    let repeats = try arguments.integer("repeats", in: 1...1000) ?? 5
+    let decodeTokens = try arguments.integer("decode-tokens", in: 1...1_000_000) ?? 64
+    let promptTokens = try arguments.integer("prompt-tokens", in: 1...10_000_000)
+    let threads = try arguments.integer("threads", in: 1...4096) ?? Machine.processorCount
+    try Interrupt.install()
+    let start = Machine.now
+    let model = try Model(arguments, threads: threads)
+    let loadSeconds = Machine.now - start
+    let info = try model.info()
+    var bench = Bench(
+      session: try Session(model, arguments), threads: threads, vocabularySize: Int(info.n_vocab),
+      promptTokens: promptTokens ?? min(512, max(1, Int(info.n_ctx_train) - decodeTokens)),
+      decodeTokens: decodeTokens)
+    try bench.warmUp()
+    let memory = (peak: Machine.peakResidentMemory, anonymous: Machine.anonymousMemory)
+    try bench.measure(repeats: repeats)
+    let report = BenchReport(
+      bench: bench, info: info, build: try Library.buildInfo(), loadSeconds: loadSeconds, peakMemory: memory.peak,
+      anonymousMemory: memory.anonymous)
+    try StandardOutput.write(arguments.has("json") ? report.json.text + "\n" : report.table)
+  }
+}
+
+/// The runs and what they took.
+struct Bench {
+  let session: Session
+  let threads: Int
+  let vocabularySize: Int
+  let promptTokens: Int
+  let decodeTokens: Int
+
+  /// Seconds of a whole prompt, and of all decoded tokens after it.
+  private(set) var prefill = Samples()
+  private(set) var decode = Samples()
+  /// Bytes and floating-point operations a second.
+  private(set) var bandwidth = Samples()
+  private(set) var sgemm = Samples()
+
+  init(session: Session, threads: Int, vocabularySize: Int, promptTokens: Int, decodeTokens: Int) {
+    self.session = session
+    self.threads = threads
+    self.vocabularySize = vocabularySize
+    self.promptTokens = promptTokens
+    self.decodeTokens = decodeTokens
+  }
+
+  /// Brings weights, cache and work memory into memory, outside the measurements.
+  func warmUp() throws(ToolError) {
+    try runPrefill()
+    try session.evaluate(tokens(at: promptTokens, count: 1))
+  }
+
+  mutating func measure(repeats: Int) throws(ToolError) {
+    var progress = ProgressLine("measuring")
+    defer { progress.clear() }
+    probe()
+    for repetition in 1...repeats {
+      let start = Machine.now
+      try runPrefill()
+      let middle = Machine.now
+      try runDecode()
+      prefill.append(middle - start)
+      decode.append(Machine.now - middle)
+      probe()
+      progress.show(Int64(repetition), of: Int64(repeats))
+      try Interrupt.check()
+    }
+  }
+
+  private func runPrefill() throws(ToolError) {
+    try session.truncate(0)
+    try session.evaluate(tokens(at: 0, count: promptTokens))
+  }
+
+  private func runDecode() throws(ToolError) {
+    for position in promptTokens..<promptTokens + decodeTokens {
+      try session.evaluate(tokens(at: position, count: 1))
+    }
+  }
+
+  private mutating func probe() {
+    let bytes = min(2 << 30, Machine.freeMemory / 2)
+    Self.letWorkersSleep()
+    bandwidth.append(ml_read_bandwidth(bytes, Int32(threads), 3))
+    sgemm.append(ml_sgemm_peak(Int32(threads), 3))
+    Self.letWorkersSleep()
+  }
+
+  /// OpenMP's workers of the last parallel region spin for 200 ms; two sets of them would share the processors.
+  private static func letWorkersSleep() { usleep(250_000) }
+
+  /// Ids spread over the vocabulary: which ones has no influence on the speed.
+  private func tokens(at position: Int, count: Int) -> [Int32] {
+    (position..<position + count).map { Int32(truncatingIfNeeded: ($0 &* 7919 &+ 13) % vocabularySize) }
+  }
+}

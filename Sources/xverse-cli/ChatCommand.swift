@@ -1,0 +1,122 @@
+// ChatCommand.swift -- `xverse chat`: a conversation on the terminal, or through pipes, one message a line.
+
+enum ChatCommand: Command {
+  static let specification = CommandSpecification(
+    "chat",
+    summary: "Talk with a chat model.",
+    usage: "MODEL [options]",
+    details: """
+      Reads a message a line and streams the answers. Ctrl-C stops an answer; at the prompt, Ctrl-D or a second Ctrl-C
+      leaves. Lines that start with '/' are commands:
+
+      \(commandList)
+      """,
+    operands: 1...1,
+    options: [
+      .option("system", "TEXT", "A system message before the conversation."),
+      .flag("stats", "Print counts and speeds to standard error after each answer."),
+    ] + Request.options + Session.options + Model.options)
+
+  fileprivate static let commandList = """
+    /reset          start a new conversation
+    /system TEXT    start a new conversation with this system message; none without TEXT
+    /help           list these commands
+    /exit           leave
+    """
+
+  static func run(_ arguments: Arguments) throws(ToolError) {
+    let sampling = try Request.sampling(from: arguments)
+    try Interrupt.install()
+    let model = try Model(arguments)
+    var conversation = Conversation(
+      model: model, session: try Session(model, arguments), sampling: sampling,
+      printsStats: arguments.has("stats"))
+    conversation.reset(system: arguments.string("system") ?? "")
+    try conversation.run()
+  }
+}
+
+/// The messages so far and the loop that adds to them.
+private struct Conversation {
+  let model: Model
+  let session: Session
+  let sampling: LibraryOptions
+  let printsStats: Bool
+  private var messages: [(role: String, text: [CChar])] = []
+  private let isInteractive = InputReader.isTerminal && StandardOutput.isTerminal
+
+  init(model: Model, session: Session, sampling: LibraryOptions, printsStats: Bool) {
+    self.model = model
+    self.session = session
+    self.sampling = sampling
+    self.printsStats = printsStats
+  }
+
+  mutating func reset(system: String) {
+    messages = system.isEmpty ? [] : [("system", system.characters)]
+  }
+
+  mutating func run() throws(ToolError) {
+    var input = try InputReader(path: "-")
+    if isInteractive { try StandardOutput.write("/help lists the commands.\n") }
+    while let line = try nextLine(&input) {
+      if line.first == CChar(UInt8(ascii: "/")) {
+        if try obey(String(characters: line)) == .leave { return }
+      } else if !line.isEmpty {
+        try answer(line)
+      }
+    }
+    if isInteractive { try StandardOutput.write("\n") }
+  }
+
+  /// The next line; nil at the end of the input or after Ctrl-C twice in a row at the prompt.
+  private func nextLine(_ input: inout InputReader) throws(ToolError) -> [CChar]? {
+    Interrupt.reset()
+    var wasInterrupted = false
+    while true {
+      if isInteractive { try StandardOutput.write("> ") }
+      do throws(ToolError) {
+        return try input.readLine()
+      } catch .interrupted where isInteractive {
+        if wasInterrupted { return nil }
+        wasInterrupted = true
+        Interrupt.reset()
+        try StandardOutput.write("\n(Ctrl-C again, Ctrl-D or /exit leaves)\n")
+      }
+    }
+  }
+
+  private enum Next { case goOn, leave }
+
+  private mutating func obey(_ line: String) throws(ToolError) -> Next {
+    let words = line.split(separator: " ", maxSplits: 1)
+    switch words.first {
+    case "/exit", "/quit": return .leave
+    case "/reset": reset(system: "")
+    case "/system": reset(system: words.count == 2 ? String(words[1]) : "")
+    case "/help": try StandardOutput.write(ChatCommand.commandList + "\n")
+    default:
+      let known = ["/exit", "/reset", "/system", "/help"]
+      let nearest = Suggestion.nearest(to: String(words.first ?? ""), among: known)
+      StandardError.write("unknown command; " + (nearest.map { "did you mean \($0)?" } ?? "try /help") + "\n")
+    }
+    return .goOn
+  }
+
+  /// Streams the answer to `line`; both join the conversation, unless the library refuses.
+  private mutating func answer(_ line: [CChar]) throws(ToolError) {
+    let request = try Request(model, sampling)
+    for message in messages { try request.add(role: message.role, text: message.text) }
+    try request.add(role: "user", text: line)
+    let stream = AnswerStream { (piece) throws(ToolError) in try StandardOutput.write(piece) }
+    do throws(ToolError) {
+      let answer = try stream.run(request, in: session)
+      messages += [("user", line), ("assistant", answer.text)]
+      try StandardOutput.write("\n")
+      if printsStats { StandardError.write(answer.summary + "\n") }
+      if answer.isCancelled, !isInteractive { throw .interrupted }
+    } catch .failure(let message) where isInteractive {
+      StandardError.write("xverse: \(message)\n")
+    }
+  }
+}

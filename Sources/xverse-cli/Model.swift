@@ -1,0 +1,70 @@
+// Model.swift -- a loaded model and the session that runs it.
+
+import CXverse
+
+final class Model {
+  let handle: OpaquePointer?
+
+  /// The options of every command with a model.
+  static let options =
+    LibraryOptions.specifications(.runtime) + LibraryOptions.specifications(.model, except: ["vocab_only"])
+
+  /// Loads the model named by the first operand, with a progress line on a terminal; Ctrl-C breaks it off.
+  ///
+  /// - Parameter threads: Compute threads; nil for what the arguments or the library say.
+  init(_ arguments: Arguments, threads: Int? = nil) throws(ToolError) {
+    let runtimeOptions = try LibraryOptions(.runtime, from: arguments)
+    if let threads { try runtimeOptions.set("threads", threads) }
+    let modelOptions = try LibraryOptions(.model, from: arguments)
+    var runtime: OpaquePointer?
+    try Library.check(xverse_runtime_create(runtimeOptions.handle, nil, &runtime))
+    // The model keeps the runtime that it needs.
+    defer { xverse_runtime_release(runtime) }
+    var progress = ProgressLine("loading")
+    var loaded: OpaquePointer?
+    let status = withUnsafeMutablePointer(to: &progress) { progress in
+      xverse_model_load(
+        runtime, arguments.operands[0], modelOptions.handle, Interrupt.cancel, ProgressLine.callback, progress, &loaded)
+    }
+    progress.clear()
+    try Library.check(status)
+    handle = loaded
+  }
+
+  deinit { xverse_model_release(handle) }
+
+  func info() throws(ToolError) -> xverse_model_info {
+    var info = xverse_model_info()
+    info.size = UInt32(MemoryLayout<xverse_model_info>.size)
+    try Library.check(xverse_model_get_info(handle, &info))
+    return info
+  }
+
+  /// The tokenizer, which lives as long as the model.
+  var tokenizer: Tokenizer { Tokenizer(borrowing: xverse_model_tokenizer(handle), from: self) }
+}
+
+final class Session {
+  let handle: OpaquePointer?
+
+  static let options = LibraryOptions.specifications(.session)
+
+  init(_ model: Model, _ arguments: Arguments) throws(ToolError) {
+    let options = try LibraryOptions(.session, from: arguments)
+    var created: OpaquePointer?
+    try Library.check(xverse_session_create(model.handle, options.handle, &created))
+    handle = created
+  }
+
+  deinit { xverse_session_free(handle) }
+
+  /// Appends `tokens`: their keys and values enter the cache.
+  func evaluate(_ tokens: [Int32]) throws(ToolError) {
+    try Library.check(xverse_session_eval(handle, tokens, tokens.count, Interrupt.cancel, nil, nil))
+  }
+
+  /// Keeps the first `count` tokens.
+  func truncate(_ count: Int) throws(ToolError) {
+    try Library.check(xverse_session_truncate(handle, Int64(count)))
+  }
+}

@@ -1,0 +1,39 @@
+// ToolError.swift -- why a command ended early, and the exit status that says so.
+
+import CXverse
+
+enum ToolError: Error {
+  /// The command line is wrong.
+  case usage(String)
+  /// Something failed while running.
+  case failure(String)
+  /// The user pressed Ctrl-C, and knows.
+  case interrupted
+  /// The reader of our standard output went away, which is its right: nothing is said.
+  case outputClosed
+
+  var message: String? {
+    switch self {
+    case .usage(let message), .failure(let message): message
+    case .interrupted, .outputClosed: nil
+    }
+  }
+
+  var exitStatus: Int32 {
+    switch self {
+    case .usage: ExitStatus.usage
+    case .failure: ExitStatus.failure
+    case .interrupted: ExitStatus.interrupted
+    case .outputClosed: ExitStatus.outputClosed
+    }
+  }
+}
+
+enum ExitStatus {
+  static let success: Int32 = 0
+  static let failure: Int32 = 1
+  static let usage: Int32 = 2
+  /// 128 + SIGINT and 128 + SIGPIPE, as a shell reports a program that these signals ended.
+  static let interrupted: Int32 = 130
+  static let outputClosed: Int32 = 141
+}

@@ -1,0 +1,39 @@
+// Workload.swift -- what one run of the model costs by its shape: bytes that decode must read, operations that prefill
+// must do.
+
+import CXverse
+
+struct Workload {
+  private let info: xverse_model_info
+
+  init(_ info: xverse_model_info) { self.info = info }
+
+  private var hiddenSize: Double { Double(info.n_embd) }
+  private var layerCount: Double { Double(info.n_layers) }
+  private var vocabularySize: Double { Double(info.n_vocab) }
+
+  /// Weights in the matrices of all layers: q, k, v, o and gate, up, down.
+  private var layerParameters: Double {
+    let kvSize = hiddenSize / Double(info.n_heads) * Double(info.n_kv_heads)
+    return layerCount * hiddenSize * (2 * hiddenSize + 2 * kvSize + 3 * Double(info.n_ff))
+  }
+
+  /// Whether the embedding table is also the output matrix: then the parameters do not suffice for two.
+  private var isTied: Bool { Double(info.n_params) - layerParameters < 2 * vocabularySize * hiddenSize }
+
+  /// Bytes of weights that a decoded token needs: all but the embedding table, of which it needs one row.
+  var bytesPerToken: Double {
+    let bytes = Double(info.weight_bytes)
+    let bytesPerParameter = bytes / Double(info.n_params)
+    return isTied ? bytes : bytes - vocabularySize * hiddenSize * bytesPerParameter
+  }
+
+  /// Floating-point operations (a multiply-add is two) of a prompt from an empty cache: the matrices for every token,
+  /// scores and weighted values of causal attention, and the output matrix for the last token.
+  func operations(prefill tokens: Int) -> Double {
+    let tokens = Double(tokens)
+    let attendedPositions = tokens * (tokens + 1) / 2
+    return 2 * layerParameters * tokens + 4 * layerCount * hiddenSize * attendedPositions
+      + 2 * vocabularySize * hiddenSize
+  }
+}

@@ -1,0 +1,315 @@
+"""libxverse for Python, by ctypes alone.
+
+    from xverse import Model
+
+    model = Model("XVERSE-7B-Chat")
+    session = model.session()
+    for piece in session.chat([("user", "Hello!")], max_new_tokens=100):
+        print(piece, end="", flush=True)
+
+Sampling options have Hugging Face's names; see section 2 of xverse.h. Every failure raises XverseError.
+The library is libxverse.so.1; set XVERSE_LIBRARY to the path of another one.
+"""
+
+import ctypes
+import ctypes.util
+import json
+import os
+import queue
+import threading
+from ctypes import POINTER, byref, c_char_p, c_double, c_float, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
+
+__all__ = ["Model", "Session", "Tokenizer", "Result", "XverseError", "version"]
+
+OPTIONS_RUNTIME, OPTIONS_MODEL, OPTIONS_SESSION, OPTIONS_SAMPLING = 1, 2, 3, 4
+ENCODE_BOS, ENCODE_SPECIAL = 1, 2
+DECODE_SKIP_SPECIAL = 1
+TOKEN_EOS, TOKEN_BOS, TOKEN_PAD, TOKEN_UNK = 1, 2, 3, 4
+FINISH = {0: "none", 1: "eos", 2: "stop", 3: "length", 4: "callback", 5: "cancelled", 6: "deadline", 8: "error"}
+
+
+# ---- the C interface ----
+
+
+class ModelInfo(ctypes.Structure):
+    _fields_ = [
+        ("size", c_uint32), ("n_layers", c_int32), ("n_params", c_int64), ("weight_bytes", c_int64),
+        ("n_embd", c_int32), ("n_ff", c_int32), ("n_heads", c_int32), ("n_kv_heads", c_int32), ("n_vocab", c_int32),
+        ("n_ctx_train", c_int32), ("n_experts", c_int32), ("n_experts_used", c_int32),
+        ("arch", c_char_p), ("quant", c_char_p), ("name", c_char_p),
+    ]  # fmt: skip
+
+
+class Stats(ctypes.Structure):
+    _fields_ = [("size", c_uint32), ("finish_reason", c_int32)] + [
+        (name, c_int64)
+        for name in (
+            "n_prompt n_cached n_generated n_draft n_draft_accepted "
+            "ns_queue ns_prefill ns_decode ns_first_token kv_bytes scratch_bytes"
+        ).split()
+    ]
+
+
+class Event(ctypes.Structure):
+    _fields_ = [
+        ("size", c_uint32), ("kind", c_int32), ("request_id", c_uint64), ("text", c_void_p), ("text_len", c_size_t),
+        ("tokens", POINTER(c_int32)), ("logprobs", POINTER(c_float)), ("n_tokens", c_size_t),
+        ("n_prompt_done", c_int64), ("n_prompt_total", c_int64), ("finish_reason", c_int32), ("status", c_int32),
+    ]  # fmt: skip
+
+
+StreamFunction = ctypes.CFUNCTYPE(c_int32, c_void_p, POINTER(Event))
+
+
+class XverseError(Exception):
+    """A failed call: `status` is its number, `name` the number's name, the text says what is wrong and where."""
+
+    def __init__(self, status, name, message):
+        super().__init__(message)
+        self.status = status
+        self.name = name
+
+
+def _load():
+    path = os.environ.get("XVERSE_LIBRARY")
+    # find_library needs a development install or ldconfig; the file name also works with LD_LIBRARY_PATH.
+    return ctypes.CDLL(path or ctypes.util.find_library("xverse") or "libxverse.so.1")
+
+
+_lib = _load()
+
+
+def _declare(result, name, *parameters):
+    function = getattr(_lib, name)
+    function.restype = result
+    function.argtypes = parameters
+
+
+_out = POINTER(c_void_p)
+_text = (c_char_p, c_size_t)
+_declare(c_char_p, "xverse_version")
+_declare(c_char_p, "xverse_status_name", c_int32)
+_declare(c_char_p, "xverse_last_error")
+_declare(None, "xverse_free", c_void_p)
+_declare(c_int32, "xverse_options_create", c_int32, _out)
+_declare(None, "xverse_options_free", c_void_p)
+_declare(c_int32, "xverse_options_set_json", c_void_p, *_text)
+_declare(c_int32, "xverse_runtime_create", c_void_p, c_void_p, _out)
+_declare(None, "xverse_runtime_release", c_void_p)
+_declare(c_int32, "xverse_cancel_create", _out)
+_declare(None, "xverse_cancel_free", c_void_p)
+_declare(None, "xverse_cancel_trigger", c_void_p)
+_declare(c_int32, "xverse_model_load", c_void_p, c_char_p, c_void_p, c_void_p, c_void_p, c_void_p, _out)
+_declare(None, "xverse_model_release", c_void_p)
+_declare(c_int32, "xverse_model_get_info", c_void_p, POINTER(ModelInfo))
+_declare(c_void_p, "xverse_model_tokenizer", c_void_p)
+_declare(
+    c_int32, "xverse_tokenizer_encode",
+    c_void_p, *_text, c_int32, POINTER(c_int32), c_size_t, POINTER(c_size_t),
+)  # fmt: skip
+_declare(
+    c_int32, "xverse_tokenizer_decode",
+    c_void_p, POINTER(c_int32), c_size_t, c_int32, _out, POINTER(c_size_t),
+)  # fmt: skip
+_declare(c_int32, "xverse_tokenizer_vocab_size", c_void_p)
+_declare(c_int32, "xverse_tokenizer_special", c_void_p, c_int32)
+_declare(c_int32, "xverse_session_create", c_void_p, c_void_p, _out)
+_declare(None, "xverse_session_free", c_void_p)
+_declare(c_int64, "xverse_session_length", c_void_p)
+_declare(c_int32, "xverse_request_create", c_void_p, _out)
+_declare(None, "xverse_request_free", c_void_p)
+_declare(c_int32, "xverse_request_add_text", c_void_p, *_text)
+_declare(c_int32, "xverse_request_add_message", c_void_p, c_char_p, *_text)
+_declare(c_int32, "xverse_request_set_options", c_void_p, c_void_p)
+_declare(c_int32, "xverse_session_generate", c_void_p, c_void_p, c_void_p, StreamFunction, c_void_p, _out)
+_declare(c_int32, "xverse_result_text", c_void_p, _out, POINTER(c_size_t))
+_declare(
+    c_int32, "xverse_result_tokens",
+    c_void_p, POINTER(POINTER(c_int32)), POINTER(POINTER(c_float)), POINTER(c_size_t),
+)  # fmt: skip
+_declare(c_int32, "xverse_result_stats", c_void_p, POINTER(Stats))
+_declare(None, "xverse_result_free", c_void_p)
+
+
+def _check(status):
+    if status < 0:
+        message = _lib.xverse_last_error().decode(errors="replace")
+        raise XverseError(status, _lib.xverse_status_name(status).decode(), message)
+
+
+class _Handle:
+    """Owns one object of the library and frees it with the Python object."""
+
+    def __init__(self, create, free, *arguments):
+        self._as_parameter_ = None
+        self._free = free
+        handle = c_void_p()
+        _check(create(*arguments, byref(handle)))
+        self._as_parameter_ = handle
+
+    def __del__(self):
+        if self._as_parameter_ is not None:
+            self._free(self._as_parameter_)
+
+
+def _options(kind, values):
+    options = _Handle(_lib.xverse_options_create, _lib.xverse_options_free, kind)
+    text = json.dumps(values).encode()
+    _check(_lib.xverse_options_set_json(options, text, len(text)))
+    return options
+
+
+# ---- for programs ----
+
+
+def version():
+    return _lib.xverse_version().decode()
+
+
+class Model:
+    """A loaded model; threads may share it.
+
+    `path` is a Hugging Face directory. `threads` is the number of compute threads; other options are those of kind
+    MODEL in xverse.h.
+    """
+
+    def __init__(self, path, threads=None, **options):
+        runtime = _Handle(
+            _lib.xverse_runtime_create, _lib.xverse_runtime_release,
+            _options(OPTIONS_RUNTIME, {} if threads is None else {"threads": threads}), None,
+        )  # fmt: skip
+        self._handle = _Handle(
+            _lib.xverse_model_load, _lib.xverse_model_release,
+            runtime, os.fsencode(path), _options(OPTIONS_MODEL, options), None, None, None,
+        )  # fmt: skip
+        self.tokenizer = Tokenizer(self._handle)
+        self.info = ModelInfo(size=ctypes.sizeof(ModelInfo))
+        _check(_lib.xverse_model_get_info(self._handle, byref(self.info)))
+
+    def session(self, **options):
+        """A new conversation or text; options are those of kind SESSION in xverse.h."""
+        return Session(self, options)
+
+
+class Tokenizer:
+    """Text to ids and back; belongs to a model."""
+
+    def __init__(self, model):
+        self._model = model
+        self._handle = c_void_p(_lib.xverse_model_tokenizer(model))
+        self.vocab_size = _lib.xverse_tokenizer_vocab_size(self._handle)
+        self.bos, self.eos = (_lib.xverse_tokenizer_special(self._handle, which) for which in (TOKEN_BOS, TOKEN_EOS))
+
+    def encode(self, text, bos=False, special=False):
+        """The ids of a text. special: "<|endoftext|>" in it becomes that token instead of characters."""
+        data = text.encode("utf-8", "surrogatepass")
+        flags = (ENCODE_BOS if bos else 0) | (ENCODE_SPECIAL if special else 0)
+        # No token is shorter than a byte.
+        ids, count = (c_int32 * (len(data) + 1))(), c_size_t()
+        _check(_lib.xverse_tokenizer_encode(self._handle, data, len(data), flags, ids, len(ids), byref(count)))
+        return ids[: count.value]
+
+    def decode(self, ids, skip_special=False):
+        array, text, length = (c_int32 * len(ids))(*ids), c_void_p(), c_size_t()
+        flags = DECODE_SKIP_SPECIAL if skip_special else 0
+        _check(_lib.xverse_tokenizer_decode(self._handle, array, len(ids), flags, byref(text), byref(length)))
+        try:
+            return ctypes.string_at(text, length.value).decode()
+        finally:
+            _lib.xverse_free(text)
+
+
+class Result:
+    """A finished answer: text, tokens, logprobs (None without option logprobs=1), stats, finish_reason."""
+
+    def __init__(self, handle):
+        text, length = c_void_p(), c_size_t()
+        _check(_lib.xverse_result_text(handle, byref(text), byref(length)))
+        self.text = ctypes.string_at(text, length.value).decode()
+        tokens, logprobs = POINTER(c_int32)(), POINTER(c_float)()
+        _check(_lib.xverse_result_tokens(handle, byref(tokens), byref(logprobs), byref(length)))
+        self.tokens = tokens[: length.value]
+        self.logprobs = logprobs[: length.value] if logprobs else None
+        self.stats = Stats(size=ctypes.sizeof(Stats))
+        _check(_lib.xverse_result_stats(handle, byref(self.stats)))
+        self.finish_reason = FINISH.get(self.stats.finish_reason, "unknown")
+
+
+class Session:
+    """What the model has read so far. One thread at a time.
+
+    A prompt is a text, which the model continues, or a list of (role, text) messages, which it answers. What a new
+    prompt has in common with the last one is not computed again.
+    """
+
+    def __init__(self, model, options):
+        self._model = model
+        self._handle = _Handle(
+            _lib.xverse_session_create, _lib.xverse_session_free, model._handle, _options(OPTIONS_SESSION, options)
+        )
+
+    def __len__(self):
+        """Tokens in the session."""
+        return _lib.xverse_session_length(self._handle)
+
+    def generate(self, prompt, on_text=None, cancel=None, **sampling):
+        """Generates and returns a Result; options are those of kind SAMPLING in xverse.h.
+
+        `on_text` receives the text piece by piece, whole characters only; True from it stops the answer.
+        """
+        failure = []
+
+        def receive(_, event):
+            try:
+                piece = ctypes.string_at(event.contents.text, event.contents.text_len).decode()
+                return 1 if piece and on_text(piece) is True else 0
+            except BaseException as error:  # an exception cannot pass through C: stop, and raise it again below
+                failure.append(error)
+                return 1
+
+        request = self._request(prompt, sampling)
+        callback = StreamFunction(receive) if on_text else StreamFunction()
+        handle = c_void_p()
+        status = _lib.xverse_session_generate(self._handle, request, cancel, callback, None, byref(handle))
+        try:
+            if failure:
+                raise failure[0]
+            _check(status)
+            return Result(handle)
+        finally:
+            _lib.xverse_result_free(handle)
+
+    def chat(self, prompt, **sampling):
+        """A generator of the answer's pieces, computed on a thread of its own; closing it stops the answer."""
+        pieces = queue.SimpleQueue()
+        cancel = _Handle(_lib.xverse_cancel_create, _lib.xverse_cancel_free)
+
+        def work():
+            try:
+                self.generate(prompt, pieces.put, cancel, **sampling)
+                pieces.put(None)
+            except BaseException as error:
+                pieces.put(error)
+
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        try:
+            while (piece := pieces.get()) is not None:
+                if isinstance(piece, BaseException):
+                    raise piece
+                yield piece
+        finally:
+            _lib.xverse_cancel_trigger(cancel)
+            thread.join()
+
+    def _request(self, prompt, sampling):
+        request = _Handle(_lib.xverse_request_create, _lib.xverse_request_free, self._model._handle)
+        _check(_lib.xverse_request_set_options(request, _options(OPTIONS_SAMPLING, sampling)))
+        if isinstance(prompt, str):
+            text = prompt.encode("utf-8", "surrogatepass")
+            _check(_lib.xverse_request_add_text(request, text, len(text)))
+        else:
+            for role, content in prompt:
+                text = content.encode("utf-8", "surrogatepass")
+                _check(_lib.xverse_request_add_message(request, role.encode(), text, len(text)))
+        return request

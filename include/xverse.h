@@ -1,0 +1,503 @@
+/* xverse.h - run XVERSE language models on a CPU.
+ *
+ * One library, one model directory, four calls to a first answer:
+ *
+ *     xverse_model *model;  xverse_session *session;  xverse_request *request;  xverse_result *result;
+ *     xverse_model_open("XVERSE-7B-Chat", NULL, &model);                         - a Hugging Face directory
+ *     xverse_session_create(model, NULL, &session);
+ *     xverse_request_create(model, &request);
+ *     xverse_request_add_message(request, "user", "Hello!", XVERSE_NTS);
+ *     xverse_session_generate(session, request, NULL, NULL, NULL, &result);      - then xverse_result_text
+ *
+ * The sections go from simple to special: 1 library, 2 options, 3 runtime, 4 cancellation, 5 model, 6 tokenizer,
+ * 7 session, 8 evaluation, 9 sampler, 10 requests and generation. A chat program needs 5, 7 and 10.
+ *
+ * THREADS    `const T *` may be used by several threads at the same time; `T *` by one thread at a time. This holds
+ *            everywhere. Models, tokenizers, runtimes and cancels may be shared freely, their `T *` calls included.
+ *            Sessions, samplers, detokenizers, requests and options have one owner at a time: a second thread that
+ *            enters one meanwhile gets XVERSE_E_BUSY and harms nothing. Every object may move between threads.
+ * ERRORS     Every function that can fail returns xverse_status: 0 is XVERSE_OK, negative an error, positive
+ *            information. xverse_last_error() then has one sentence that names the file, tensor, option or argument, the
+ *            value found and the value expected. After an error the out-handle is NULL and every object is as it was
+ *            before the call. Nothing here prints, exits or aborts. NULL for a required pointer is XVERSE_E_INVALID.
+ * OWNERSHIP  *_free ends the only reference; *_release gives back one of several (*_retain adds one). Both accept NULL.
+ *            The order of freeing never matters: a session keeps its model alive, a model its runtime. A `char **`
+ *            result belongs to the caller, ends with NUL and goes back with xverse_free. A `const char *` result lives
+ *            as long as the object it came from, or as its function says.
+ * STRINGS    UTF-8, pointer and length in bytes; XVERSE_NTS as length means "ends with NUL". Text that is not valid
+ *            UTF-8 is no error: its stray bytes become byte tokens. Paths and keys end with NUL.
+ * ARRAYS     The caller's array and its capacity; *n always receives the number that is there. A capacity that is too
+ *            small is XVERSE_E_RANGE and writes nothing else; capacity 0 with a NULL array asks for the number.
+ * CALLBACKS  The user pointer comes first; 0 means go on, anything else stop: the call then ends with XVERSE_STOPPED and
+ *            what was done so far is valid. Callbacks run on the thread that made the call. Inside one, only
+ *            xverse_cancel_trigger, tokenizer calls and getters are allowed; others return XVERSE_E_MISUSE.
+ * CANCEL     A cancel object is a flag that stays set, with an optional deadline. It is looked at before every tensor
+ *            while loading, and while evaluating at least once in 2^33 multiply-adds (about the work of 64 tokens in one
+ *            layer of a 7B model). After XVERSE_E_CANCELLED or XVERSE_E_DEADLINE the session is valid and
+ *            xverse_session_length() is exact.
+ * PROCESS    No signal handlers, setlocale, chdir, network, output, or files outside the given paths. Computing happens
+ *            on one thread of the library's own per runtime and on OpenMP's workers; all signals are blocked there. When
+ *            the pthread flavour of OpenBLAS is linked its number of threads is set to 1 for the process. Environment:
+ *            XVERSE_NUM_THREADS (default of option `threads`), XVERSE_LOG (off|error|warn|info|debug: log to stderr).
+ *            A child after fork() gets XVERSE_E_FORKED from every call until it executes another program.
+ * STRUCTS    Set `size` to sizeof the struct before the call; the library reads or writes no more than that, so programs
+ *            and libraries of different minor versions fit together. Members are only ever appended.
+ */
+#ifndef XVERSE_H
+#define XVERSE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* As a length: the string ends with NUL. */
+#define XVERSE_NTS ((size_t)-1)
+
+typedef struct xverse_options     xverse_options;     /* keys and values; NULL always means good defaults           */
+typedef struct xverse_runtime     xverse_runtime;     /* compute thread, memory, log; NULL is the process's default */
+typedef struct xverse_cancel      xverse_cancel;      /* cancel flag and deadline                                   */
+typedef struct xverse_model       xverse_model;       /* weights, configuration, tokenizer; immutable               */
+typedef struct xverse_tokenizer   xverse_tokenizer;   /* text <-> token ids; immutable                              */
+typedef struct xverse_detokenizer xverse_detokenizer; /* streaming ids -> text; never splits a character            */
+typedef struct xverse_session     xverse_session;     /* KV cache of one sequence of tokens                         */
+typedef struct xverse_sampler     xverse_sampler;     /* random numbers and penalties of one sequence               */
+typedef struct xverse_request     xverse_request;     /* what to generate from, and how                             */
+typedef struct xverse_result      xverse_result;      /* what was generated                                         */
+
+/* Outcome of a call. The values are frozen for ever; xverse_status_name() has their names. */
+typedef int32_t xverse_status;
+enum {
+  XVERSE_OK = 0,
+  XVERSE_TIMEOUT = 1,          /* nothing happened within the given time                                        */
+  XVERSE_STOPPED = 2,          /* a callback asked to stop; everything so far is valid                          */
+  XVERSE_E_FAIL = -1,          /* the model gave no usable answer, for example no token with a finite logit     */
+  XVERSE_E_NOMEM = -2,         /* memory or memory_limit exhausted                                              */
+  XVERSE_E_INVALID = -3,       /* an argument that is never right: NULL, unknown key, malformed path            */
+  XVERSE_E_MISUSE = -4,        /* a right call at a wrong time                                                  */
+  XVERSE_E_BUSY = -5,          /* another thread is using this object                                           */
+  XVERSE_E_CANCELLED = -6,     /* xverse_cancel_trigger                                                         */
+  XVERSE_E_DEADLINE = -7,      /* the deadline of the cancel object passed                                      */
+  XVERSE_E_IO = -8,            /* the system could not read a file                                              */
+  XVERSE_E_NOTFOUND = -9,      /* a file does not exist                                                         */
+  XVERSE_E_CORRUPT = -10,      /* a file contradicts its format or itself                                       */
+  XVERSE_E_UNSUPPORTED = -11,  /* a valid file that needs something this library does not have                  */
+  XVERSE_E_UNSAFE = -12,       /* a file that would have to execute code to be read                             */
+  XVERSE_E_RANGE = -13,        /* a value or capacity outside its bounds                                        */
+  XVERSE_E_CONTEXT_FULL = -14, /* more tokens than the session's context holds                                  */
+  XVERSE_E_QUEUE_FULL = -15,
+  XVERSE_E_PARSE = -16,        /* an argument that should be JSON is not; see xverse_last_error_offset          */
+  XVERSE_E_MISMATCH = -17,     /* two objects that do not belong together                                       */
+  XVERSE_E_FORKED = -18,       /* called in a child after fork()                                                */
+  XVERSE_E_LIMIT = -19,        /* a file larger or deeper than this library accepts                             */
+  XVERSE_E_CALLBACK = -20,     /* a callback broke its contract                                                 */
+  XVERSE_E_COMM = -21,
+  XVERSE_E_INTERNAL = -99      /* a fault of this library: please report it                                     */
+};
+
+/* ---------------------------------------------------------------------------------------------- 1 library ---- */
+
+/* "major.minor.patch"; static. */
+const char *xverse_version(void);
+
+/* major * 1000000 + minor * 1000 + patch. */
+int32_t xverse_version_number(void);
+
+/* A JSON object: version, commit, compiler, kernels (the instruction sets built in), kernel (the one this CPU gets),
+ * blas, openmp. Lives as long as the process. */
+const char *xverse_build_info(void);
+
+/* The name of a status, "XVERSE_OK"; "unknown status" for another number. Static. */
+const char *xverse_status_name(xverse_status status);
+
+/* The message of this thread's last call that returned an error, never NULL; "" before the first. Valid until this
+ * thread's next error. */
+const char *xverse_last_error(void);
+
+/* Where in the text or file that message speaks of, in bytes from its start; -1 when there is no such place. */
+int64_t xverse_last_error_offset(void);
+
+/* Gives back memory that a function of this library returned through a `char **`. NULL is allowed. */
+void xverse_free(void *memory);
+
+/* ---------------------------------------------------------------------------------------------- 2 options ---- */
+
+/* An options object holds values for the keys of one kind. A key that does not exist or a value out of bounds fails at
+ * once, with the nearest key or the bounds in the message, and changes nothing. xverse_options_describe lists all keys.
+ *
+ * RUNTIME   threads             compute threads; default: the CPUs this process may use, or XVERSE_NUM_THREADS
+ *           memory_limit        most bytes of memory held at a time, mapped files not counted; 0 = no limit
+ *           isa                 auto | reference | avx2: which kernels; one that the CPU lacks is XVERSE_E_UNSUPPORTED
+ * MODEL     load                mmap: weights stay in the files' mapping, shared between processes; a file that is truncated
+ *                               while it is mapped ends the process with SIGBUS.  read: a private copy, immune to that
+ *           verify              header: sizes, shapes and names.  values: also reads every weight, rejects NaN and infinity
+ *           vocab_only          1: configuration and tokenizer only; sessions cannot be made from it
+ *           rope_theta          base of the rotary frequencies; default: config.json's
+ *           rope_scaling        none | linear:FACTOR | dynamic:FACTOR; default: config.json's
+ * SESSION   context             most tokens; memory is taken as the sequence grows; default: the model's n_ctx_train
+ *           kv_type             f32 | f16: element type of the KV cache
+ *           overflow            error: XVERSE_E_CONTEXT_FULL.  shift: the oldest half is dropped and the rest evaluated
+ *                               anew, so the session is as if it had begun with what remains
+ * SAMPLING  names and meaning are Hugging Face's; defaults come from the model's generation_config.json, else greedy
+ *           do_sample           0: greedy (the most probable token).  1: draw from the distribution
+ *           temperature         0 is greedy; setting it above 0 also sets do_sample
+ *           top_k top_p min_p typical_p                       0, 1, 0, 1 switch them off
+ *           repetition_penalty  over prompt and output; 1 is off
+ *           repeat_last_n       how many last tokens repetition_penalty looks at; 0 = all
+ *           frequency_penalty presence_penalty                OpenAI's: over the generated tokens; 0 is off
+ *           seed                of the random numbers; -1: from the system
+ *           max_new_tokens      most tokens to generate; 0: prefill only
+ *           stop                JSON array of strings: generation ends before the first of them, which is not shown
+ *           logit_bias          JSON object {"id": bias}: added to the logits
+ *           ignore_eos          1: end-of-sequence tokens do not end generation
+ *           logprobs            1: also return the log-probability of every generated token
+ *           deadline_ms         end generation after this time with XVERSE_FINISH_DEADLINE; 0: none
+ * SCORE     context             tokens in a window of xverse_model_perplexity
+ *           bos                 1: every window begins with the BOS token
+ *           windows             score at most this many windows; 0: all
+ */
+enum {
+  XVERSE_OPTIONS_RUNTIME = 1,
+  XVERSE_OPTIONS_MODEL = 2,
+  XVERSE_OPTIONS_SESSION = 3,
+  XVERSE_OPTIONS_SAMPLING = 4,
+  XVERSE_OPTIONS_SCORE = 7
+};
+
+/* What the value of an option is. A string with `choices` must be one of them (or begin with one that ends in ':'). */
+enum { XVERSE_OPTION_INT = 1, XVERSE_OPTION_FLOAT = 2, XVERSE_OPTION_STRING = 3, XVERSE_OPTION_JSON = 4 };
+
+typedef struct {
+  uint32_t size;
+  int32_t type;        /* XVERSE_OPTION_*                                                          */
+  const char *key;     /* static, like the two below                                               */
+  const char *doc;     /* one sentence                                                             */
+  const char *choices; /* "mmap|read"; NULL when any string or number within the bounds will do    */
+  double min, max;     /* bounds of a number, inclusive                                            */
+  double def;          /* default of a number; NaN when it comes from the model or the machine     */
+} xverse_option_info;
+
+/* kind: XVERSE_OPTIONS_*. Errors: INVALID (unknown kind), NOMEM. */
+xverse_status xverse_options_create(int32_t kind, xverse_options **out);
+void xverse_options_free(xverse_options *options);
+
+/* Sets one value. Numbers convert between int and float when nothing is lost. A JSON option takes its text through
+ * set_string. Errors: INVALID (unknown key, wrong type), RANGE (out of bounds, not one of the choices), PARSE. */
+xverse_status xverse_options_set_int(xverse_options *options, const char *key, int64_t value);
+xverse_status xverse_options_set_float(xverse_options *options, const char *key, double value);
+xverse_status xverse_options_set_string(xverse_options *options, const char *key, const char *value, size_t len);
+
+/* Sets every member of a JSON object, or none of them when one is wrong: {"temperature": 0.7, "stop": ["\n\n"]}. */
+xverse_status xverse_options_set_json(xverse_options *options, const char *json, size_t len);
+
+/* Describes the key number `index`, counted from 0, of a kind. Errors: RANGE when there are fewer. */
+xverse_status xverse_options_describe(int32_t kind, int32_t index, xverse_option_info *info);
+
+/* ---------------------------------------------------------------------------------------------- 3 runtime ---- */
+
+/* A runtime owns one compute thread, to which the sessions of its models hand their work in turn, and the memory that
+ * they share. Most programs use the default one (NULL), which exists while anything uses it. */
+
+/* The host's own memory functions. They may be called from any thread, must return memory aligned to `align` bytes or
+ * NULL, and must live as long as the runtime and everything made from it. Small objects do not pass through them. */
+typedef struct {
+  uint32_t size;
+  uint32_t reserved;
+  void *(*alloc)(void *user, size_t len, size_t align);
+  void (*dealloc)(void *user, void *ptr, size_t len);
+  void *user;
+} xverse_allocator;
+
+enum { XVERSE_LOG_OFF = 0, XVERSE_LOG_ERROR = 1, XVERSE_LOG_WARN = 2, XVERSE_LOG_INFO = 3, XVERSE_LOG_DEBUG = 4 };
+
+/* message: one line of `len` bytes without the line feed, also NUL-terminated; valid during the call. Runs on the thread
+ * that caused it, under the same rules as other callbacks. */
+typedef void (*xverse_log_fn)(void *user, int32_t level, const char *message, size_t len);
+
+/* options: kind RUNTIME or NULL; allocator: copied, or NULL for the C library's.
+ * Errors: UNSUPPORTED (isa), INVALID (options of another kind, allocator without functions), NOMEM. */
+xverse_status xverse_runtime_create(const xverse_options *options, const xverse_allocator *allocator,
+                                    xverse_runtime **out);
+void xverse_runtime_release(xverse_runtime *runtime);
+
+/* Sends messages up to `level` to `fn`; NULL or XVERSE_LOG_OFF for silence. runtime NULL: the default runtime. */
+xverse_status xverse_runtime_set_log(xverse_runtime *runtime, xverse_log_fn fn, void *user, int32_t level);
+
+/* Bytes held now and the most ever held, mapped files not counted; each pointer may be NULL, not both. */
+xverse_status xverse_runtime_memory(const xverse_runtime *runtime, int64_t *current, int64_t *peak);
+
+/* ----------------------------------------------------------------------------------------- 4 cancellation ---- */
+
+/* Any number of calls may watch one cancel object. It must outlive the calls that it was given to. */
+xverse_status xverse_cancel_create(xverse_cancel **out);
+void xverse_cancel_free(xverse_cancel *cancel);
+
+/* Sets the flag; it stays set. Any thread, any callback, any signal handler. */
+void xverse_cancel_trigger(xverse_cancel *cancel);
+
+/* Clears the flag and sets the deadline `deadline_ms` milliseconds from now; 0 or less: no deadline. */
+void xverse_cancel_reset(xverse_cancel *cancel, int64_t deadline_ms);
+
+/* ------------------------------------------------------------------------------------------------ 5 model ---- */
+
+/* phase: "load", "verify", "prefill" or "score", static; done of total in bytes (load, verify) or tokens. */
+typedef int32_t (*xverse_progress_fn)(void *user, const char *phase, int64_t done, int64_t total);
+
+typedef struct {
+  uint32_t size;
+  int32_t n_layers;
+  int64_t n_params;
+  int64_t weight_bytes;     /* of the tensors as stored                                                      */
+  int32_t n_embd;           /* hidden_size                                                                   */
+  int32_t n_ff;             /* intermediate_size                                                             */
+  int32_t n_heads;
+  int32_t n_kv_heads;
+  int32_t n_vocab;
+  int32_t n_ctx_train;      /* max_position_embeddings                                                       */
+  int32_t n_experts;        /* 0: dense                                                                      */
+  int32_t n_experts_used;
+  const char *arch;         /* "xverse" or "llama"; these three live as long as the model                    */
+  const char *quant;        /* type of the matrices: "f32", "f16", "bf16", "mixed"; "none" with vocab_only   */
+  const char *name;         /* last component of the path                                                    */
+} xverse_model_info;
+
+/* Loads a model: the everyday call.
+ * path: a Hugging Face directory with config.json, tokenizer.json and model.safetensors or
+ * model.safetensors.index.json with its shards (f32, f16 or bf16), or one .safetensors file beside those two.
+ * options: kind MODEL or NULL.
+ * Errors: NOTFOUND, IO, CORRUPT, UNSUPPORTED, LIMIT (each naming the file and the field or tensor), INVALID, NOMEM. */
+xverse_status xverse_model_open(const char *path, const xverse_options *options, xverse_model **out);
+
+/* The same on a runtime of one's own, with progress (phase "load", in bytes) and cancellation; runtime, options, cancel,
+ * fn may be NULL. Errors: also CANCELLED, DEADLINE; STOPPED when fn asked to stop, with *out NULL. */
+xverse_status xverse_model_load(xverse_runtime *runtime, const char *path, const xverse_options *options,
+                                xverse_cancel *cancel, xverse_progress_fn fn, void *user, xverse_model **out);
+
+/* What a model is, as a JSON object, from the headers of its files only: format, arch, sizes, n_params, weight_bytes,
+ * dtypes (elements and bytes of each), files, tokenizer, generation defaults. options: kind MODEL or NULL.
+ * *json goes back with xverse_free. Errors: as xverse_model_open. */
+xverse_status xverse_model_inspect(const char *path, const xverse_options *options, char **json, size_t *len);
+
+/* Adds a reference and returns the model. */
+xverse_model *xverse_model_retain(xverse_model *model);
+void xverse_model_release(xverse_model *model);
+
+xverse_status xverse_model_get_info(const xverse_model *model, xverse_model_info *out);
+
+/* Perplexity of a text: exp of the mean negative log-likelihood over non-overlapping windows of `context` tokens; the
+ * first token of a window is not scored, a last window that is not full is left out unless it is the only one.
+ * score_options: kind SCORE or NULL. *standard_error (may be NULL): of the perplexity, by the delta method.
+ * Errors: RANGE (fewer than two tokens), CANCELLED, DEADLINE, STOPPED, NOMEM. */
+xverse_status xverse_model_perplexity(xverse_model *model, const char *text, size_t len,
+                                      const xverse_options *score_options, xverse_cancel *cancel,
+                                      xverse_progress_fn fn, void *user, double *perplexity, double *standard_error);
+
+/* -------------------------------------------------------------------------------------------- 6 tokenizer ---- */
+
+/* encode: PLAIN turns everything in the text into ordinary tokens, so that "<|endoftext|>" in a user's text stays text;
+ * SPECIAL recognizes special tokens by their spelling, as Hugging Face does; BOS puts the BOS token first. */
+enum { XVERSE_ENCODE_PLAIN = 0, XVERSE_ENCODE_BOS = 1, XVERSE_ENCODE_SPECIAL = 2 };
+enum { XVERSE_DECODE_PLAIN = 0, XVERSE_DECODE_SKIP_SPECIAL = 1 };
+enum { XVERSE_TOKEN_EOS = 1, XVERSE_TOKEN_BOS = 2, XVERSE_TOKEN_PAD = 3, XVERSE_TOKEN_UNK = 4 };
+
+/* The model's tokenizer; borrowed: it lives as long as the model and is not released. NULL for NULL. */
+const xverse_tokenizer *xverse_model_tokenizer(const xverse_model *model);
+
+/* Loads a tokenizer alone. path: a tokenizer.json or its directory; special ids come from config.json beside it.
+ * Errors: as xverse_model_open; UNSUPPORTED names the component that is not supported. */
+xverse_status xverse_tokenizer_open(const char *path, xverse_tokenizer **out);
+
+/* For tokenizers from xverse_tokenizer_open. */
+void xverse_tokenizer_release(xverse_tokenizer *tokenizer);
+
+/* Text to ids; *n receives their number. flags: XVERSE_ENCODE_*. Time is linear in len up to a logarithm. */
+xverse_status xverse_tokenizer_encode(const xverse_tokenizer *tokenizer, const char *text, size_t len, int32_t flags,
+                                      int32_t *tokens, size_t capacity, size_t *n);
+
+/* Ids to text, always valid UTF-8: bytes that form no character become U+FFFD. *text goes back with xverse_free; len may
+ * be NULL. Errors: RANGE (an id that does not exist). */
+xverse_status xverse_tokenizer_decode(const xverse_tokenizer *tokenizer, const int32_t *tokens, size_t n, int32_t flags,
+                                      char **text, size_t *len);
+
+/* Highest id + 1; -1 for NULL. */
+int32_t xverse_tokenizer_vocab_size(const xverse_tokenizer *tokenizer);
+
+/* The id of a special token, which: XVERSE_TOKEN_*; -1 when there is none. */
+int32_t xverse_tokenizer_special(const xverse_tokenizer *tokenizer, int32_t which);
+
+/* The bytes that a token adds to a text (of a special token: its spelling); they may be part of a character and live as
+ * long as the tokenizer. Each of the three results may be NULL. Errors: RANGE. */
+xverse_status xverse_tokenizer_token_bytes(const xverse_tokenizer *tokenizer, int32_t token, const char **bytes,
+                                           size_t *len, int32_t *is_special);
+
+/* Streaming: push tokens one by one; *text is what became certain, whole characters only, often nothing, valid until the
+ * next call. The pieces joined are what xverse_tokenizer_decode gives (up to the number of U+FFFD for stray bytes).
+ * flush ends the text, giving out what was held back, and makes the object ready for another.
+ * The detokenizer keeps its tokenizer alive. */
+xverse_status xverse_detokenizer_create(const xverse_tokenizer *tokenizer, int32_t flags, xverse_detokenizer **out);
+void xverse_detokenizer_free(xverse_detokenizer *detokenizer);
+xverse_status xverse_detokenizer_push(xverse_detokenizer *detokenizer, int32_t token, const char **text, size_t *len);
+xverse_status xverse_detokenizer_flush(xverse_detokenizer *detokenizer, const char **text, size_t *len);
+
+/* ---------------------------------------------------------------------------------------------- 7 session ---- */
+
+/* Why generation ended. */
+enum {
+  XVERSE_FINISH_NONE = 0,      /* it has not                                    */
+  XVERSE_FINISH_EOS = 1,       /* an end-of-sequence token                      */
+  XVERSE_FINISH_STOP = 2,      /* a stop string                                 */
+  XVERSE_FINISH_LENGTH = 3,    /* max_new_tokens or the context                 */
+  XVERSE_FINISH_CALLBACK = 4,  /* the stream callback                           */
+  XVERSE_FINISH_CANCELLED = 5,
+  XVERSE_FINISH_DEADLINE = 6,
+  XVERSE_FINISH_ERROR = 8
+};
+
+/* Figures of the last evaluation or generation. Times in nanoseconds of the monotonic clock. */
+typedef struct {
+  uint32_t size;
+  int32_t finish_reason;       /* XVERSE_FINISH_*                                                  */
+  int64_t n_prompt;            /* tokens of the prompt                                             */
+  int64_t n_cached;            /* of these, already in the session                                 */
+  int64_t n_generated;
+  int64_t n_draft;             /* 0                                                                */
+  int64_t n_draft_accepted;    /* 0                                                                */
+  int64_t ns_queue;            /* waiting for the compute thread                                   */
+  int64_t ns_prefill;          /* evaluating the prompt                                            */
+  int64_t ns_decode;           /* everything after the first token was chosen                      */
+  int64_t ns_first_token;      /* from the call to the first token                                 */
+  int64_t kv_bytes;            /* of this session's KV cache                                       */
+  int64_t scratch_bytes;       /* of the runtime's shared work memory                              */
+} xverse_stats;
+
+/* A session holds a sequence of tokens and their keys and values. options: kind SESSION or NULL.
+ * Errors: MISUSE (a model loaded with vocab_only), NOMEM. */
+xverse_status xverse_session_create(xverse_model *model, const xverse_options *options, xverse_session **out);
+void xverse_session_free(xverse_session *session);
+
+/* Forgets all but the first n_tokens; there are no logits until the next evaluation. Errors: RANGE. */
+xverse_status xverse_session_truncate(xverse_session *session, int64_t n_tokens);
+
+/* Number of tokens in the session; -1 for NULL. Any thread at any time. */
+int64_t xverse_session_length(const xverse_session *session);
+
+xverse_status xverse_session_tokens(const xverse_session *session, int32_t *tokens, size_t capacity, size_t *n);
+
+xverse_status xverse_session_stats(const xverse_session *session, xverse_stats *out);
+
+/* ------------------------------------------------------------------------------------------- 8 evaluation ---- */
+
+/* Appends tokens: a prompt (prefill) or the one that was just chosen (decode). cancel and fn may be NULL; fn: phase
+ * "prefill", in tokens. n 0 does nothing.
+ * Errors: RANGE (an id outside the vocabulary, nothing appended), CONTEXT_FULL (nothing appended), NOMEM; CANCELLED,
+ * DEADLINE, STOPPED: the session holds the tokens evaluated until then. */
+xverse_status xverse_session_eval(xverse_session *session, const int32_t *tokens, size_t n, xverse_cancel *cancel,
+                                  xverse_progress_fn fn, void *user);
+
+/* The logits after the last token, f32 [n_vocab]; they live until the session's next call. Errors: MISUSE (none yet). */
+xverse_status xverse_session_logits(const xverse_session *session, const float **logits, size_t *n);
+
+/* The k most probable next tokens and their natural log-probabilities, most probable first, lower id first among
+ * equals. tokens and logprobs hold k entries each; *n receives min(k, n_vocab). Errors: MISUSE (no logits), RANGE. */
+xverse_status xverse_session_top_logprobs(const xverse_session *session, int32_t k, int32_t *tokens, float *logprobs,
+                                          size_t *n);
+
+/* Appends tokens and tells how probable they were: logprobs[i] = ln p(tokens[i] | everything before it), 0 for the first
+ * token of an empty session; *sum their sum. logprobs [n] and sum may be NULL, not both. Errors: as xverse_session_eval. */
+xverse_status xverse_session_score(xverse_session *session, const int32_t *tokens, size_t n, xverse_cancel *cancel,
+                                   float *logprobs, double *sum);
+
+/* ---------------------------------------------------------------------------------------------- 9 sampler ---- */
+
+/* For programs with a loop of their own: eval, logits, sample, accept. xverse_session_generate does all of this. */
+
+/* Sees and may change the logits [n_vocab] after bias and penalties, before temperature. Non-zero ends the call with
+ * XVERSE_STOPPED. */
+typedef int32_t (*xverse_logits_fn)(void *user, float *logits, int32_t n_vocab);
+
+/* options: kind SAMPLING or NULL. Errors: RANGE (a logit_bias id outside the vocabulary), NOMEM. */
+xverse_status xverse_sampler_create(const xverse_model *model, const xverse_options *options, xverse_sampler **out);
+void xverse_sampler_free(xverse_sampler *sampler);
+
+/* A copy with the same history, random numbers and callback. */
+xverse_status xverse_sampler_clone(const xverse_sampler *sampler, xverse_sampler **out);
+xverse_status xverse_sampler_set_callback(xverse_sampler *sampler, xverse_logits_fn fn, void *user);
+
+/* Chooses a token from logits [n], n = n_vocab, which stay as they are; it is not accepted yet. NaN counts as -infinity.
+ * *logprob (may be NULL): its natural log-probability under the unchanged logits.
+ * Errors: RANGE (n), FAIL (no token possible), STOPPED. */
+xverse_status xverse_sampler_sample(xverse_sampler *sampler, const float *logits, size_t n, int32_t *token,
+                                    float *logprob);
+
+/* Adds a token to the history that the penalties look at. Tokens accepted before the first sample call are the prompt.
+ * Errors: RANGE. */
+xverse_status xverse_sampler_accept(xverse_sampler *sampler, int32_t token);
+
+/* ----------------------------------------------------------------------------------- 10 requests, generation ---- */
+
+enum { XVERSE_EVENT_TOKENS = 1, XVERSE_EVENT_FINISHED = 2, XVERSE_EVENT_PREFILL = 3 };
+
+/* What the stream callback receives; everything in it is valid during the call only.
+ * PREFILL: part of the prompt was evaluated. TOKENS: a token was generated; `text` is what became certain, whole
+ * characters, possibly nothing. FINISHED: the last event, with the text that was held back and the reason. */
+typedef struct {
+  uint32_t size;
+  int32_t kind;              /* XVERSE_EVENT_*                                          */
+  uint64_t request_id;       /* 0                                                       */
+  const char *text;          /* never NULL, ends with NUL                               */
+  size_t text_len;
+  const int32_t *tokens;
+  const float *logprobs;     /* NULL without option logprobs                            */
+  size_t n_tokens;
+  int64_t n_prompt_done;
+  int64_t n_prompt_total;
+  int32_t finish_reason;     /* XVERSE_FINISH_*                                         */
+  xverse_status status;      /* what the generating call will return                    */
+} xverse_event;
+
+typedef int32_t (*xverse_stream_fn)(void *user, const xverse_event *event);
+
+/* A request is a prompt and sampling options; it can be used again and extended. The prompt is either raw, tokens and
+ * text in the order they were added, or a conversation of messages: mixing them is XVERSE_E_MISUSE. */
+xverse_status xverse_request_create(const xverse_model *model, xverse_request **out);
+void xverse_request_free(xverse_request *request);
+xverse_status xverse_request_add_tokens(xverse_request *request, const int32_t *tokens, size_t n);
+
+/* Raw text without a template; special tokens in it stay text. */
+xverse_status xverse_request_add_text(xverse_request *request, const char *text, size_t len);
+
+/* One message of a conversation, in order; role: "system" (only first), "user", "assistant" or "exec" (the output of a
+ * tool). The last one must be from the user or exec when the prompt is made. Old rounds that do not fit are left out,
+ * as XVERSE's own chat() does. Errors: INVALID (role). */
+xverse_status xverse_request_add_message(xverse_request *request, const char *role, const char *text, size_t len);
+
+/* sampling: kind SAMPLING, copied; NULL: the model's defaults. Errors: RANGE (a logit_bias id outside the vocabulary). */
+xverse_status xverse_request_set_options(xverse_request *request, const xverse_options *sampling);
+
+/* The prompt as tokens, as generation will see it. Errors: INVALID (a conversation that cannot be answered). */
+xverse_status xverse_request_tokens(const xverse_request *request, int32_t *tokens, size_t capacity, size_t *n);
+
+/* Generates. The longest common beginning of the session's tokens and the prompt is kept, the rest evaluated, so a
+ * growing conversation costs only its new part; afterwards the session holds the prompt and the generated tokens except
+ * the last. cancel and fn may be NULL; *out is freed with xverse_result_free.
+ * Errors: CONTEXT_FULL (a prompt that does not fit), RANGE, MISMATCH (session and request of different models), FAIL,
+ * NOMEM. CANCELLED and DEADLINE: no result, the session holds what was evaluated. STOPPED (by fn): *out is valid. */
+xverse_status xverse_session_generate(xverse_session *session, const xverse_request *request, xverse_cancel *cancel,
+                                      xverse_stream_fn fn, void *user, xverse_result **out);
+
+/* The generated text, without stop string and special tokens; NUL-terminated. Lives as long as the result, as do the
+ * arrays below. len may be NULL. */
+xverse_status xverse_result_text(const xverse_result *result, const char **text, size_t *len);
+
+/* The generated tokens, an ending EOS included; *logprobs is NULL without option logprobs. logprobs may be NULL. */
+xverse_status xverse_result_tokens(const xverse_result *result, const int32_t **tokens, const float **logprobs,
+                                   size_t *n);
+xverse_status xverse_result_stats(const xverse_result *result, xverse_stats *out);
+void xverse_result_free(xverse_result *result);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

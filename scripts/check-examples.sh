@@ -1,0 +1,93 @@
+#!/bin/sh
+# Installs into a temporary prefix and uses what is there as a stranger would: headers, pkg-config, CMake, every example.
+# usage: scripts/check-examples.sh [MODEL]      without MODEL the examples are built, but have nothing to say
+
+set -eu
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+model=${1:+$(realpath "$1")}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+prefix=$work/prefix
+cd "$root"
+
+say() { echo "check-examples: $*"; }
+
+die() {
+  echo "check-examples: $*" >&2
+  exit 1
+}
+
+# Runs a program that must say something, and shows the first line of it.
+speaks() {
+  "$@" >"$work/said" </dev/null || die "failed: $*"
+  [ -s "$work/said" ] || die "said nothing: $*"
+  head -n 1 "$work/said" | cut -c 1-100
+}
+
+say "install"
+make -s install PREFIX="$prefix" LIBDIR="$prefix/lib" INCLUDEDIR="$prefix/include" BINDIR="$prefix/bin" PC_RPATH=1
+export PKG_CONFIG_PATH="$prefix/lib/pkgconfig"
+speaks "$prefix/bin/xverse" --version
+[ "$("$prefix/bin/xverse" --version)" = "xverse $(pkg-config --modversion xverse)" ] || die "versions differ"
+
+say "header in C and C++"
+echo '#include <xverse.h>
+int main(void) { return xverse_version()[0] == 0; }' >"$work/main.c"
+cp "$work/main.c" "$work/main.cc"
+for standard in c99 c11; do
+  ${CC:-cc} -std=$standard -Wall -Wextra -Wpedantic -Wconversion -Wpadded -Werror "$work/main.c" -o "$work/main" \
+    $(pkg-config --cflags --libs xverse)
+  "$work/main" || die "the C program fails"
+done
+for standard in c++11 c++20; do
+  ${CXX:-c++} -std=$standard -Wall -Wextra -Wpedantic -Werror "$work/main.cc" -o "$work/main" \
+    $(pkg-config --cflags --libs xverse)
+  "$work/main" || die "the C++ program fails"
+done
+
+say "C examples"
+cp -r examples "$work/examples"
+make -s -C "$work/examples/c" CFLAGS='-O2 -Wall -Wextra -Wpedantic -Werror'
+if [ -n "$model" ]; then
+  speaks "$work/examples/c/generate" "$model" "Once upon a time"
+  echo "Hello!" | "$work/examples/c/chat" "$model" >"$work/said" || die "chat.c failed"
+  [ "$(wc -c <"$work/said")" -gt 6 ] || die "chat.c said nothing"
+fi
+
+if command -v python3 >/dev/null; then
+  say "Python examples"
+  export XVERSE_LIBRARY="$prefix/lib/libxverse.so.1"
+  (cd "$work/examples/python" && speaks python3 -c 'import xverse; print(xverse.version())')
+  if [ -n "$model" ]; then
+    speaks python3 "$work/examples/python/generate.py" "$model" "Once upon a time"
+    echo "Hello!" | python3 "$work/examples/python/chat.py" "$model" >"$work/said" || die "chat.py failed"
+    [ "$(wc -c <"$work/said")" -gt 6 ] || die "chat.py said nothing"
+  fi
+fi
+
+say "Swift example"
+swift build -q --package-path "$work/examples/swift"
+if [ -n "$model" ]; then
+  speaks "$(swift build --package-path "$work/examples/swift" --show-bin-path)/generate" "$model" "Once upon a time"
+fi
+
+if command -v cmake >/dev/null; then
+  say "CMake"
+  mkdir "$work/cmake"
+  cp "$work/main.c" "$work/cmake"
+  echo 'cmake_minimum_required(VERSION 3.16)
+project(consumer C)
+find_package(xverse REQUIRED)
+add_executable(main main.c)
+target_link_libraries(main PRIVATE xverse::xverse)' >"$work/cmake/CMakeLists.txt"
+  cmake -S "$work/cmake" -B "$work/cmake/build" -DCMAKE_PREFIX_PATH="$prefix" >"$work/said" || die "$(cat "$work/said")"
+  cmake --build "$work/cmake/build" >"$work/said" || die "$(cat "$work/said")"
+  "$work/cmake/build/main" || die "the CMake program fails"
+fi
+
+say "uninstall"
+make -s uninstall PREFIX="$prefix" LIBDIR="$prefix/lib" INCLUDEDIR="$prefix/include" BINDIR="$prefix/bin"
+left=$(find "$prefix" ! -type d)
+[ -z "$left" ] || die "left behind: $left"
+say "all good"
