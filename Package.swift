@@ -47,6 +47,7 @@ let package = Package(
     .target(name: "TestSupport", path: "Tests/Support"),
     .testTarget(name: "XverseCoreTests", dependencies: ["XverseCore", "TestSupport"], path: "Tests/CoreTests"),
     .testTarget(name: "KernelTests", dependencies: ["CXverseKernels", "TestSupport"]),
+    .testTarget(name: "TensorTests", dependencies: ["XverseTensors", "TestSupport"]),
     .testTarget(name: "TokenizerTests", dependencies: ["XverseTokenizers", "TestSupport"]),
     .testTarget(name: "FormatTests", dependencies: ["XverseFormats", "TestSupport"]),
     .testTarget(name: "ModelTests", dependencies: ["XverseModels", "TestSupport"]),

@@ -125,7 +125,7 @@ void xverse_free(void *memory);
 /* ---------------------------------------------------------------------------------------------- 2 options ---- */
 
 /* An options object holds values for the keys of one kind. A key that does not exist or a value out of bounds fails at
- * once, with the nearest key or the bounds in the message, and changes nothing. xverse_options_describe lists all keys.
+ * once, with the nearest key (or all keys) or the bounds in the message, and changes nothing. xverse_options_describe lists all keys.
  *
  * RUNTIME   threads             compute threads; default: the CPUs this process may use, or XVERSE_NUM_THREADS
  *           memory_limit        most bytes of memory held at a time, mapped files not counted; 0 = no limit
@@ -487,7 +487,8 @@ xverse_status xverse_request_tokens(const xverse_request *request, int32_t *toke
 xverse_status xverse_session_generate(xverse_session *session, const xverse_request *request, xverse_cancel *cancel,
                                       xverse_stream_fn fn, void *user, xverse_result **out);
 
-/* The generated text, without stop string and special tokens; NUL-terminated. Lives as long as the result, as do the
+/* The generated text, without stop string and special tokens; after a raw prompt it is what continues the prompt's text, a
+ * leading space included. NUL-terminated. Lives as long as the result, as do the
  * arrays below. len may be NULL. */
 xverse_status xverse_result_text(const xverse_result *result, const char **text, size_t *len);
 

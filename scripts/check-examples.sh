@@ -18,6 +18,15 @@ die() {
   exit 1
 }
 
+# Runs a program that must end with the given exit status.
+ends_with() {
+  expected=$1
+  shift
+  got=0
+  "$@" >"$work/said" 2>&1 </dev/null || got=$?
+  [ "$got" = "$expected" ] || die "exit status $got, expected $expected: $*"
+}
+
 # Runs a program that must say something, and shows the first line of it.
 speaks() {
   "$@" >"$work/said" </dev/null || die "failed: $*"
@@ -30,6 +39,25 @@ make -s install PREFIX="$prefix" LIBDIR="$prefix/lib" INCLUDEDIR="$prefix/includ
 export PKG_CONFIG_PATH="$prefix/lib/pkgconfig"
 speaks "$prefix/bin/xverse" --version
 [ "$("$prefix/bin/xverse" --version)" = "xverse $(pkg-config --modversion xverse)" ] || die "versions differ"
+
+say "command-line tool"
+xverse=$prefix/bin/xverse
+ends_with 0 "$xverse" info
+ends_with 0 "$xverse" help chat
+ends_with 2 "$xverse" generat
+ends_with 2 "$xverse" generate "$work" --temprature 1
+grep -q "did you mean '--temperature'" "$work/said" || die "no suggestion: $(cat "$work/said")"
+ends_with 2 "$xverse" generate "$work" "text" --top-p 2
+ends_with 1 "$xverse" generate "$work/missing" "text"
+grep -q "^xverse: .*missing" "$work/said" || die "the message names no file: $(cat "$work/said")"
+if [ -n "$model" ]; then
+  ends_with 0 "$xverse" info "$model" --json
+  text="Once upon a time"
+  ids=$("$xverse" tokenize "$model" "$text" --ids)
+  [ "$("$xverse" tokenize "$model" --decode $ids)" = "$text" ] || die "tokens do not give the text back"
+  printf 'Hi\n/reset\nHi\n' | "$xverse" chat "$model" --greedy --max-new-tokens 20 >"$work/said" || die "chat failed"
+  [ "$(wc -l <"$work/said")" -ge 2 ] || die "chat gave no two answers"
+fi
 
 say "header in C and C++"
 echo '#include <xverse.h>
@@ -69,7 +97,10 @@ fi
 say "Swift example"
 swift build -q --package-path "$work/examples/swift"
 if [ -n "$model" ]; then
+  # SwiftPM takes the flags for include and library paths from pkg-config, but not the rpath.
+  export LD_LIBRARY_PATH="$prefix/lib"
   speaks "$(swift build --package-path "$work/examples/swift" --show-bin-path)/generate" "$model" "Once upon a time"
+  unset LD_LIBRARY_PATH
 fi
 
 if command -v cmake >/dev/null; then

@@ -12,7 +12,7 @@ trap 'rm -rf "$work"' EXIT
 # The preprocessor takes the comments away; a name before '(' is then a function.
 ${CC:-cc} -E -P "$root/include/xverse.h" | grep -oE '\bxverse_[a-z0-9_]+ *\(' | tr -d ' (' | sort -u >"$work/declared"
 # The version node XVERSE_1.0 itself is listed as an absolute symbol.
-nm -D --defined-only "$library" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' | sort -u >"$work/exported"
+nm -D --defined-only --extern-only "$library" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' | sort -u >"$work/exported"
 
 if ! diff -u --label include/xverse.h "$work/declared" --label "$library" "$work/exported"; then
   echo "check-exports: the header and the library disagree" >&2

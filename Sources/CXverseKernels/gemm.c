@@ -6,10 +6,9 @@
 // Rows that one thread takes together at least: 16 floats are a cache line of y.
 enum { ROW_GRAIN = 16 };
 
-// Columns of a widened panel: XVK_GEMM_TILE * PANEL_COLS floats are 1 MiB and stay in a core's L2 until sgemm packed them.
-#ifndef PANEL_COLS
-enum { PANEL_COLS = 1024 };
-#endif
+// Columns of a widened panel: the depth that OpenBLAS itself cuts products into on current x86, 384. A panel of
+// XVK_GEMM_TILE rows is then 768 KiB and waits in a core's L2 until sgemm has packed it.
+enum { PANEL_COLS = 384 };
 
 typedef struct {
   xvk_gemm_work product;
@@ -44,15 +43,21 @@ static void blas_tile(const blas_work *b, float *panel, int64_t row, int64_t row
   }
 }
 
+// A large tile matters because sgemm packs x anew for each. Their number is a multiple of 4, or of 8 where tiles are
+// plenty, so that they can be dealt out evenly; that costs less than a thread without a tile.
+static int64_t rows_of_tile(int64_t rows) {
+  const int64_t even = rows < 8 * XVK_GEMM_TILE ? 4 : 8, least = (rows + XVK_GEMM_TILE - 1) / XVK_GEMM_TILE;
+  const int64_t tiles = (least + even - 1) / even * even;
+  return (rows + tiles * ROW_GRAIN - 1) / (tiles * ROW_GRAIN) * ROW_GRAIN;
+}
+
 static void blas_part(const void *context, int64_t part) {
   const blas_work *const b = context;
-  const int64_t rows = b->product.rows;
-  const int64_t tiles = (rows + XVK_GEMM_TILE - 1) / XVK_GEMM_TILE;
+  const int64_t rows = b->product.rows, tile = rows_of_tile(rows), tiles = (rows + tile - 1) / tile;
   float *const panel = b->scratch + part * XVK_GEMM_TILE * smaller(b->product.cols, PANEL_COLS);
   const int64_t end = xvk_part_begin(tiles, b->parts, part + 1);
-  for (int64_t tile = xvk_part_begin(tiles, b->parts, part); tile < end; ++tile) {
-    const int64_t row = tile * XVK_GEMM_TILE;
-    blas_tile(b, panel, row, smaller(XVK_GEMM_TILE, rows - row));
+  for (int64_t i = xvk_part_begin(tiles, b->parts, part); i < end; ++i) {
+    blas_tile(b, panel, i * tile, smaller(tile, rows - i * tile));
   }
 }
 

@@ -21,7 +21,8 @@ public func xverse_session_generate(
     let (prompt, options) = try request.promptAndOptions(context: session.context)
     let reporter = fn.map { StreamReporter(function: $0, user: user) }
     let result = try session.generate(
-      prompt.tokens.elements, options, cancellation: cancellation, onEvent: reporter.map { $0.report })
+      prompt.tokens.elements, options, continuesText: !request.request.isConversation, cancellation: cancellation,
+      onEvent: reporter.map { $0.report })
     wasStopped = result.statistics.finishReason == .callback
     out.pointee = OpaquePointer(Unmanaged.passRetained(ResultHandle(result, session)).toOpaque())
   }

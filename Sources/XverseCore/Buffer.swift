@@ -4,7 +4,7 @@
 /// A growable array of plain values in memory of a `MemoryAllocator`.
 ///
 /// Growth doubles, so appending is amortized O(1). After a failed growth the contents are as before.
-package struct Buffer<Element: BitwiseCopyable>: ~Copyable {
+@usableFromInline package struct Buffer<Element: BitwiseCopyable>: ~Copyable {
   @usableFromInline package private(set) var base: UnsafeMutablePointer<Element>?
   @usableFromInline package private(set) var count = 0
   @usableFromInline package private(set) var capacity = 0
@@ -60,7 +60,7 @@ package struct Buffer<Element: BitwiseCopyable>: ~Copyable {
   }
 
   /// Makes room for `minimum` elements in all.
-  package mutating func reserve(_ minimum: Int) throws(XverseError) {
+  @usableFromInline package mutating func reserve(_ minimum: Int) throws(XverseError) {
     guard minimum > capacity else { return }
     let grown = max(minimum, min(capacity, .max / 2) * 2, 16)
     let (bytes, overflow) = grown.multipliedReportingOverflow(by: MemoryLayout<Element>.stride)

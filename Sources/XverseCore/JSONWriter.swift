@@ -19,6 +19,9 @@ package struct JSONWriter {
   /// Writes a number; one that JSON cannot express becomes null.
   package mutating func write(_ value: Double, _ key: String? = nil) { put(value.isFinite ? "\(value)" : "null", key) }
 
+  /// The shortest decimal that is read back as the same `Float`.
+  package mutating func write(_ value: Float, _ key: String? = nil) { put(value.isFinite ? "\(value)" : "null", key) }
+
   private mutating func open(_ bracket: String, _ key: String?) {
     put(bracket, key)
     needsComma = false

@@ -55,19 +55,33 @@ package final class MemoryAllocator: Sendable {
   /// - Throws: `outOfMemory`, after which nothing is held for this call.
   package func allocate(_ bytes: Int) throws(XverseError) -> UnsafeMutableRawPointer {
     precondition(bytes >= 0, "negative allocation of \(bytes) bytes")
-    let held = currentBytes.wrappingAdd(bytes, ordering: .relaxed)
-    guard !held.newValue.isNegativeOrAbove(limit), let pointer = obtain(max(bytes, 1)) else {
-      currentBytes.wrappingSubtract(bytes, ordering: .relaxed)
-      throw limit == .max ? .outOfMemory(bytes: bytes)
-        : XverseError(.outOfMemory, "cannot allocate \(bytes) bytes: \(held.oldValue) of memory_limit \(limit) are in use")
+    let held = try reserve(bytes)
+    guard let pointer = obtain(max(bytes, 1)) else {
+      currentBytes.subtract(bytes, ordering: .relaxed)
+      throw .outOfMemory(bytes: bytes)
     }
     var seen = peakBytes.load(ordering: .relaxed)
-    while held.newValue > seen {
-      let attempt = peakBytes.weakCompareExchange(expected: seen, desired: held.newValue, ordering: .relaxed)
+    while held > seen {
+      let attempt = peakBytes.weakCompareExchange(expected: seen, desired: held, ordering: .relaxed)
       if attempt.exchanged { break }
       seen = attempt.original
     }
     return pointer
+  }
+
+  /// Counts `bytes` as held when the limit allows; returns what is then held.
+  private func reserve(_ bytes: Int) throws(XverseError) -> Int {
+    var current = currentBytes.load(ordering: .relaxed)
+    while true {
+      let (sum, overflow) = current.addingReportingOverflow(bytes)
+      guard !overflow else { throw .outOfMemory(bytes: bytes) }
+      guard sum <= limit else {
+        throw XverseError(.outOfMemory, "cannot allocate \(bytes) bytes: \(current) of memory_limit \(limit) are in use")
+      }
+      let attempt = currentBytes.weakCompareExchange(expected: current, desired: sum, ordering: .relaxed)
+      if attempt.exchanged { return sum }
+      current = attempt.original
+    }
   }
 
   package func deallocate(_ pointer: UnsafeMutableRawPointer, bytes: Int) {
@@ -84,8 +98,4 @@ package final class MemoryAllocator: Sendable {
     var pointer: UnsafeMutableRawPointer?
     return posix_memalign(&pointer, Self.alignment, bytes) == 0 ? pointer : nil
   }
-}
-
-extension Int {
-  fileprivate func isNegativeOrAbove(_ limit: Int) -> Bool { self < 0 || self > limit }
 }

@@ -1,7 +1,7 @@
 // UTF8Scalar.swift -- checked decoding of single UTF-8 scalars from bytes of unknown origin.
 
 /// One Unicode scalar at a place in a byte string (Unicode 15, table 3-7: no overlong forms, no surrogates).
-package enum UTF8Scalar {
+@usableFromInline package enum UTF8Scalar {
   /// Length in bytes, 1 to 4, of the well-formed scalar at `position`; nil when there is none.
   @inlinable package static func length(in bytes: UnsafeRawBufferPointer, at position: Int) -> Int? {
     let lead = bytes[position]

@@ -5,7 +5,7 @@
 ///
 /// The sentence names the place (file, tensor, field, option), the value found and the value expected:
 /// `config.json: 'num_attention_heads' is 7, expected a divisor of hidden_size 64`.
-package struct XverseError: Error, Equatable, Sendable {
+@usableFromInline package struct XverseError: Error, Equatable, Sendable {
   /// The statuses of `xverse.h` that an operation can end with; the raw values are the ABI's and never change.
   package enum Code: Int32, Sendable {
     case stopped = 2

@@ -1,6 +1,11 @@
 // WeightNames+Membership.swift -- which of a checkpoint's tensors a model uses.
 
 extension WeightNames {
+  /// The norm weights of a model, all of shape `[hiddenSize]`.
+  static func norms(layerCount: Int) -> [String] {
+    (0..<layerCount).flatMap { [Layer($0).inputNorm, Layer($0).postAttentionNorm] } + [finalNorm]
+  }
+
   /// Whether a model of this configuration reads the tensor called `name`.
   package static func isUsed(_ name: String, by configuration: ModelConfiguration) -> Bool {
     if name == embedding || name == finalNorm { return true }

@@ -13,6 +13,10 @@ extension XverseModel {
   package convenience init(
     _ configuration: ModelConfiguration, checkpoint: Checkpoint, kernels: Kernels, allocator: MemoryAllocator
   ) throws(XverseError) {
+    // The file must hold the norms before memory for them is taken: config.json alone proves nothing.
+    for name in WeightNames.norms(layerCount: configuration.layerCount) {
+      _ = try checkpoint.tensor(named: name, shape: [configuration.hiddenSize])
+    }
     let source = WeightSource(
       checkpoint: checkpoint,
       norms: try NormWeights(
@@ -82,20 +86,23 @@ private struct WeightSource {
   }
 
   func matrix(_ name: String, _ rows: Int, _ columns: Int) throws(XverseError) -> WeightMatrix {
-    let tensor = try tensor(name, shape: [rows, columns])
+    let tensor = try checkpoint.tensor(named: name, shape: [rows, columns])
     return WeightMatrix(data: tensor.data, dtype: tensor.dtype, rows: rows, columns: columns)
   }
 
   func norm(_ name: String, slot: Int) throws(XverseError) -> RMSNorm {
-    let tensor = try tensor(name, shape: [norms.size])
+    let tensor = try checkpoint.tensor(named: name, shape: [norms.size])
     let stored = WeightMatrix(data: tensor.data, dtype: tensor.dtype, rows: 1, columns: norms.size)
     kernels.widen(stored, into: norms.vector(slot))
     return RMSNorm(weight: UnsafePointer(norms.vector(slot)), epsilon: epsilon)
   }
+}
 
-  private func tensor(_ name: String, shape: [Int]) throws(XverseError) -> CheckpointTensor {
-    guard let tensor = try checkpoint.tensor(named: name) else {
-      throw .corrupt("\(checkpoint.directory): tensor '\(name)' is missing, expected with shape \(shape)")
+extension Checkpoint {
+  /// The tensor called `name`, which must be there and have `shape`.
+  fileprivate func tensor(named name: String, shape: [Int]) throws(XverseError) -> CheckpointTensor {
+    guard let tensor = try tensor(named: name) else {
+      throw .corrupt("\(directory): tensor '\(name)' is missing, expected with shape \(shape)")
     }
     guard tensor.shape == shape else {
       throw .corrupt("\(tensor.fileName): tensor '\(name)' has shape \(tensor.shape), expected \(shape)")

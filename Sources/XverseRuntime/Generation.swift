@@ -49,18 +49,22 @@ extension Session {
   ///
   /// Afterwards the session holds the prompt and the generated tokens except the last.
   ///
-  /// - Parameter onEvent: Called for each evaluated part of the prompt, each token, and once at the end.
+  /// - Parameters:
+  ///   - continuesText: Whether the generated text goes on with the prompt's, so that it begins with the space that its
+  ///     first token may stand for; an answer in a chat is a text of its own.
+  ///   - onEvent: Called for each evaluated part of the prompt, each token, and once at the end.
   /// - Throws: `invalid` (empty prompt), `range`, `contextFull`: the session is as before. `cancelled`, `deadline` (of
   ///   `cancellation`), `failed`, `outOfMemory`: the session holds what was evaluated.
   package func generate(
-    _ prompt: UnsafeBufferPointer<Int32>, _ options: GenerationOptions, cancellation: Cancellation? = nil,
-    onEvent: EventHandler? = nil
+    _ prompt: UnsafeBufferPointer<Int32>, _ options: GenerationOptions, continuesText: Bool = true,
+    cancellation: Cancellation? = nil, onEvent: EventHandler? = nil
   ) throws(XverseError) -> GenerationResult {
     guard !prompt.isEmpty else { throw .invalid("the prompt has no tokens, expected at least one") }
     guard prompt.count <= context else {
       throw XverseError(.contextFull, "the prompt has \(prompt.count) tokens, the session's context is \(context)")
     }
     let generation = try Generation(self, options, prompt: prompt, cancellation: cancellation, onEvent: onEvent)
+    if continuesText { try generation.beginAfterPrompt() }
     return try generation.run()
   }
 }
@@ -104,6 +108,14 @@ private final class Generation {
     result = GenerationResult(allocator: allocator)
     decoded = Buffer(allocator: allocator)
     pending = Buffer(allocator: allocator)
+  }
+
+  /// Lets the detokenizer see the end of the prompt: a few tokens, for no character has more than four bytes.
+  func beginAfterPrompt() throws(XverseError) {
+    for token in prompt.suffix(8) where Int(token) < session.model.tokenizer.vocabularySize {
+      try detokenizer.push(token, into: &decoded)
+    }
+    decoded.removeAll()
   }
 
   func run() throws(XverseError) -> GenerationResult {

@@ -19,6 +19,9 @@ package final class GenerationRequest {
     rawTokens = Buffer(allocator: model.runtime.allocator)
   }
 
+  /// Whether the prompt is a conversation, whose answer is a text of its own.
+  package var isConversation: Bool { !messages.isEmpty }
+
   /// Adds ids to a raw prompt.
   package func add(tokens: UnsafeBufferPointer<Int32>) throws(XverseError) {
     try requireRaw()

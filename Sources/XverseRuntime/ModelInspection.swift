@@ -44,7 +44,7 @@ package enum ModelInspection {
     writer.write(configuration.headSize, "head_size")
     writer.write(configuration.vocabularySize, "n_vocab")
     writer.write(configuration.maximumPositions, "n_ctx_train")
-    writer.write(Double(configuration.rmsNormEpsilon), "rms_norm_eps")
+    writer.write(configuration.rmsNormEpsilon, "rms_norm_eps")
     writer.write(configuration.ropeTheta, "rope_theta")
     switch configuration.ropeScaling {
     case .none: writer.write("none", "rope_scaling")

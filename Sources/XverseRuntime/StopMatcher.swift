@@ -19,23 +19,20 @@ package struct StopMatcher: ~Copyable {
   /// ends there.
   private var patterns: Buffer<UInt8>
   private var failures: Buffer<UInt16>
-  /// A string each: where it begins in `patterns`, its length, and how much of it the text so far ends with.
-  private var stops: Buffer<Stop>
+  /// Where each string begins in `patterns`, and after the last one where it ends.
+  private var bounds: Buffer<Int>
+  /// How much of each string the text so far ends with.
+  private var matches: Buffer<Int>
   /// The end of the text, not yet let go: may begin a stop string, and at most 3 bytes of a character before that.
   private var held: Buffer<UInt8>
-
-  private struct Stop {
-    let start: Int
-    let length: Int
-    var matched: Int
-  }
 
   /// - Throws: `range` for an empty string; `limit` for more than 256 of them or more than 4096 bytes in one;
   ///   `outOfMemory`.
   package init(_ strings: [[UInt8]], allocator: MemoryAllocator = .system) throws(XverseError) {
     patterns = Buffer(allocator: allocator)
     failures = Buffer(allocator: allocator)
-    stops = Buffer(allocator: allocator)
+    bounds = Buffer(allocator: allocator)
+    matches = Buffer(allocator: allocator)
     held = Buffer(allocator: allocator)
     guard strings.count <= Self.maximumCount else {
       throw .limit("stop has \(strings.count) strings, expected at most \(Self.maximumCount)")
@@ -46,6 +43,7 @@ package struct StopMatcher: ~Copyable {
         throw .limit("stop string \(index) has \(string.count) bytes, expected at most \(Self.maximumLength)")
       }
     }
+    try bounds.append(0)
     for string in strings { try add(string) }
   }
 
@@ -57,7 +55,8 @@ package struct StopMatcher: ~Copyable {
       try patterns.append(byte)
       try failures.append(UInt16(matched))
     }
-    try stops.append(Stop(start: start, length: string.count, matched: 0))
+    try bounds.append(patterns.count)
+    try matches.append(0)
   }
 
   /// The length of the longest prefix of the string at `start` that a text ends with, after one more byte.
@@ -104,20 +103,16 @@ package struct StopMatcher: ~Copyable {
   /// Moves all automata by one byte; the length of the longest string that it completes, 0 if none.
   private mutating func advance(_ byte: UInt8) -> Int {
     var completed = 0
-    for index in 0..<stops.count {
-      let stop = stops[index]
-      let matched = extend(stop.matched, of: stop.start, with: byte)
-      stops[index].matched = matched
-      if matched == stop.length { completed = max(completed, matched) }
+    for index in 0..<matches.count {
+      let start = bounds[index]
+      let matched = extend(matches[index], of: start, with: byte)
+      matches[index] = matched
+      if start + matched == bounds[index + 1] { completed = max(completed, matched) }
     }
     return completed
   }
 
-  private func longestMatch() -> Int {
-    var longest = 0
-    for stop in stops.elements { longest = max(longest, stop.matched) }
-    return longest
-  }
+  private func longestMatch() -> Int { matches.elements.max() ?? 0 }
 
   /// `position` in the held bytes, or the beginning of the character that it would split.
   private func lastBoundary(before position: Int) -> Int {

@@ -27,24 +27,27 @@ struct AddedTokens: ~Copyable {
   private var inText: TokenTrie
   private var inNormalizedText: TokenTrie
 
-  /// - Parameter byteCount: Most bytes of all contents together, after normalization.
-  init(byteCount: Int, allocator: MemoryAllocator) throws(XverseError) {
+  /// - Parameters:
+  ///   - byteCount: Most bytes of all tokens together that are looked for in the caller's text.
+  ///   - normalizedByteCount: The same of those that are looked for in normalized text.
+  init(byteCount: Int, normalizedByteCount: Int, allocator: MemoryAllocator) throws(XverseError) {
     let inText = try TokenTrie(byteCount: byteCount, allocator: allocator)
-    let inNormalizedText = try TokenTrie(byteCount: byteCount, allocator: allocator)
+    let inNormalizedText = try TokenTrie(byteCount: normalizedByteCount, allocator: allocator)
     rules = Buffer(allocator: allocator)
     self.inText = inText
     self.inNormalizedText = inNormalizedText
   }
 
   /// Adds a token whose text, normalized if need be, has 1 to `TokenTrie.maximumLength` bytes.
-  mutating func insert(_ text: UnsafeRawBufferPointer, isNormalized: Bool, rule: Rule) throws(XverseError) {
+  ///
+  /// - Returns: Whether the text is new among those that are looked for in the same place.
+  mutating func insert(
+    _ text: UnsafeRawBufferPointer, isNormalized: Bool, rule: Rule
+  ) throws(XverseError) -> Bool {
     let index = Int32(rules.count)
     try rules.append(rule)
-    if isNormalized {
-      try inNormalizedText.insert(text, value: index)
-    } else {
-      try inText.insert(text, value: index)
-    }
+    return isNormalized
+      ? try inNormalizedText.insert(text, value: index) : try inText.insert(text, value: index)
   }
 
   /// The next part of the caller's text, or of a normalized one; nil at the end. The parts cover the text but for
@@ -57,10 +60,12 @@ struct AddedTokens: ~Copyable {
     while let match = nextMatch(&cursor) {
       let rule = rules[Int(match.value)]
       if rule.isSingleWord && cursor.touchesWord(match.range) { continue }
-      // A token that stripped its right side may have taken text in which this one was found.
       let start = rule.stripsLeft ? cursor.startOfWhitespace(before: match.range.lowerBound) : match.range.lowerBound
+      let end = rule.stripsRight ? cursor.endOfWhitespace(after: match.range.upperBound) : match.range.upperBound
+      // A token that strips may have taken the text of this one already: then nothing is left for it.
+      guard start < end else { continue }
       let before = cursor.emitted
-      cursor.emitted = rule.stripsRight ? cursor.endOfWhitespace(after: match.range.upperBound) : match.range.upperBound
+      cursor.emitted = end
       guard before < start else { return .token(rule.id) }
       cursor.pendingToken = rule.id
       return .text(before..<start)

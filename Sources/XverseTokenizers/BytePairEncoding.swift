@@ -71,7 +71,7 @@ struct BytePairEncoding: ~Copyable {
       throw .limit("text: a piece of \(piece.count) bytes without a boundary, expected at most \(Int32.max)")
     }
     let blocks = !allowsSpecials && vocabulary.hasSpecials
-    if options.ignoresMerges, let id = vocabulary.id(of: piece), !(blocks && vocabulary.isSpecial(id)) {
+    if options.ignoresMerges, let id = vocabulary.modelId(of: piece), !(blocks && vocabulary.isSpecial(id)) {
       return try tokens.append(id)
     }
     try splitCharacters(piece, vocabulary: vocabulary, blocks: blocks, scratch: &scratch)

@@ -68,8 +68,8 @@ package struct Detokenizer {
     if let separator = tokenizer.decoder.separator, !isAtStart { try emit(separator, to: &text) }
     if isAtStart && !isByte && tokenizer.decoder.distinguishesFirst {
       var scratch = Decoder.Scratch(allocator: tokenizer.allocator)
-      let content = tokenizer.content(of: token)
-      try append(tokenizer.decoder.decode(content, isFirst: true, scratch: &scratch).bytes, to: &text)
+      let spelling = tokenizer.spelling(of: token)
+      try append(tokenizer.decoder.decode(spelling, isFirst: true, scratch: &scratch).bytes, to: &text)
     } else {
       try append(tokenizer.texts[token], to: &text)
     }

@@ -14,8 +14,6 @@ struct MergeQueue: ~Copyable {
 
   mutating func removeAll() { heap.removeAll() }
 
-  var isEmpty: Bool { heap.isEmpty }
-
   /// Adds an entry without regard to the order; `restoreOrder` must follow before the next pop.
   mutating func appendUnordered(rank: Int32, position: Int32) throws(XverseError) {
     addedCount += 1

@@ -37,7 +37,10 @@ struct Normalizer {
     switch try file.type() {
     case "Prepend":
       try file.allowKeys(["type", "prepend"])
-      return .prepend(Array(try file.required("prepend").string().utf8))
+      let prefix = try file.required("prepend")
+      let bytes = Array(try prefix.string().utf8)
+      guard !bytes.isEmpty else { throw prefix.unsupported(expected: "a text that is not empty") }
+      return .prepend(bytes)
     case "Replace":
       return .replace(try LiteralReplacement(file))
     default:

@@ -24,7 +24,7 @@ struct TokenTexts: ~Copyable {
     for id in 0..<vocabulary.idCount {
       let start = bytes.count
       var isByte = false
-      if let content = vocabulary.content(of: Int32(id)) {
+      if let content = vocabulary.spelling(of: Int32(id)) {
         let text = try decoder.decode(content, isFirst: false, scratch: &scratch)
         try bytes.append(bytes: text.bytes)
         isByte = text.isByte

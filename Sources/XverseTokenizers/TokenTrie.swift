@@ -24,7 +24,9 @@ struct TokenTrie: ~Copyable {
   var isEmpty: Bool { values.count == 1 }
 
   /// Adds a text of 1 to `maximumLength` bytes.
-  mutating func insert(_ text: UnsafeRawBufferPointer, value: Int32) throws(XverseError) {
+  ///
+  /// - Returns: Whether the text is new; if not, nothing has changed.
+  mutating func insert(_ text: UnsafeRawBufferPointer, value: Int32) throws(XverseError) -> Bool {
     precondition(!text.isEmpty && text.count <= Self.maximumLength, "text of \(text.count) bytes")
     markFirst(text[0])
     var node: Int32 = 0
@@ -37,7 +39,9 @@ struct TokenTrie: ~Copyable {
       }
       node = child
     }
+    guard values[Int(node)] < 0 else { return false }
     values[Int(node)] = value
+    return true
   }
 
   /// The longest text at `position` whose value `isAllowed` accepts.

@@ -23,7 +23,7 @@ package final class Tokenizer: @unchecked Sendable {
 
   /// Reads a tokenizer.json.
   ///
-  /// Memory: while it loads, at most 64 times the file's size and 8 MiB.
+  /// Memory: while it loads, at most 256 times the file's size and 8 MiB.
   ///
   /// - Parameters:
   ///   - bytes: The file's content; not needed afterwards.
@@ -68,12 +68,12 @@ package final class Tokenizer: @unchecked Sendable {
   /// - Returns: Bytes that live as long as the tokenizer; nil for an id outside `0..<vocabularySize`.
   package func bytes(of token: Int32) -> UnsafeRawBufferPointer? {
     guard token >= 0, token < vocabularySize else { return nil }
-    return isSpecial(token) ? content(of: token) : texts[token]
+    return isSpecial(token) ? vocabulary.content(of: token) : texts[token]
   }
 
-  /// The token as the file spells it; empty for an unused id.
-  func content(of token: Int32) -> UnsafeRawBufferPointer {
-    vocabulary.content(of: token) ?? UnsafeRawBufferPointer(start: nil, count: 0)
+  /// What decoding of the token starts from; empty for an unused id.
+  func spelling(of token: Int32) -> UnsafeRawBufferPointer {
+    vocabulary.spelling(of: token) ?? UnsafeRawBufferPointer(start: nil, count: 0)
   }
 
   func isUnused(_ token: Int32) -> Bool { vocabulary.content(of: token) == nil }

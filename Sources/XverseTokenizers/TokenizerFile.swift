@@ -1,5 +1,5 @@
-// TokenizerFile.swift -- reads a tokenizer.json of Hugging Face's `tokenizers`: the vocabulary, the merges and the added
-// tokens. The components of the pipeline read their own parts.
+// TokenizerFile.swift -- reads a tokenizer.json of Hugging Face's `tokenizers`: the vocabulary, the merges and the
+// added tokens. The components of the pipeline read their own parts.
 
 import XverseCore
 
@@ -45,10 +45,23 @@ struct TokenizerFile {
       switch try component.type() {
       case "ByteLevel":
         try component.allowKeys(["type", "add_prefix_space", "trim_offsets", "use_regex"])
+      case "TemplateProcessing" where Self.addsNothing(component):
+        continue
       default:
-        throw component.unsupportedType(expected: "Sequence or ByteLevel, which add no tokens")
+        throw component.unsupportedType(expected: "a component that adds no tokens")
       }
     }
+  }
+
+  /// Whether a template for one text is nothing but the text.
+  private static func addsNothing(_ template: FileValue) -> Bool {
+    guard let parts = template["single"], parts.value.kind == .array else { return false }
+    var isText = false
+    for part in parts.value.elements {
+      guard !isText, part["Sequence"]?["id"]?.stringValue?.equals("A") == true else { return false }
+      isText = true
+    }
+    return isText
   }
 
   // MARK: vocabulary
@@ -198,24 +211,33 @@ struct TokenizerFile {
   func readAddedTokens(
     into vocabulary: inout Vocabulary, normalizer: Normalizer
   ) throws(XverseError) -> AddedTokens {
-    guard let file = root["added_tokens"] else { return try AddedTokens(byteCount: 0, allocator: allocator) }
+    guard let file = root["added_tokens"] else {
+      return try AddedTokens(byteCount: 0, normalizedByteCount: 0, allocator: allocator)
+    }
     guard file.value.kind == .array else { throw file.corrupt(expected: "an array") }
     var content = Buffer<UInt8>(allocator: allocator)
     var scratch = Normalizer.Scratch(allocator: allocator)
     // Twice over the tokens: the tries are made for the bytes that they will hold.
-    var byteCount = 0
+    var byteCounts = (plain: 0, normalized: 0)
     for (index, value) in file.value.elements.enumerated() {
       let token = FileValue(value: value, path: "\(file.path)[\(index)]")
-      byteCount += try readText(of: token, content: &content, normalizer: normalizer, scratch: &scratch).count
+      let count = try readText(of: token, content: &content, normalizer: normalizer, scratch: &scratch).count
+      if try token.bool("normalized") { byteCounts.normalized += count } else { byteCounts.plain += count }
     }
-    var addedTokens = try AddedTokens(byteCount: byteCount, allocator: allocator)
+    var addedTokens = try AddedTokens(
+      byteCount: byteCounts.plain, normalizedByteCount: byteCounts.normalized, allocator: allocator)
     for (index, value) in file.value.elements.enumerated() {
       let token = FileValue(value: value, path: "\(file.path)[\(index)]")
       let text = try readText(of: token, content: &content, normalizer: normalizer, scratch: &scratch)
       let rule = try readRule(of: token)
+      let isNormalized = try token.bool("normalized")
       try insert(token, content: UnsafeRawBufferPointer(content.elements), id: rule.id, into: &vocabulary)
       if rule.isSpecial { try vocabulary.markSpecial(rule.id) }
-      try addedTokens.insert(text, isNormalized: token.bool("normalized"), rule: rule)
+      if isNormalized { try vocabulary.setSpelling(text, of: rule.id) }
+      guard try addedTokens.insert(text, isNormalized: isNormalized, rule: rule) else {
+        throw try token.required("content")
+          .unsupported(expected: "a text that no other added token has, normalized if need be")
+      }
     }
     return addedTokens
   }
@@ -239,7 +261,7 @@ struct TokenizerFile {
     } else if let other = vocabulary.content(of: id) {
       throw idFile.corrupt(expected: "an id that is not the one of '\(Self.text(other))'")
     } else {
-      try vocabulary.insert(content, id: id)
+      try vocabulary.insertStranger(content, id: id)
     }
   }
 
@@ -255,10 +277,11 @@ struct TokenizerFile {
     content.removeAll()
     try string.append(to: &content)
     var text = UnsafeRawBufferPointer(content.elements)
+    guard !text.isEmpty else { throw file.corrupt(expected: "a text that is not empty") }
     if try token.bool("normalized") {
       text = try normalizer.normalize(TextPiece(text: text), scratch: &scratch).bytes
+      guard !text.isEmpty else { throw file.unsupported(expected: "a text that normalizes to one") }
     }
-    guard !text.isEmpty else { throw file.corrupt(expected: "a text that is not empty") }
     guard text.count <= TokenTrie.maximumLength else {
       throw file.limit(expected: "at most \(TokenTrie.maximumLength) bytes, normalized if need be")
     }

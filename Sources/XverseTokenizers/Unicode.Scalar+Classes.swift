@@ -5,7 +5,7 @@ extension Unicode.Scalar {
   /// Categories Nd, Nl and No: what the Digits step cuts at.
   var isNumeric: Bool {
     if isASCII { return isASCIIDigit }
-    if isCommonLetter { return false }
+    if isCommonLetter || isCommonSymbol { return false }
     return properties.isNumber
   }
 
@@ -14,7 +14,7 @@ extension Unicode.Scalar {
     if isASCII {
       return value > 0x20 && value < 0x7F && !isASCIIDigit && !isASCIILetter
     }
-    if isCommonLetter { return false }
+    if isCommonLetter || isCommonSymbol { return false }
     // Two characters that were punctuation in Unicode 8 and are not any more.
     if value == 0x166D || value == 0x111C9 { return true }
     return properties.isPunctuation && isAssigned(by: 8)
@@ -55,6 +55,9 @@ extension Unicode.Scalar {
   private var isCommonLetter: Bool {
     (value >= 0x4E00 && value <= 0x9FD5) || (value >= 0xAC00 && value <= 0xD7A3)
   }
+
+  /// Blocks of nothing but symbols: the "▁" of Metaspace stands among them.
+  private var isCommonSymbol: Bool { value >= 0x2500 && value <= 0x25FF }
 
   private func isAssigned(by version: Int) -> Bool {
     guard let age = properties.age else { return false }

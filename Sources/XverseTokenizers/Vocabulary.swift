@@ -21,8 +21,11 @@ struct Vocabulary: ~Copyable {
   private var contents: Buffer<UInt8>
   private var spans: Buffer<Span>
   private var slots: Buffer<Slot>
-  /// A bit for every id up to the highest special one.
-  private var specials: Buffer<UInt64>
+  /// By id, as far as any is set: the normalized content of an added token, where it differs.
+  private var normalizedSpans: Buffer<Span>
+  /// Added tokens that are special, and those that the model does not know.
+  private var specials: IdSet
+  private var strangers: IdSet
 
   /// - Parameter capacity: Most tokens that will be inserted.
   init(capacity: Int, allocator: MemoryAllocator) throws(XverseError) {
@@ -31,7 +34,9 @@ struct Vocabulary: ~Copyable {
     self.slots = slots
     contents = Buffer(allocator: allocator)
     spans = Buffer(allocator: allocator)
-    specials = Buffer(allocator: allocator)
+    normalizedSpans = Buffer(allocator: allocator)
+    specials = IdSet(allocator: allocator)
+    strangers = IdSet(allocator: allocator)
   }
 
   /// Highest id + 1.
@@ -40,8 +45,7 @@ struct Vocabulary: ~Copyable {
   /// Adds a token whose content and id are both new.
   mutating func insert(_ content: UnsafeRawBufferPointer, id: Int32) throws(XverseError) {
     precondition(!content.isEmpty && id >= 0, "token \(id) of \(content.count) bytes")
-    let span = Span(start: UInt32(contents.count), count: UInt32(content.count))
-    try contents.append(bytes: content)
+    let span = try append(content)
     while spans.count <= Int(id) { try spans.append(.unused) }
     spans[Int(id)] = span
     let hash = Self.hash(content)
@@ -62,25 +66,54 @@ struct Vocabulary: ~Copyable {
   /// The bytes of the token as the file spells it; nil when the id is unused or outside the vocabulary.
   func content(of id: Int32) -> UnsafeRawBufferPointer? {
     guard id >= 0, id < spans.count else { return nil }
-    let span = spans[Int(id)]
+    return bytes(of: spans[Int(id)])
+  }
+
+  /// What decoding starts from: the content, but of an added token that is found in normalized text its normalized
+  /// form. Nil as for `content(of:)`.
+  func spelling(of id: Int32) -> UnsafeRawBufferPointer? {
+    guard id >= 0, id < normalizedSpans.count else { return content(of: id) }
+    return bytes(of: normalizedSpans[Int(id)]) ?? content(of: id)
+  }
+
+  /// Sets the normalized form of an added token.
+  mutating func setSpelling(_ normalized: UnsafeRawBufferPointer, of id: Int32) throws(XverseError) {
+    let span = try append(normalized)
+    while normalizedSpans.count <= Int(id) { try normalizedSpans.append(.unused) }
+    normalizedSpans[Int(id)] = span
+  }
+
+  private mutating func append(_ content: UnsafeRawBufferPointer) throws(XverseError) -> Span {
+    // The file's length keeps both numbers small: contents come from it, and a normalized form is short.
+    let span = Span(start: UInt32(contents.count), count: UInt32(content.count))
+    try contents.append(bytes: content)
+    return span
+  }
+
+  private func bytes(of span: Span) -> UnsafeRawBufferPointer? {
     guard span.count > 0 else { return nil }
     let start = Int(span.start)
     return UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(contents.elements)[start..<start + Int(span.count)])
   }
 
-  // MARK: special tokens
+  // MARK: added tokens
 
   var hasSpecials: Bool { !specials.isEmpty }
 
-  func isSpecial(_ id: Int32) -> Bool {
-    guard id >= 0, Int(id) / 64 < specials.count else { return false }
-    return specials[Int(id) / 64] >> UInt64(id % 64) & 1 != 0
+  func isSpecial(_ id: Int32) -> Bool { specials.contains(id) }
+
+  mutating func markSpecial(_ id: Int32) throws(XverseError) { try specials.insert(id) }
+
+  /// Adds a token that the model does not know: only searching the text for added tokens finds it.
+  mutating func insertStranger(_ content: UnsafeRawBufferPointer, id: Int32) throws(XverseError) {
+    try insert(content, id: id)
+    try strangers.insert(id)
   }
 
-  mutating func markSpecial(_ id: Int32) throws(XverseError) {
-    precondition(content(of: id) != nil, "special token \(id) outside the vocabulary")
-    while specials.count <= Int(id) / 64 { try specials.append(0) }
-    specials[Int(id) / 64] |= 1 << UInt64(id % 64)
+  /// The id of the model's token with exactly these bytes.
+  func modelId(of content: UnsafeRawBufferPointer) -> Int32? {
+    guard let id = id(of: content), !strangers.contains(id) else { return nil }
+    return id
   }
 
   // MARK: hashing

@@ -45,6 +45,18 @@ struct CandidatesTests {
     #expect(tokens(candidates) == logits.indices.filter { logits[$0] == 3.875 })
   }
 
+  @Test("weights survive a top-k that used their memory")
+  func topKKeepsWeights() throws {
+    var candidates = try loaded((0..<4000).map { Float($0) * -0.01 })
+    candidates.weigh()
+
+    candidates.keepTopK(2)
+    candidates.weigh()
+
+    #expect(candidates.weights[0] == 1)
+    #expect(candidates.weights[1] < 1)
+  }
+
   @Test("top-p agrees with a sort", arguments: [Float(0.01), 0.3, 0.85, 0.999], [Float(0.1), 1, 8])
   func topPAgreesWithSort(mass: Float, spread: Float) throws {
     var random = SeededRandom(seed: 11)
@@ -73,6 +85,15 @@ struct CandidatesTests {
     #expect(tokens(candidates) == Array(0..<25))
   }
 
+  @Test("top-p counts 0 and -0 as equals")
+  func topPJoinsZeros() throws {
+    var candidates = try loaded([0, -0.0, 0, -0.0])
+
+    candidates.keepTopP(0.6)
+
+    #expect(tokens(candidates) == [0, 1, 2])
+  }
+
   @Test("weights stay near e^x for all that can come, to the last place but two")
   func exponentialIsAccurate() {
     for step in 0..<20_000 {
@@ -82,8 +103,9 @@ struct CandidatesTests {
       // 3 units in the last place.
       #expect(abs(Double(value) - exp(Double(x))) <= 3 * 0x1p-24 * 2 * exp(Double(x)))
     }
-    #expect(exponential(SIMD8(0, -0.0, -87.5, -1000, -.greatestFiniteMagnitude, -.infinity, -1e-30, -88)) == [
-      1, 1, 0, 0, 0, 0, 1, 0,
-    ])
+    #expect(
+      exponential(SIMD8(0, -0.0, -87.5, -1000, -.greatestFiniteMagnitude, -.infinity, -1e-30, -88)) == [
+        1, 1, 0, 0, 0, 0, 1, 0,
+      ])
   }
 }

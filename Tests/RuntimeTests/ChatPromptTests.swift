@@ -50,9 +50,11 @@ struct ChatPromptTests {
       (.system, "Be brief."), (.user, "Hi"), (.assistant, "Hello!"), (.exec, "42"), (.assistant, ""), (.user, "So?"),
     ])
 
-    #expect(tokens == pieces(
-      "Human: ", "Be brief.\n", "Human: ", "Hi\n\n", "Assistant: ", "Hello!", "<eos>", "Exec: ", "42\n\n",
-      "Assistant: ", "", "<eos>", "Human: ", "So?\n\n", "Assistant: "))
+    #expect(
+      tokens
+        == pieces(
+          "Human: ", "Be brief.\n", "Human: ", "Hi\n\n", "Assistant: ", "Hello!", "<eos>", "Exec: ", "42\n\n",
+          "Assistant: ", "", "<eos>", "Human: ", "So?\n\n", "Assistant: "))
   }
 
   @Test("special tokens in a message stay text")
@@ -64,10 +66,12 @@ struct ChatPromptTests {
     #expect(!encoder.parsedSpecials)
   }
 
-  @Test("has room for min(truncation, max(M / 2, M - new tokens)) tokens", arguments: [
-    (100, 6144, 20, 80), (100, 6144, 90, 50), (101, 6144, 90, 50), (100, 60, 20, 60), (100, .max, .max, 50),
-    (100, .max, 0, 100), (100, 6144, .min, 100),
-  ])
+  @Test(
+    "has room for min(truncation, max(M / 2, M - new tokens)) tokens",
+    arguments: [
+      (100, 6144, 20, 80), (100, 6144, 90, 50), (101, 6144, 90, 50), (100, 60, 20, 60), (100, .max, .max, 50),
+      (100, .max, 0, 100), (100, 6144, .min, 100),
+    ])
   func findsRoom(positions: Int, truncation: Int, newTokens: Int, expected: Int) throws {
     let question = String(repeating: "x", count: 7000)
 

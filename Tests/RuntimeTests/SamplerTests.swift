@@ -178,7 +178,8 @@ struct DrawingSamplerTests {
   @Test("survives any logits with any step", arguments: [0, 1, 7, 100])
   func survivesHostileLogits(topK: Int) throws {
     let special: [Float] = [
-      .nan, .infinity, -.infinity, .greatestFiniteMagnitude, -.greatestFiniteMagnitude, .leastNonzeroMagnitude, 0, -0.0, 1,
+      .nan, .infinity, -.infinity, .greatestFiniteMagnitude, -.greatestFiniteMagnitude, .leastNonzeroMagnitude, 0, -0.0,
+      1,
     ]
     var random = SeededRandom(seed: 3)
     for _ in 0..<300 {
@@ -260,11 +261,13 @@ struct SamplerContractTests {
     }
   }
 
-  @Test("log p of logits that are no numbers", arguments: [
-    ([1, 1, 1, 1], 0, -1.386_294_4), ([.nan, 1, -.infinity, .nan], 1, 0), ([.nan, 1, 1, 1], 0, -.infinity),
-    ([.infinity, 5, .infinity, .nan], 2, -0.693_147_2), ([.infinity, 5, .infinity, .nan], 1, -.infinity),
-    ([-.infinity, -.infinity, .nan, .nan], 0, -.infinity),
-  ] as [([Float], Int, Float)])
+  @Test(
+    "log p of logits that are no numbers",
+    arguments: [
+      ([1, 1, 1, 1], 0, -1.386_294_4), ([.nan, 1, -.infinity, .nan], 1, 0), ([.nan, 1, 1, 1], 0, -.infinity),
+      ([.infinity, 5, .infinity, .nan], 2, -0.693_147_2), ([.infinity, 5, .infinity, .nan], 1, -.infinity),
+      ([-.infinity, -.infinity, .nan, .nan], 0, -.infinity),
+    ] as [([Float], Int, Float)])
   func logprobOfNonNumbers(logits: [Float], token: Int, expected: Float) {
     #expect(logits.withUnsafeBufferPointer { logProbability(of: token, in: $0) } == expected)
   }

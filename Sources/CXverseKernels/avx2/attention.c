@@ -15,7 +15,7 @@ enum { TILE = XVK_ATTENTION_TILE, BLOCK = XVK_KV_BLOCK };
 typedef struct {
   float *c;
   const float *const *a;
-  const unsigned char *b; // rows of b_size bytes
+  const unsigned char *b, *next; // rows of b_size bytes; `next` has the same shape and is read after b
   int64_t c_stride, b_size, columns, begin, end;
 } product;
 
@@ -35,14 +35,16 @@ typedef struct {
 XVK_INLINE void outer_products(xvk_number number, int queries, int vectors, const product *p, int64_t row,
                                int64_t column, int64_t some) {
   float *const c = p->c + row * p->c_stride + column;
-  const unsigned char *b = p->b + p->begin * p->b_size + column * xvk_number_size(number);
+  const int64_t size = xvk_number_size(number), offset = p->begin * p->b_size + column * size;
+  const unsigned char *b = p->b + offset, *next = p->next + offset;
   __m256 sums[6][8];
   for (int i = 0; i < queries; ++i)
     for (int v = 0; v < vectors; ++v) sums[i][v] = _mm256_loadu_ps(c + i * p->c_stride + 8 * v);
-  for (int64_t k = p->begin; k < p->end; ++k, b += p->b_size) {
+  for (int64_t k = p->begin; k < p->end; ++k, b += p->b_size, next += p->b_size) {
     __m256 bs[8];
+    for (int64_t line = 0; line < 8 * vectors * size; line += 64) _mm_prefetch((const char *)next + line, _MM_HINT_T0);
     for (int v = 0; v < vectors; ++v) {
-      bs[v] = some ? load_some(number, b, some) : load8(number, b + 8 * v * xvk_number_size(number));
+      bs[v] = some ? load_some(number, b, some) : load8(number, b + 8 * v * size);
     }
     for (int i = 0; i < queries; ++i) {
       const __m256 as = _mm256_broadcast_ss(p->a[row + i] + k);
@@ -102,11 +104,11 @@ static void update_softmax(tile *t, int64_t i, int64_t visible, float scale) {
 }
 
 // Adds the block that starts at `position`: its part of one KV head, keys [size, 64] and values [64, size].
-XVK_INLINE void add_block(xvk_number number, tile *t, const unsigned char *keys, const unsigned char *values,
-                          int64_t position, int64_t size, float scale) {
+XVK_INLINE void add_block(xvk_number number, tile *t, const unsigned char *const keys[2],
+                          const unsigned char *const values[2], int64_t position, int64_t size, float scale) {
   memset(t->p, 0, (size_t)t->queries * sizeof t->p[0]);
   const int64_t bytes = xvk_number_size(number);
-  multiply(number, &(product){t->p[0], t->q, keys, BLOCK, BLOCK * bytes, BLOCK, 0, size}, 0, t->queries);
+  multiply(number, &(product){t->p[0], t->q, keys[0], keys[1], BLOCK, BLOCK * bytes, BLOCK, 0, size}, 0, t->queries);
 
   const float *weights[TILE];
   int64_t visible[TILE];
@@ -117,7 +119,7 @@ XVK_INLINE void add_block(xvk_number number, tile *t, const unsigned char *keys,
     if (visible[i] > 0) update_softmax(t, i, visible[i], scale);
   }
   // Values behind a query's last position may be NaN, so they must not be multiplied even by 0.
-  product weighted = {t->o, weights, values, t->o_stride, size * bytes, size, 0, visible[0]};
+  product weighted = {t->o, weights, values[0], values[1], t->o_stride, size * bytes, size, 0, visible[0]};
   multiply(number, &weighted, 0, t->queries);
   for (int64_t i = 1; i < t->queries; ++i) {
     weighted.begin = visible[0];
@@ -134,6 +136,11 @@ static void write_out(const xvk_attention_work *a, const tile *t, int64_t kv_hea
   }
 }
 
+// The part of a block that belongs to one KV head.
+XVK_INLINE const unsigned char *part(const void *const *blocks, int64_t block, int64_t head) {
+  return (const unsigned char *)blocks[block] + head;
+}
+
 XVK_INLINE void attention(xvk_number number, const xvk_attention_work *a, int64_t begin, int64_t end) {
   tile t = {.o_stride = (a->head_size + 7) / 8 * 8};
   for (int64_t unit = begin; unit < end; ++unit) {
@@ -147,9 +154,12 @@ XVK_INLINE void attention(xvk_number number, const xvk_attention_work *a, int64_
       t.s[i] = 0;
     }
     memset(t.o, 0, (size_t)(t.queries * t.o_stride) * sizeof t.o[0]);
-    for (int64_t position = 0; position < t.seen[t.queries - 1]; position += BLOCK) {
-      const unsigned char *const keys = a->key_blocks[position / BLOCK], *const values = a->value_blocks[position / BLOCK];
-      add_block(number, &t, keys + head, values + head, position, a->head_size, a->scale);
+    const int64_t last = (t.seen[t.queries - 1] - 1) / BLOCK;
+    for (int64_t block = 0; block <= last; ++block) {
+      const int64_t next = block < last ? block + 1 : last;
+      const unsigned char *const keys[] = {part(a->key_blocks, block, head), part(a->key_blocks, next, head)};
+      const unsigned char *const values[] = {part(a->value_blocks, block, head), part(a->value_blocks, next, head)};
+      add_block(number, &t, keys, values, block * BLOCK, a->head_size, a->scale);
     }
     write_out(a, &t, kv_head, first);
   }

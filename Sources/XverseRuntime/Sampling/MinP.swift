@@ -1,7 +1,8 @@
 // MinP.swift -- min-p sampling (Nguyen et al. 2024): a bound that follows the best candidate.
 
 extension Candidates {
-  /// Keeps the candidates at least `fraction` as probable as the most probable one, as Hugging Face's `MinPLogitsWarper`.
+  /// Keeps the candidates at least `fraction` as probable as the most probable one, as Hugging Face's
+  /// `MinPLogitsWarper`.
   mutating func keepMinP(_ fraction: Float) {
     weigh()
     let weights = self.weights

@@ -88,27 +88,20 @@ package final class Sampler {
   ///
   /// - Parameter wantsLogprob: Whether to compute `logprob`, which is 0 otherwise.
   /// - Returns: The token, and its log probability under the softmax of `logits` as they came.
-  /// - Throws: `failed` when every token is impossible; `stopped` when the hook said so; `invalid` for a wrong number of
-  ///   logits. The random numbers are then as before.
+  /// - Throws: `failed` when every token is impossible; `stopped` when the hook said so; `invalid` for a wrong number
+  ///   of logits. The random numbers are then as before.
   package func sample(
     _ logits: UnsafeBufferPointer<Float>, wantsLogprob: Bool
   ) throws(XverseError) -> (token: Int32, logprob: Float) {
-    let adjusted = try adjust(logits)
     let token: Int32
     if parameters.isGreedy {
-      guard let index = indexOfLargest(adjusted) else { throw Self.noTokenPossible(vocabularySize) }
+      guard let index = indexOfLargest(try adjust(logits)) else { throw Self.noTokenPossible(vocabularySize) }
       token = Int32(truncatingIfNeeded: index)
     } else {
-      try narrow(adjusted)
+      try prepareCandidates(logits)
       token = candidates.draw(random.uniform())
     }
     return (token, wantsLogprob ? logProbability(of: Int(token), in: logits) : 0)
-  }
-
-  /// Leaves in `candidates` what may be drawn for these logits, bias and penalties included.
-  func prepareCandidates(_ logits: UnsafeBufferPointer<Float>) throws(XverseError) {
-    try narrow(try adjust(logits))
-    candidates.weigh()
   }
 
   /// The logits after bias, penalties and hook; `logits` themselves when there are none of these.
@@ -132,14 +125,16 @@ package final class Sampler {
     return UnsafeBufferPointer(adjusted)
   }
 
-  private func narrow(_ adjusted: UnsafeBufferPointer<Float>) throws(XverseError) {
-    candidates.load(adjusted)
+  /// Leaves in `candidates` what may be drawn, weighed.
+  func prepareCandidates(_ logits: UnsafeBufferPointer<Float>) throws(XverseError) {
+    candidates.load(try adjust(logits))
     guard candidates.count > 0 else { throw Self.noTokenPossible(vocabularySize) }
     candidates.applyTemperature(parameters.temperature)
     if parameters.topK > 0 { candidates.keepTopK(parameters.topK) }
     if parameters.topP < 1 { candidates.keepTopP(parameters.topP) }
     if parameters.minP > 0 { candidates.keepMinP(parameters.minP) }
     if parameters.typicalP < 1 { candidates.keepTypicalP(parameters.typicalP) }
+    candidates.weigh()
   }
 
   private static func noTokenPossible(_ vocabularySize: Int) -> XverseError {
@@ -149,7 +144,8 @@ package final class Sampler {
   private static func makeScores(
     _ parameters: SamplingParameters, hook: LogitsHook?, count: Int, allocator: MemoryAllocator
   ) throws(XverseError) -> Buffer<Float> {
-    let isNeeded = hook != nil || !parameters.logitBias.isEmpty
+    let isNeeded =
+      hook != nil || !parameters.logitBias.isEmpty
       || parameters.penalizesRepetition || parameters.penalizesOccurrence
     return try Buffer(repeating: 0, count: isNeeded ? count : 0, allocator: allocator)
   }

@@ -15,7 +15,7 @@ struct Xoshiro256: Sendable {
       z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
       return z ^ (z >> 31)
     }
-    state = (next(), next(), next(), next())
+    self.init(state: (next(), next(), next(), next()))
   }
 
   init(state: (UInt64, UInt64, UInt64, UInt64)) {

@@ -1,0 +1,165 @@
+// AttentionTests.swift -- causal softmax attention over a blocked cache.
+
+import CXverseKernels
+import Foundation
+import TestSupport
+import Testing
+
+/// Random queries and a cache that holds every position they see, NaN behind it.
+private struct AttentionCase: CustomTestStringConvertible {
+  let heads, kvHeads, headSize, position, tokens: Int
+  /// Scores spread over about plus and minus this.
+  var spread: Float = 4
+
+  var testDescription: String { "\(tokens) tokens at \(position), \(heads)/\(kvHeads) heads of \(headSize)" }
+  var scale: Float { spread / Float(headSize) }
+
+  static let ragged = [
+    Self(heads: 1, kvHeads: 1, headSize: 1, position: 0, tokens: 1),
+    Self(heads: 2, kvHeads: 1, headSize: 7, position: 0, tokens: 13),
+    Self(heads: 4, kvHeads: 2, headSize: 33, position: 62, tokens: 5),
+    Self(heads: 6, kvHeads: 2, headSize: 20, position: 40, tokens: 30),
+    Self(heads: 8, kvHeads: 8, headSize: 8, position: 0, tokens: 70),
+    Self(heads: 9, kvHeads: 3, headSize: 64, position: 127, tokens: 2),
+    Self(heads: 14, kvHeads: 1, headSize: 80, position: 191, tokens: 1),
+    Self(heads: 2, kvHeads: 2, headSize: 128, position: 300, tokens: 1, spread: 60),
+    Self(heads: 1, kvHeads: 1, headSize: 512, position: 100, tokens: 3, spread: 60),
+  ]
+
+  func queries() -> [Float] {
+    var random = SeededRandom(seed: 20)
+    return random.floats(tokens * heads * headSize, in: -2...2)
+  }
+
+  func keysAndValues() -> (k: [Float], v: [Float]) {
+    var random = SeededRandom(seed: 21)
+    let count = (position + tokens) * kvHeads * headSize
+    return (random.floats(count, in: -2...2), random.floats(count))
+  }
+
+  func cache(_ format: CacheFormat) -> KVCacheBlocks {
+    let cache = KVCacheBlocks(format, kvHeads: kvHeads, headSize: headSize, positions: position + tokens)
+    let (k, v) = keysAndValues()
+    cache.fill(k: k, v: v, at: 0)
+    return cache
+  }
+}
+
+@Suite("attention")
+struct AttentionTests {
+  @Test("agrees with float64", arguments: KernelSet.allCases, CacheFormat.allCases)
+  func agreesWithFloat64(set: KernelSet, format: CacheFormat) throws {
+    for test in AttentionCase.ragged {
+      let cache = test.cache(format)
+
+      let out = cache.attend(
+        try set.compute(), q: test.queries(), at: test.position, heads: test.heads, scale: test.scale)
+
+      let error = worstError(out, test, cache)
+      #expect(error <= 1, "\(test.testDescription)")
+      #expect(out.last?.bitPattern == untouched.bitPattern)
+    }
+  }
+
+  /// The largest |out - exact| / tolerance.
+  ///
+  /// A score is off by at most (headSize + 2) half ulps of its sum of magnitudes; call the largest of these e. Subtracting
+  /// the maximum rounds by half an ulp of the largest difference. A weight's relative error is that of its score and of
+  /// the maximum, the exponential's 4 half ulps, and those of at most one rescaling a block (2 each) and of the sums of
+  /// `seen` terms, above and below the fraction.
+  private func worstError(_ out: [Float], _ test: AttentionCase, _ cache: KVCacheBlocks) -> Double {
+    let q = test.queries().map(Double.init)
+    let (k, v) = test.keysAndValues()
+    let (keys, values) = (k.map(cache.rounded), v.map(cache.rounded))
+    let (size, group) = (test.headSize, test.heads / test.kvHeads)
+    var worst = 0.0
+    for (t, h) in (0..<test.tokens).flatMap({ t in (0..<test.heads).map { (t, $0) } }) {
+      let seen = test.position + t + 1
+      let query = (t * test.heads + h) * size
+      var (scores, magnitude) = ([Double](), 0.0)
+      for p in 0..<seen {
+        let key = (p * test.kvHeads + h / group) * size
+        let terms = (0..<size).map { q[query + $0] * keys[key + $0] * Double(test.scale) }
+        scores.append(terms.reduce(0, +))
+        magnitude = max(magnitude, terms.reduce(0) { $0 + abs($1) })
+      }
+      let largest = scores.reduce(-.infinity, max)
+      let weights = scores.map { exp($0 - largest) }
+      let sum = weights.reduce(0, +)
+      let inScores = 2 * Double(size + 3) * halfULP * magnitude
+      let inSums = Double(2 * (4 + seen) + 4 * (seen / XVK_KV_BLOCK + 1)) * halfULP
+      for d in 0..<size {
+        let terms = (0..<seen).map { weights[$0] / sum * values[($0 * test.kvHeads + h / group) * size + d] }
+        let tolerance = 2 * (inScores + inSums) * terms.reduce(0) { $0 + abs($1) }
+        let error = abs(Double(out[query + d]) - terms.reduce(0, +)) / tolerance
+        worst = error <= worst ? worst : error.isNaN ? .infinity : error
+      }
+    }
+    return worst
+  }
+
+  @Test("gives a token the same bits alone and among others", arguments: KernelSet.allCases, CacheFormat.allCases)
+  func ignoresOtherTokens(set: KernelSet, format: CacheFormat) throws {
+    let compute = try set.compute()
+    for test in AttentionCase.ragged where test.tokens > 1 {
+      let cache = test.cache(format)
+      let (q, row) = (test.queries(), test.heads * test.headSize)
+      let together = cache.attend(compute, q: q, at: test.position, heads: test.heads, scale: test.scale)
+
+      let oneByOne = (0..<test.tokens).flatMap { t in
+        cache.attend(
+          compute, q: Array(q[t * row..<(t + 1) * row]), at: test.position + t, heads: test.heads, scale: test.scale
+        ).dropLast()
+      }
+
+      #expect(sameBits(together.dropLast(), oneByOne), "\(test.testDescription)")
+    }
+  }
+
+  @Test("gives the same bits on any number of threads", arguments: KernelSet.allCases, CacheFormat.allCases)
+  func ignoresThreads(set: KernelSet, format: CacheFormat) throws {
+    let cases = [
+      AttentionCase(heads: 5, kvHeads: 5, headSize: 40, position: 30, tokens: 150),
+      AttentionCase(heads: 9, kvHeads: 3, headSize: 64, position: 600, tokens: 1),
+      AttentionCase(heads: 12, kvHeads: 1, headSize: 64, position: 100, tokens: 17),
+    ]
+    for test in cases {
+      let (cache, q) = (test.cache(format), test.queries())
+
+      let results = try [Int32]([1, 2, 3]).map {
+        cache.attend(try set.compute(threads: $0), q: q, at: test.position, heads: test.heads, scale: test.scale)
+      }
+
+      #expect(sameBits(results[0], results[1]) && sameBits(results[0], results[2]), "\(test.testDescription)")
+    }
+  }
+
+  @Test("reads nothing behind a query's own position", arguments: KernelSet.allCases, CacheFormat.allCases)
+  func hidesLaterPositions(set: KernelSet, format: CacheFormat) throws {
+    let test = AttentionCase(heads: 4, kvHeads: 2, headSize: 12, position: 50, tokens: 40)
+    let (cache, changed) = (test.cache(format), test.cache(format))
+    let later = [Float](repeating: .nan, count: 20 * 2 * 12)
+    changed.fill(k: later, v: later, at: 70)
+
+    let out = cache.attend(try set.compute(), q: test.queries(), at: 50, heads: 4, scale: test.scale)
+    let outOfChanged = changed.attend(try set.compute(), q: test.queries(), at: 50, heads: 4, scale: test.scale)
+
+    // The queries at 50 ... 69 come before the first changed position.
+    #expect(sameBits(Array(out[..<(20 * 48)]), Array(outOfChanged[..<(20 * 48)])))
+    #expect(out.dropLast().allSatisfy { $0.isFinite })
+    #expect(outOfChanged[(20 * 48)...].dropLast().allSatisfy { $0.isNaN })
+  }
+
+  @Test("copies the only value when one position is seen", arguments: KernelSet.allCases)
+  func copiesOnlyValue(set: KernelSet) throws {
+    let test = AttentionCase(heads: 3, kvHeads: 3, headSize: 10, position: 0, tokens: 1)
+
+    let out = test.cache(.float32).attend(try set.compute(), q: test.queries(), at: 0, heads: 3, scale: test.scale)
+
+    #expect(sameBits(out.dropLast(), test.keysAndValues().v))
+  }
+}
+
+extension Array where Element == Float {
+  fileprivate func dropLast() -> [Float] { Array(self[..<(count - 1)]) }
+}

@@ -1,0 +1,33 @@
+// DispatchTests.swift -- the tables of kernels and what the build says of itself.
+
+import CXverseKernels
+import Testing
+
+@Suite("dispatch")
+struct DispatchTests {
+  @Test("always has the reference kernels and none of unknown sets")
+  func knowsSets() {
+    #expect(xvk_table_for(Int32(XVK_ISA_REFERENCE)) != nil)
+    #expect(xvk_table_for(-1) == nil)
+    #expect(xvk_table_for(Int32(XVK_ISA_COUNT)) == nil)
+  }
+
+  @Test("names exactly the known sets")
+  func namesSets() {
+    #expect(KernelSet.allCases.map { xvk_isa_name($0.rawValue).map { String(cString: $0) } } == ["reference", "avx2"])
+    #expect(KernelSet.allCases.count == XVK_ISA_COUNT)
+    #expect(xvk_isa_name(-1) == nil)
+    #expect(xvk_isa_name(Int32(XVK_ISA_COUNT)) == nil)
+  }
+
+  @Test("chooses the best set that this CPU runs")
+  func choosesBest() {
+    #expect(xvk_best_isa() == KernelSet.allCases.last { xvk_table_for($0.rawValue) != nil }?.rawValue)
+  }
+
+  @Test("describes the linked BLAS")
+  func describesBLAS() throws {
+    #expect(String(cString: try #require(xvk_blas_prepare())).hasPrefix("OpenBLAS"))
+    #expect(xvk_blas_prepare() == xvk_blas_prepare())
+  }
+}

@@ -1,0 +1,86 @@
+// StoredNumbers.swift -- arrays of f32, f16 and bf16 numbers as files hold them: at any byte, with nothing behind them.
+
+import CXverseKernels
+import Glibc
+import TestSupport
+import Testing
+
+enum NumberFormat: CaseIterable, CustomTestStringConvertible {
+  case float32, float16, bfloat16
+
+  var testDescription: String { "\(self)" }
+  var size: Int { self == .float32 ? 4 : 2 }
+
+  typealias GEMM = (
+    UnsafePointer<xvk_compute>?, UnsafeMutablePointer<Float>?, Int64, UnsafePointer<Float>?, UnsafeRawPointer?, Int64,
+    Int64, Int64, UnsafeMutablePointer<Float>?
+  ) -> Void
+
+  var gemm: GEMM {
+    switch self {
+    case .float32: xvk_gemm_f32_f32
+    case .float16: xvk_gemm_f32_f16
+    case .bfloat16: xvk_gemm_f32_bf16
+    }
+  }
+
+  typealias Rows = (
+    UnsafePointer<xvk_compute>?, UnsafeMutablePointer<Float>?, UnsafeRawPointer?, UnsafePointer<Int32>?, Int64, Int64
+  ) -> Void
+
+  var rows: Rows {
+    switch self {
+    case .float32: xvk_rows_f32_f32
+    case .float16: xvk_rows_f32_f16
+    case .bfloat16: xvk_rows_f32_bf16
+    }
+  }
+}
+
+/// Stored numbers whose last byte is the last before a page that cannot be read: reading on crashes the test.
+///
+/// Unless the size is a multiple of 4, that also makes the start unaligned; `shift` moves it by more bytes.
+final class StoredNumbers {
+  /// The numbers as float32; a stored number is exactly one of these.
+  let values: [Float]
+  let start: UnsafeRawPointer
+  private let pages: UnsafeMutableRawPointer
+  private let length: Int
+
+  init(_ values: [Float], as format: NumberFormat, shift: Int = 0) throws {
+    let page = 4096
+    let bytes = values.count * format.size
+    length = (bytes + shift + page - 1) / page * page + page
+    let flags = MAP_PRIVATE | MAP_ANONYMOUS
+    pages = try #require(mmap(nil, length, PROT_READ | PROT_WRITE, flags, -1, 0))
+    try #require(pages != MAP_FAILED && mprotect(pages + length - page, page, PROT_NONE) == 0)
+    let place = pages + length - page - bytes - shift
+    start = UnsafeRawPointer(place)
+    switch format {
+    case .float32:
+      self.values = values
+      for (i, value) in values.enumerated() {
+        place.storeBytes(of: value.bitPattern, toByteOffset: 4 * i, as: UInt32.self)
+      }
+    case .float16:
+      let halves = values.map { Float16($0) }
+      self.values = halves.map { Float($0) }
+      for (i, half) in halves.enumerated() {
+        place.storeBytes(of: half.bitPattern, toByteOffset: 2 * i, as: UInt16.self)
+      }
+    case .bfloat16:
+      let upper = values.map { UInt16($0.bitPattern >> 16) }
+      self.values = upper.map { Float(bitPattern: UInt32($0) << 16) }
+      for (i, bits) in upper.enumerated() { place.storeBytes(of: bits, toByteOffset: 2 * i, as: UInt16.self) }
+    }
+  }
+
+  convenience init(random count: Int, as format: NumberFormat, shift: Int = 0, seed: UInt64) throws {
+    var random = SeededRandom(seed: seed)
+    try self.init(random.floats(count), as: format, shift: shift)
+  }
+
+  var floats: UnsafePointer<Float> { start.assumingMemoryBound(to: Float.self) }
+
+  deinit { munmap(pages, length) }
+}

@@ -1,0 +1,234 @@
+#!/usr/bin/env python3
+"""Compares libxverse with reference outputs that this project did not compute.
+
+    check_data.py FOLDER        XVERSE_LIBRARY names the library, as for examples/python/xverse.py
+
+FOLDER holds data/ (a small trained model in several formats, with float32 references: README.md there tells the
+tolerances) and tokenizer/ (token vectors of the real vocabulary). Needs nothing but Python's standard library.
+"""
+
+import ast
+import ctypes
+import json
+import math
+import os
+import struct
+import sys
+import zipfile
+from ctypes import POINTER, byref, c_double, c_float, c_int32, c_int64, c_size_t, c_void_p
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "examples", "python"))
+import xverse  # noqa: E402
+from xverse import _check, _Handle, _lib, _options  # noqa: E402
+
+LOGIT_TOLERANCE = 2e-4
+# Mean distance a token. Single tokens may be as far off as a logit: the float32 reference itself is up to 7.7e-5 away
+# from a float64 computation of the same log-probabilities (prompt long2, token 254).
+LOGPROB_TOLERANCE = 3e-5
+PERPLEXITY_TOLERANCE = 1e-4
+DECIDED_GAP = 1e-3
+MODELS = ["hf-f32", "hf-f16-sharded", "hf-bf16"]
+
+for name, parameters in {
+    "xverse_session_eval": (c_void_p, POINTER(c_int32), c_size_t, c_void_p, c_void_p, c_void_p),
+    "xverse_session_logits": (c_void_p, POINTER(POINTER(c_float)), POINTER(c_size_t)),
+    "xverse_session_score": (c_void_p, POINTER(c_int32), c_size_t, c_void_p, POINTER(c_float), POINTER(c_double)),
+    "xverse_session_truncate": (c_void_p, c_int64),
+    "xverse_request_add_tokens": (c_void_p, POINTER(c_int32), c_size_t),
+    "xverse_tokenizer_open": (ctypes.c_char_p, POINTER(c_void_p)),
+    "xverse_model_perplexity": (
+        c_void_p, ctypes.c_char_p, c_size_t, c_void_p, c_void_p, c_void_p, c_void_p, POINTER(c_double), POINTER(c_double),
+    ),
+}.items():  # fmt: skip
+    getattr(_lib, name).argtypes = parameters
+_lib.xverse_tokenizer_release.argtypes = (c_void_p,)
+
+
+class Report:
+    """Counts checks and failures, and remembers the largest difference of each kind."""
+
+    def __init__(self):
+        self.passed = self.failed = 0
+        self.largest = {}
+
+    def check(self, ok, what):
+        if ok:
+            self.passed += 1
+        else:
+            self.failed += 1
+            print(f"FAILED {what}")
+
+    def near(self, kind, difference, tolerance, what):
+        self.largest[kind] = max(self.largest.get(kind, 0.0), difference)
+        self.check(difference <= tolerance, f"{what}: {kind} differs by {difference:.3g}, allowed {tolerance:.3g}")
+
+
+def read_npz(path):
+    """name -> flat list of numbers, of an .npz file with little-endian f4 and i4 arrays."""
+    arrays = {}
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.namelist():
+            data = archive.read(member)
+            length = struct.unpack("<H", data[8:10])[0]
+            header = ast.literal_eval(data[10 : 10 + length].decode())
+            count = math.prod(header["shape"])
+            arrays[member.removesuffix(".npy")] = struct.unpack(
+                "<%d%s" % (count, header["descr"][1]), data[10 + length :]
+            )
+    return arrays
+
+
+def ids_of(tokens):
+    return (c_int32 * len(tokens))(*tokens)
+
+
+class Sequence:
+    """A session driven token by token."""
+
+    def __init__(self, model):
+        self.handle = model.session()._handle
+        self.model = model
+
+    def logits(self, tokens):
+        """The logits after the tokens, from an empty session."""
+        _check(_lib.xverse_session_truncate(self.handle, 0))
+        _check(_lib.xverse_session_eval(self.handle, ids_of(tokens), len(tokens), None, None, None))
+        found, count = POINTER(c_float)(), c_size_t()
+        _check(_lib.xverse_session_logits(self.handle, byref(found), byref(count)))
+        return found[: count.value]
+
+    def logprobs(self, tokens):
+        """ln p of every token but the first."""
+        _check(_lib.xverse_session_truncate(self.handle, 0))
+        found = (c_float * len(tokens))()
+        _check(_lib.xverse_session_score(self.handle, ids_of(tokens), len(tokens), None, found, None))
+        return found[1:]
+
+    def continuation(self, tokens, count, penalty):
+        """`count` greedy tokens, EOS or not."""
+        request = _Handle(_lib.xverse_request_create, _lib.xverse_request_free, self.model._handle)
+        options = {"temperature": 0, "max_new_tokens": count, "ignore_eos": 1, "repetition_penalty": penalty}
+        _check(_lib.xverse_request_set_options(request, _options(xverse.OPTIONS_SAMPLING, options)))
+        _check(_lib.xverse_request_add_tokens(request, ids_of(tokens), len(tokens)))
+        result = c_void_p()
+        _check(_lib.xverse_session_generate(self.handle, request, None, xverse.StreamFunction(), None, byref(result)))
+        try:
+            return xverse.Result(result).tokens
+        finally:
+            _lib.xverse_result_free(result)
+
+
+def check_prompts(report, model, name, references):
+    prompts = json.load(open(os.path.join(references, "prompts.json"), encoding="utf-8"))["records"]
+    arrays = read_npz(os.path.join(references, "prompts.npz"))
+    sequence = Sequence(model)
+    for prompt in prompts:
+        what = f"{name} {prompt['id']}"
+        if prompt["kind"] != "chatmulti":
+            ids = model.tokenizer.encode(prompt["text"], special=True)
+            report.check(ids == prompt["token_ids"], f"{what}: ids {ids}, expected {prompt['token_ids']}")
+        decoded = model.tokenizer.decode(prompt["token_ids"])
+        report.check(decoded == prompt["decoded"], f"{what}: decoded {decoded!r}, expected {prompt['decoded']!r}")
+
+        logits = sequence.logits(prompt["input_ids"])
+        worst = max(abs(logits[i] - x) for i, x in zip(prompt["top20_ids"], prompt["top20_logits"]))
+        report.near("top-20 logits", worst, LOGIT_TOLERANCE, what)
+        report.near("least logit", abs(min(logits) - prompt["logit_min"]), LOGIT_TOLERANCE, what)
+        report.near("mean logit", abs(sum(logits) / len(logits) - prompt["logit_mean"]), LOGIT_TOLERANCE, what)
+        final = arrays.get(prompt["id"] + ".final_logits")
+        if final:
+            report.near("final logits", max(abs(a - b) for a, b in zip(logits, final)), LOGIT_TOLERANCE, what)
+
+        expected = arrays[prompt["id"] + ".token_logprob"]
+        if expected:
+            found = sequence.logprobs(prompt["input_ids"])
+            report.check(len(found) == len(expected), f"{what}: {len(found)} log-probabilities")
+            near_logprobs(report, found, expected, what)
+
+        for kind, penalty in (("greedy", 1.0), ("greedy_rp1.1", 1.1)):
+            reference = prompt[kind]
+            found = sequence.continuation(prompt["input_ids"], len(reference["ids"]), penalty)
+            report.check(agrees(found, reference), f"{what}: {kind} {found}, expected {reference['ids']}")
+
+
+def near_logprobs(report, found, expected, what):
+    differences = [abs(a - b) for a, b in zip(found, expected)]
+    report.near("log-probabilities, mean", sum(differences) / len(differences), LOGPROB_TOLERANCE, what)
+    report.near("log-probabilities, single", max(differences), LOGIT_TOLERANCE, what)
+
+
+def agrees(found, reference):
+    """Equal up to the first step that was not decided."""
+    for step, (token, gap) in enumerate(zip(reference["ids"], reference["gap"])):
+        if gap < DECIDED_GAP:
+            return True
+        if step >= len(found) or found[step] != token:
+            return False
+    return len(found) == len(reference["ids"])
+
+
+def check_perplexity(report, model, name, data):
+    expected = json.load(open(os.path.join(data, "refs", "perplexity_quant.json")))["variants"]["f32"]["ppl"]
+    # The reference was read in text mode: its line ends are single line feeds.
+    text = open(os.path.join(data, "texts", "tinystories_valid_30k.txt"), encoding="utf-8").read().encode()
+    options = _options(7, {"context": 512, "bos": 1})
+    found, error = c_double(), c_double()
+    _check(
+        _lib.xverse_model_perplexity(
+            model._handle, text, len(text), options, None, None, None, byref(found), byref(error)
+        )
+    )
+    report.near("perplexity, relative", abs(found.value / expected - 1), PERPLEXITY_TOLERANCE, name)
+    windows = read_npz(os.path.join(data, "refs", "perplexity_f32.npz"))
+    sequence = Sequence(model)
+    for window in range(len(windows["window_ids"]) // 512):
+        ids = windows["window_ids"][window * 512 : (window + 1) * 512]
+        expected = windows["token_logprob"][window * 511 : (window + 1) * 511]
+        near_logprobs(report, sequence.logprobs(ids), expected, f"{name} window {window}")
+
+
+def check_chat(report, model, name, references):
+    """The conversation chatmulti1, piece by piece as XVERSE's chat() encodes it, against its reference ids."""
+    prompts = json.load(open(os.path.join(references, "prompts.json"), encoding="utf-8"))["records"]
+    reference = next(prompt for prompt in prompts if prompt["kind"] == "chatmulti")
+    encode, eos = model.tokenizer.encode, model.tokenizer.eos
+    first, second = reference["text"].split("<EOS>")
+    question, answer = first.split("Assistant: ")
+    ids = encode(question) + encode("Assistant: " + answer) + [eos] + encode(second)
+    report.check(ids == reference["token_ids"], f"{name} chatmulti1: ids {ids}, expected {reference['token_ids']}")
+
+
+def check_vectors(report, folder):
+    vectors = json.load(open(os.path.join(folder, "vectors.json"), encoding="utf-8"))
+    path = os.path.join(folder, "xverse-subset-tokenizer.json")
+    handle = c_void_p()
+    _check(_lib.xverse_tokenizer_open(path.encode(), byref(handle)))
+    tokenizer = xverse.Tokenizer.__new__(xverse.Tokenizer)
+    tokenizer._handle = handle
+    for vector in vectors["official"] + vectors["derived"]:
+        ids = tokenizer.encode(vector["text"], special=vector.get("special", False))
+        report.check(ids == vector["ids"], f"vector {vector['text']!r}: ids {ids}, expected {vector['ids']}")
+        text = tokenizer.decode(vector["ids"])
+        report.check(text == vector["text"], f"vector {vector['text']!r}: decoded {text!r}")
+    _lib.xverse_tokenizer_release(handle)
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    data = os.path.join(sys.argv[1], "data")
+    report = Report()
+    for name in MODELS:
+        model = xverse.Model(os.path.join(data, "stories260k-xverse", name))
+        check_prompts(report, model, name, os.path.join(data, "refs"))
+        check_chat(report, model, name, os.path.join(data, "refs"))
+        check_perplexity(report, model, name, data)
+    check_vectors(report, os.path.join(sys.argv[1], "tokenizer"))
+    for kind, difference in sorted(report.largest.items()):
+        print(f"largest difference, {kind}: {difference:.3g}")
+    print(f"{report.passed} passed, {report.failed} failed")
+    sys.exit(1 if report.failed else 0)
+
+
+if __name__ == "__main__":
+    main()
