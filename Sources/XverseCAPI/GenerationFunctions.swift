@@ -21,7 +21,7 @@ public func xverse_session_generate(
     let (prompt, options) = try request.promptAndOptions(context: session.context)
     let reporter = fn.map { StreamReporter(function: $0, user: user) }
     let result = try session.generate(
-      prompt.tokens.elements, options, continuesText: !request.request.isConversation, cancellation: cancellation,
+      prompt.tokens.elements, options, continuesText: !prompt.isConversation, cancellation: cancellation,
       onEvent: reporter.map { $0.report })
     wasStopped = result.statistics.finishReason == .callback
     out.pointee = OpaquePointer(Unmanaged.passRetained(ResultHandle(result, session)).toOpaque())
@@ -87,15 +87,21 @@ private final class ResultHandle {
 /// A rendered prompt that closures can hold.
 private final class RenderedPrompt {
   let tokens: Buffer<Int32>
+  let isConversation: Bool
 
-  init(_ tokens: consuming Buffer<Int32>) { self.tokens = tokens }
+  init(_ tokens: consuming Buffer<Int32>, isConversation: Bool) {
+    self.tokens = tokens
+    self.isConversation = isConversation
+  }
 }
 
 extension RequestHandle {
   /// Reads the request as one of its readers: it may be shared while it is generated from.
   fileprivate func promptAndOptions(context: Int) throws(XverseError) -> (RenderedPrompt, GenerationOptions) {
     try reading("request") { () throws(XverseError) in
-      (RenderedPrompt(try request.prompt(context: context)), request.options)
+      let prompt = RenderedPrompt(
+        try request.prompt(context: context), isConversation: request.isConversation)
+      return (prompt, request.options)
     }
   }
 }

@@ -1,0 +1,201 @@
+// ProductTests.swift -- Kernels.multiply: the product that a forward pass spends its time in, whole and in parts.
+
+import CXverseKernels
+import TestSupport
+import Testing
+import XverseCore
+
+@testable import XverseTensors
+
+extension Kernels {
+  /// `y [tokens, width]` with the product in columns `column ...`, and `untouched` elsewhere.
+  fileprivate func product(
+    _ x: [Float], _ weights: WeightMatrix, column: Int = 0, width: Int? = nil, cancellation: Cancellation? = nil
+  ) throws -> [Float] {
+    let tokens = x.count / weights.columns
+    let width = width ?? weights.rows
+    var y = [Float](repeating: untouched, count: tokens * width)
+    try multiply(into: &y, x, weights, column: column, width: width, cancellation: cancellation)
+    return y
+  }
+
+  fileprivate func multiply(
+    into y: inout [Float], _ x: [Float], _ weights: WeightMatrix, column: Int = 0, width: Int,
+    cancellation: Cancellation? = nil
+  ) throws {
+    let tokens = x.count / weights.columns
+    var x = x
+    var scratch = [Float](repeating: .nan, count: max(1, productScratch(tokens: tokens, columns: weights.columns)))
+    try y.withUnsafeMutableBufferPointer { y in
+      try x.withUnsafeMutableBufferPointer { x in
+        try multiply(
+          into: Matrix(data: y.baseAddress.unsafelyUnwrapped, rows: tokens, columns: width), column: column,
+          Matrix(data: x.baseAddress.unsafelyUnwrapped, rows: tokens, columns: weights.columns), weights,
+          scratch: &scratch, cancellation: cancellation)
+      }
+    }
+  }
+}
+
+@Suite("Kernels.multiply")
+struct ProductTests {
+  @Test("agrees with float64 in every dtype", arguments: availableSets, DType.allCases)
+  func agreesWithFloat64(set: Kernels.InstructionSet, dtype: DType) throws {
+    let kernels = try Kernels(instructionSet: set, threadCount: 2)
+    for (tokens, rows, columns) in [(1, 1, 1), (1, 7, 33), (2, 5, 40), (31, 17, 9), (32, 33, 172), (65, 3, 8)] {
+      var random = SeededRandom(seed: 5)
+      let x = random.floats(tokens * columns)
+      let weights = WeightData(rows: rows, columns: columns, dtype: dtype, seed: 6)
+
+      let y = try weights.withMatrix { try kernels.product(x, $0) }
+
+      for (index, value) in y.enumerated() {
+        let terms = (0..<columns).map { column in
+          Double(x[index / rows * columns + column]) * Double(weights.values[index % rows * columns + column])
+        }
+        // A term passes one product and at most `columns` additions, each off by half an ulp of a partial sum, which
+        // the sum of magnitudes bounds.
+        let tolerance = Double(columns + 1) * 0x1p-24 * terms.reduce(0) { $0 + abs($1) }
+        #expect(abs(Double(value) - terms.reduce(0, +)) <= tolerance, "\(tokens) x \(rows) x \(columns) at \(index)")
+      }
+    }
+  }
+
+  @Test("fills the columns from the offset on and no others", arguments: availableSets, [1, 5, 40])
+  func fillsColumns(set: Kernels.InstructionSet, tokens: Int) throws {
+    let kernels = try Kernels(instructionSet: set, threadCount: 1)
+    var random = SeededRandom(seed: 8)
+    let x = random.floats(tokens * 24)
+    let weights = WeightData(rows: 19, columns: 24, dtype: .bfloat16, seed: 9)
+    let alone = try weights.withMatrix { try kernels.product(x, $0) }
+
+    let y = try weights.withMatrix { try kernels.product(x, $0, column: 13, width: 40) }
+
+    for token in 0..<tokens {
+      let row = y[token * 40..<(token + 1) * 40]
+      #expect(sameBits(Array(row.dropFirst(13).prefix(19)), Array(alone[token * 19..<(token + 1) * 19])))
+      #expect(row.prefix(13).allSatisfy { $0.bitPattern == untouched.bitPattern })
+      #expect(row.dropFirst(13 + 19).allSatisfy { $0.bitPattern == untouched.bitPattern })
+    }
+  }
+
+  @Test("slices of a matrix that end at tiles give the bits of the whole", arguments: availableSets, DType.allCases)
+  func slicesGiveSameBits(set: Kernels.InstructionSet, dtype: DType) throws {
+    let kernels = try Kernels(instructionSet: set, threadCount: 2)
+    let rows = 2 * XVK_GEMM_TILE + 37
+    let weights = WeightData(rows: rows, columns: 45, dtype: dtype, seed: 10)
+    for tokens in [1, 5, 33] {
+      var random = SeededRandom(seed: 11)
+      let x = random.floats(tokens * 45)
+      let whole = try weights.withMatrix { try kernels.product(x, $0) }
+      var parts = [Float](repeating: untouched, count: whole.count)
+
+      try weights.withMatrix { weights in
+        for start in stride(from: 0, to: rows, by: XVK_GEMM_TILE) {
+          let slice = weights.rows(start..<min(rows, start + XVK_GEMM_TILE))
+          try kernels.multiply(into: &parts, x, slice, column: start, width: rows)
+        }
+      }
+
+      #expect(sameBits(whole, parts), "\(tokens) tokens")
+    }
+  }
+
+  @Test("a flag that is up before the product leaves the output untouched", arguments: [1, 40])
+  func cancelsBefore(tokens: Int) throws {
+    let kernels = try Kernels(threadCount: 1)
+    let weights = WeightData(rows: 20, columns: 16, dtype: .float32, seed: 12)
+    let x = [Float](repeating: 1, count: tokens * 16)
+    let cancellation = Cancellation()
+    cancellation.trigger()
+    var y = [Float](repeating: untouched, count: tokens * 20)
+
+    let error = #expect(throws: XverseError.self) {
+      try weights.withMatrix { try kernels.multiply(into: &y, x, $0, width: 20, cancellation: cancellation) }
+    }
+
+    #expect(error?.code == .cancelled)
+    #expect(y.allSatisfy { $0.bitPattern == untouched.bitPattern })
+  }
+}
+
+/// A product of more than 2^33 multiply-adds, which is cut into parts: 1024 tokens, 4096 rows in the first part.
+private struct HugeProduct {
+  static let tokens = 1024
+  static let columns = 2048
+  static let firstPart = 4096
+  static let rows = firstPart + XVK_GEMM_TILE + 37
+
+  let x: [Float]
+  let weights: [UInt16]
+
+  init() {
+    var random = SeededRandom(seed: 13)
+    // Random numbers with a prime period: every row begins elsewhere in them, and they are made quickly.
+    let block = random.floats(1009)
+    x = (0..<Self.tokens * Self.columns).map { block[$0 % 1009] }
+    let upper = random.floats(2003).map { UInt16($0.bitPattern >> 16) }
+    weights = (0..<Self.rows * Self.columns).map { upper[$0 % 2003] }
+  }
+
+  func withMatrix<Result>(_ body: (WeightMatrix) throws -> Result) rethrows -> Result {
+    try weights.withUnsafeBytes { bytes in
+      try body(
+        WeightMatrix(
+          data: bytes.baseAddress.unsafelyUnwrapped, dtype: .bfloat16, rows: Self.rows, columns: Self.columns))
+    }
+  }
+
+  /// The product by one call of the kernel.
+  func uncut(_ kernels: Kernels) -> [Float] {
+    var y = [Float](repeating: untouched, count: Self.tokens * Self.rows)
+    var scratch = [Float](
+      repeating: .nan, count: kernels.productScratch(tokens: Self.tokens, columns: Self.columns))
+    weights.withUnsafeBytes { weights in
+      kernels.withCompute {
+        xvk_gemm_f32_bf16(
+          $0, &y, Int64(Self.rows), x, weights.baseAddress, Int64(Self.tokens), Int64(Self.rows), Int64(Self.columns),
+          &scratch)
+      }
+    }
+    return y
+  }
+}
+
+@Suite("Kernels.multiply in parts", .serialized)
+struct PartedProductTests {
+  @Test("gives the bits of the product that is not cut")
+  func givesSameBits() throws {
+    let kernels = try Kernels(threadCount: 2)
+    let product = HugeProduct()
+    let whole = product.uncut(kernels)
+
+    let parts = try product.withMatrix { try kernels.product(product.x, $0) }
+
+    #expect(sameBits(whole, parts))
+  }
+
+  @Test("ends between parts, and the next product is right")
+  func endsBetweenParts() throws {
+    let kernels = try Kernels(threadCount: 2)
+    let product = HugeProduct()
+    let cancellation = Cancellation()
+    var y = [Float](repeating: untouched, count: HugeProduct.tokens * HugeProduct.rows)
+    // No CPU does 2^33 multiply-adds in a millisecond: the deadline passes before the second part.
+    cancellation.reset(deadlineAfter: 1)
+
+    let error = #expect(throws: XverseError.self) {
+      try product.withMatrix {
+        try kernels.multiply(into: &y, product.x, $0, width: HugeProduct.rows, cancellation: cancellation)
+      }
+    }
+    let isUntouched = stride(from: HugeProduct.firstPart, to: y.count, by: HugeProduct.rows).allSatisfy {
+      y[$0].bitPattern == untouched.bitPattern
+    }
+    try product.withMatrix { try kernels.multiply(into: &y, product.x, $0, width: HugeProduct.rows) }
+
+    #expect(error?.code == .deadline)
+    #expect(isUntouched)
+    #expect(sameBits(y, product.uncut(kernels)))
+  }
+}

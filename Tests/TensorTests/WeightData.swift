@@ -1,0 +1,57 @@
+// WeightData.swift -- weights for the tests: bytes as a checkpoint holds them, and what they stand for.
+
+import Glibc
+import TestSupport
+
+@testable import XverseTensors
+
+/// Random weights `[rows, columns]`, stored from an odd byte on, as in a mapped file.
+final class WeightData {
+  let rows: Int
+  let columns: Int
+  let dtype: DType
+  /// What is stored, as float32.
+  let values: [Float]
+  private let bytes: [UInt8]
+
+  init(rows: Int, columns: Int, dtype: DType, seed: UInt64) {
+    (self.rows, self.columns, self.dtype) = (rows, columns, dtype)
+    var random = SeededRandom(seed: seed)
+    let wanted = random.floats(rows * columns)
+    switch dtype {
+    case .float32:
+      values = wanted
+      bytes = [0] + wanted.flatMap { value in withUnsafeBytes(of: value.bitPattern.littleEndian, Array.init) }
+    case .float16:
+      let halves = wanted.map { Float16($0) }
+      values = halves.map { Float($0) }
+      bytes = [0] + halves.flatMap { half in withUnsafeBytes(of: half.bitPattern.littleEndian, Array.init) }
+    case .bfloat16:
+      let upper = wanted.map { UInt16($0.bitPattern >> 16) }
+      values = upper.map { Float(bitPattern: UInt32($0) << 16) }
+      bytes = [0] + upper.flatMap { bits in withUnsafeBytes(of: bits.littleEndian, Array.init) }
+    }
+  }
+
+  func withMatrix<Result>(_ body: (WeightMatrix) throws -> Result) rethrows -> Result {
+    try bytes.withUnsafeBytes { bytes in
+      try body(
+        WeightMatrix(
+          data: bytes.baseAddress.unsafelyUnwrapped + 1, dtype: dtype, rows: rows, columns: columns))
+    }
+  }
+}
+
+/// The sets of kernels that this CPU runs.
+let availableSets = Kernels.InstructionSet.allCases.filter(\.isAvailable)
+
+/// What fills memory that nothing may write: a NaN that no computation here gives.
+let untouched = Float(bitPattern: 0x7FC1_2345)
+
+/// Whether two arrays hold the same bits; NaN equals itself, 0 does not equal -0.
+func sameBits(_ a: [Float], _ b: [Float]) -> Bool {
+  a.count == b.count
+    && a.withUnsafeBytes { a in
+      b.withUnsafeBytes { b in memcmp(a.baseAddress.unsafelyUnwrapped, b.baseAddress.unsafelyUnwrapped, a.count) == 0 }
+    }
+}
