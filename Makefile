@@ -3,7 +3,8 @@
 #                          the dynamic linker does not search
 # make demo MODEL=...      sets the machine up, builds, and lets the model speak
 # make test                unit tests
-# make check               everything to run before a commit; make check-data DATA=... also the tests against real models
+# make check               everything to run before a commit; MODEL=... to run the examples on
+# make check-data DATA=... the comparison with reference outputs
 
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
@@ -103,15 +104,26 @@ bench: cli
 test: setup
 	$(SWIFT) test
 
-check: test all
+check: test check-installed check-sanitizers
+
+# Layout, exported symbols, examples and documentation, with MODEL to run them on.
+check-installed: all
 	scripts/check-format.sh
 	scripts/check-exports.sh $(BUILT_LIBRARY)
 	scripts/check-examples.sh $(if $(MODEL),'$(MODEL)')
+	$(MAKE) -s install DESTDIR= PREFIX='$(STAGE)' LIBDIR='$(STAGE)/lib' INCLUDEDIR='$(STAGE)/include' \
+	  BINDIR='$(STAGE)/bin' PC_RPATH=1
+	scripts/check_docs.py '$(STAGE)' $(if $(MODEL),'$(MODEL)')
 
-# DATA holds data/stories260k-xverse/ and the reference outputs that tests compare with.
+STAGE = $(CURDIR)/.build/stage
+
+check-sanitizers: all
+	scripts/check-sanitizers.sh
+
+# DATA holds reference outputs that this project did not compute; tests that need it are skipped without it.
 check-data: all
 	XVERSE_SHARED_DATA='$(abspath $(DATA))' $(SWIFT) test
-	scripts/check-examples.sh '$(DATA)/data/stories260k-xverse/hf-bf16'
+	XVERSE_LIBRARY='$(BUILT_LIBRARY)' scripts/check_data.py '$(DATA)'
 
 clean:
 	rm -rf .build .build-lib
@@ -119,4 +131,4 @@ clean:
 # Each build uses all processors, and two of them would wait for the same lock.
 .NOTPARALLEL:
 
-.PHONY: all lib cli setup install uninstall demo bench test check check-data clean
+.PHONY: all lib cli setup install uninstall demo bench test check check-installed check-sanitizers check-data clean

@@ -1,10 +1,11 @@
 #!/bin/sh
 # Makes a Debian or Ubuntu machine ready to build libxverse: installs the missing packages and looks for Swift.
 # Says nothing when all is there; exits 1, having said what to do, when something is missing that it cannot install.
+# usage: scripts/setup-debian.sh [PACKAGE ...]      more packages that are wanted
 
 set -eu
 
-packages="libopenblas-dev libomp-dev pkg-config make gcc g++ libc6-dev binutils"
+packages="libopenblas-dev libomp-dev pkg-config make gcc g++ libc6-dev binutils $*"
 
 missing=""
 if command -v dpkg-query >/dev/null; then

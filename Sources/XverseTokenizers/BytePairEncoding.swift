@@ -191,7 +191,7 @@ struct BytePairEncoding: ~Copyable {
       queue = MergeQueue(allocator: allocator)
     }
 
-    /// Entries that all merging so far put into the queue: the measure of the work done.
+    /// Entries that all merging so far put into the queue.
     var queuedCount: Int { queue.addedCount }
 
     fileprivate mutating func append(_ id: Int32) throws(XverseError) {

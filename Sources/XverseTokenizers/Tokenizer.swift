@@ -97,13 +97,17 @@ package final class Tokenizer: @unchecked Sendable {
     _ text: UnsafeRawBufferPointer, parsingSpecials: Bool, into tokens: inout Buffer<Int32>
   ) throws(XverseError) {
     let before = tokens.count
-    var pass = EncodingPass(preTokenizer: preTokenizer, parsingSpecials: parsingSpecials, allocator: allocator)
+    var pass = makePass(parsingSpecials: parsingSpecials)
     do {
       try encode(text, pass: &pass, into: &tokens)
     } catch {
       tokens.truncate(to: before)
       throw error
     }
+  }
+
+  func makePass(parsingSpecials: Bool) -> EncodingPass {
+    EncodingPass(preTokenizer: preTokenizer, parsingSpecials: parsingSpecials, allocator: allocator)
   }
 
   /// Cuts the added tokens out of the caller's text, normalizes what lies between, and cuts again.
@@ -145,9 +149,12 @@ package final class Tokenizer: @unchecked Sendable {
     fileprivate let parsingSpecials: Bool
     fileprivate var normalizerScratch: Normalizer.Scratch
     fileprivate let preTokenizerScratch: PreTokenizer.Scratch
-    fileprivate(set) var modelScratch: BytePairEncoding.Scratch
+    fileprivate var modelScratch: BytePairEncoding.Scratch
 
-    init(preTokenizer: PreTokenizer, parsingSpecials: Bool, allocator: MemoryAllocator) {
+    /// Entries that merging put into the queue: the measure of the work done.
+    var queuedCount: Int { modelScratch.queuedCount }
+
+    fileprivate init(preTokenizer: PreTokenizer, parsingSpecials: Bool, allocator: MemoryAllocator) {
       self.parsingSpecials = parsingSpecials
       normalizerScratch = Normalizer.Scratch(allocator: allocator)
       preTokenizerScratch = PreTokenizer.Scratch(for: preTokenizer, allocator: allocator)

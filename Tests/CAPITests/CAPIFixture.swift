@@ -25,8 +25,11 @@ final class ModelDirectory: @unchecked Sendable {
 
   init(_ checkpoint: TinyCheckpoint? = nil) throws {
     directory = try TemporaryDirectory()
-    if let checkpoint { return try checkpoint.write(to: directory) }
-    for (name, data) in Self.files { try directory.write(name, data) }
+    guard let checkpoint else {
+      for (name, data) in Self.files { try directory.write(name, data) }
+      return
+    }
+    try checkpoint.write(to: directory)
   }
 
   var path: String { directory.path }

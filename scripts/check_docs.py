@@ -1,0 +1,130 @@
+#!/usr/bin/env python3
+"""Compiles or runs every code block of README.md, docs/ and examples/README.md.
+
+    check_docs.py PREFIX [MODEL]
+
+PREFIX is where libxverse is installed (with PC_RPATH=1); MODEL is a model directory, which stands in for the name
+XVERSE-7B-Chat in the blocks. Without it programs are compiled but not run. What a block's language means here:
+
+    c, swift       compiled with the flags of pkg-config; a complete C program is also run
+    python         run with examples/python on the path
+    sh             run line by line in a copy of the page's folder: `xverse` is the installed tool, `cc` lines build the C program
+                   above, `make` lines are checked with `make -n`, for CI runs those targets themselves
+    cmake          configured, built and run as a project of one C program, where cmake exists
+    text           left alone; a block without a language is an error
+"""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+STAND_IN = re.compile(r"XVERSE-7B-Chat|\bMODEL\b(?!=)")
+
+
+class Checker:
+    def __init__(self, prefix, model, work):
+        self.prefix, self.model, self.work = os.path.abspath(prefix), model and os.path.abspath(model), work
+        self.environment = dict(
+            os.environ,
+            PATH=f"{self.prefix}/bin:{os.environ['PATH']}",
+            PKG_CONFIG_PATH=f"{self.prefix}/lib/pkgconfig",
+            LD_LIBRARY_PATH=f"{self.prefix}/lib",
+            PYTHONPATH=os.path.join(ROOT, "examples", "python"),
+            XVERSE_LIBRARY=f"{self.prefix}/lib/libxverse.so.1",
+        )
+        self.folder = work
+        self.failures = self.checked = 0
+
+    def page(self, path):
+        text = open(os.path.join(ROOT, path), encoding="utf-8").read()
+        self.folder = self.work
+        if path.startswith("examples/"):
+            self.folder = os.path.join(self.work, "examples")
+            shutil.copytree(os.path.join(ROOT, "examples"), self.folder, ignore=shutil.ignore_patterns(".build*"))
+        for match in re.finditer(r"^( *)```(\w*)\n(.*?)^ *```$", text, re.M | re.S):
+            line = text.count("\n", 0, match.start()) + 1
+            language, body = match.group(2), match.group(3)
+            if language == "text":
+                continue
+            check = getattr(self, "check_" + language, None)
+            self.checked += 1
+            problem = check(body) if check else f"language '{language}', expected c, python, sh, swift or text"
+            if problem:
+                self.failures += 1
+                print(f"FAILED {path}:{line}: {problem}")
+
+    def check_c(self, body):
+        with open(os.path.join(self.folder, "main.c"), "w") as file:
+            file.write(body)
+        if "int main" not in body:
+            return self.shell("cc -std=c99 -Wall -Wextra -Werror -c main.c -o main.o $(pkg-config --cflags xverse)")
+        return self.shell("cc -std=c99 -Wall -Wextra -Werror main.c -o main $(pkg-config --cflags --libs xverse)") or (
+            self.model and self.shell("./main " + shlex.quote(self.model))
+        )
+
+    def check_python(self, body):
+        with open(os.path.join(self.folder, "block.py"), "w") as file:
+            file.write(self.with_model(body))
+        return self.shell("python3 block.py" if self.model else "python3 -m py_compile block.py")
+
+    def check_swift(self, body):
+        with open(os.path.join(self.folder, "block.swift"), "w") as file:
+            file.write(body)
+        return self.shell(f"swiftc -typecheck block.swift -I {shlex.quote(os.path.join(ROOT, 'include'))}")
+
+    def check_sh(self, body):
+        for line in body.splitlines():
+            command = line.removeprefix("sudo ")
+            if command.startswith("make"):
+                problem = self.shell(f"make -n -C {shlex.quote(ROOT)} {command.removeprefix('make')}")
+            elif not command.strip() or STAND_IN.search(command) and not self.model:
+                problem = None
+            else:
+                problem = self.shell(self.with_model(command))
+            if problem:
+                return f"`{line}`: {problem}"
+        return None
+
+    def with_model(self, text):
+        return STAND_IN.sub(self.model, text) if self.model else text
+
+    def check_cmake(self, body):
+        if not shutil.which("cmake"):
+            print("note: no cmake here, its block is not checked")
+            return None
+        folder = os.path.join(self.folder, "cmake")
+        os.makedirs(folder, exist_ok=True)
+        with open(os.path.join(folder, "CMakeLists.txt"), "w") as file:
+            file.write("cmake_minimum_required(VERSION 3.16)\nproject(block C)\nadd_executable(program main.c)\n" + body)
+        with open(os.path.join(folder, "main.c"), "w") as file:
+            file.write("#include <xverse.h>\nint main(void) { return xverse_version()[0] == 0; }\n")
+        return self.shell(f"cmake -S cmake -B cmake/build -DCMAKE_PREFIX_PATH={shlex.quote(self.prefix)} && "
+                          "cmake --build cmake/build && cmake/build/program")
+
+    def shell(self, command):
+        done = subprocess.run(
+            ["bash", "-c", command], cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300, text=True, errors="replace",
+        )  # fmt: skip
+        return f"exit status {done.returncode}\n{done.stdout[-2000:]}" if done.returncode else None
+
+
+def main():
+    if len(sys.argv) not in (2, 3):
+        sys.exit(__doc__)
+    pages = ["README.md", "examples/README.md"] + [f"docs/{name}" for name in sorted(os.listdir(f"{ROOT}/docs"))]
+    with tempfile.TemporaryDirectory() as work:
+        checker = Checker(sys.argv[1], sys.argv[2] if len(sys.argv) == 3 else None, work)
+        for path in pages:
+            checker.page(path)
+    print(f"check-docs: {checker.checked} blocks, {checker.failures} failed")
+    sys.exit(1 if checker.failures else 0)
+
+
+if __name__ == "__main__":
+    main()
