@@ -23,7 +23,7 @@ static const xvk_table avx2 = {
     .swiglu = xvk_swiglu_f32_avx2,
     .add = xvk_add_f32_reference,
     .logsumexp = xvk_logsumexp_f32_avx2,
-    .kv_store = {xvk_kv_store_f32_reference, xvk_kv_store_f16_reference},
+    .kv_store = {xvk_kv_store_f32_avx2, xvk_kv_store_f16_avx2},
     .attention = {xvk_attention_f32_f32_avx2, xvk_attention_f32_f16_avx2},
 };
 

@@ -44,7 +44,7 @@ class OwnedHandle {
 
   /// Runs `body` beside other readers; also for the thread that is changing the object, from inside its callback.
   func reading<Result>(_ name: StaticString, _ body: () throws(XverseError) -> Result) throws(XverseError) -> Result {
-    if writer.load(ordering: .relaxed) == Self.thisThread { return try body() }
+    if isChangedByThisThread { return try body() }
     var readers = entered.load(ordering: .relaxed)
     while true {
       guard readers >= 0 else { throw busy(name) }
@@ -55,6 +55,9 @@ class OwnedHandle {
     defer { entered.subtract(1, ordering: .releasing) }
     return try body()
   }
+
+  /// Whether the calling thread is inside `changing`.
+  var isChangedByThisThread: Bool { writer.load(ordering: .relaxed) == Self.thisThread }
 
   private func busy(_ name: StaticString) -> XverseError {
     XverseError(.busy, "\(name) is in use by another thread")

@@ -50,6 +50,11 @@ struct OptionDefinition: Sendable {
   var choices: StaticString?
   let doc: StaticString
 
+  var isNumber: Bool { kind == .int || kind == .float }
+
+  /// The choices one by one; none for what is no string.
+  var allowedStrings: [String] { choices.map { "\($0)".split(separator: "|").map(String.init) } ?? [] }
+
   static func int(
     _ key: StaticString, _ bounds: ClosedRange<Double>, standard: Double = .nan, _ doc: StaticString
   ) -> Self {

@@ -2,6 +2,7 @@
 // reasons that were known before.
 
 import XverseCore
+import XverseFormats
 import XverseRuntime
 
 /// The object behind an xverse_options.
@@ -20,6 +21,9 @@ struct OptionValues {
     case stops([[UInt8]])
     case biases([(token: Int32, bias: Float)])
   }
+
+  /// Longest value, in bytes, that a string option can have.
+  private static let longestString = 256
 
   let kind: OptionKind
   private var values: [String: Value] = [:]
@@ -63,7 +67,9 @@ struct OptionValues {
   mutating func set(_ key: String, text: UnsafeRawBufferPointer) throws(XverseError) {
     let definition = try definition(of: key)
     guard definition.kind == .json else {
-      values[key] = try checked(String(decoding: text.prefix(256), as: UTF8.self), for: definition)
+      let value = String(decoding: text.prefix(Self.longestString), as: UTF8.self)
+      guard text.count <= Self.longestString else { throw noChoice(value, definition) }
+      values[key] = try checked(value, for: definition)
       return
     }
     let document = try JSONDocument(text, source: "option '\(key)'", faultCode: .parse)
@@ -98,7 +104,8 @@ struct OptionValues {
   private func checked(_ value: Int64, for definition: OptionDefinition) throws(XverseError) -> Value {
     switch definition.kind {
     case .int:
-      guard Double(value) >= definition.bounds.lowerBound, Double(value) <= definition.bounds.upperBound else {
+      // Compared as integers: beyond 2^53 a double would round to the bound.
+      guard value >= Int64(definition.bounds.lowerBound), value <= Int64(definition.bounds.upperBound) else {
         throw outOfBounds("\(value)", definition)
       }
       return .int(value)
@@ -108,33 +115,19 @@ struct OptionValues {
   }
 
   private func checked(_ value: Double, for definition: OptionDefinition) throws(XverseError) -> Value {
-    switch definition.kind {
-    case .int:
-      guard let whole = Int64(exactly: value) else { throw wrongType("\(value)", definition) }
-      return try checked(whole, for: definition)
-    case .float:
-      guard value >= definition.bounds.lowerBound, value <= definition.bounds.upperBound else {
-        throw outOfBounds("\(value)", definition)
-      }
-      return .float(value)
-    case .string, .json: throw wrongType("the number \(value)", definition)
-    }
+    guard definition.isNumber else { throw wrongType("the number \(value)", definition) }
+    guard definition.bounds.contains(value) else { throw outOfBounds("\(value)", definition) }
+    if definition.kind == .float { return .float(value) }
+    guard let whole = Int64(exactly: value) else { throw wrongType("\(value)", definition) }
+    return try checked(whole, for: definition)
   }
 
   private func checked(_ value: String, for definition: OptionDefinition) throws(XverseError) -> Value {
-    guard definition.kind == .string, let choices = definition.choices else {
-      throw wrongType("the string '\(Spelling.shortened(value))'", definition)
-    }
-    let allowed = "\(choices)".split(separator: "|")
-    let isAllowed = allowed.contains { choice in
+    let isAllowed = definition.allowedStrings.contains { choice in
       guard choice.hasSuffix(":") else { return choice == value }
       return value.hasPrefix(choice) && (ScalingFactor(value.dropFirst(choice.count)) != nil)
     }
-    guard isAllowed else {
-      throw .range(
-        "option '\(definition.key)' is '\(Spelling.shortened(value))', expected one of "
-          + allowed.map { $0.hasSuffix(":") ? $0 + "FACTOR" : String($0) }.joined(separator: ", "))
-    }
+    guard isAllowed else { throw noChoice(value, definition) }
     return .string(value)
   }
 
@@ -147,6 +140,8 @@ struct OptionValues {
     if let int = value.int { return try checked(Int64(int), for: definition) }
     if let double = value.double { return try checked(double, for: definition) }
     if let string = value.string { return try checked(string, for: definition) }
+    // A number that no double can hold, 1e400.
+    if value.kind == .number && definition.isNumber { throw outOfBounds(value.snippet, definition) }
     throw wrongType(value.snippet, definition)
   }
 
@@ -156,6 +151,15 @@ struct OptionValues {
     return .range(
       "option '\(definition.key)' is \(value), expected \(text(definition.bounds.lowerBound)) to "
         + text(definition.bounds.upperBound))
+  }
+
+  private func noChoice(_ found: String, _ definition: OptionDefinition) -> XverseError {
+    guard definition.kind == .string else {
+      return wrongType("the string '\(Spelling.shortened(found))'", definition)
+    }
+    return .range(
+      "option '\(definition.key)' is '\(Spelling.shortened(found))', expected one of "
+        + definition.allowedStrings.map { $0.hasSuffix(":") ? $0 + "FACTOR" : $0 }.joined(separator: ", "))
   }
 
   private func wrongType(_ found: String, _ definition: OptionDefinition) -> XverseError {
@@ -232,7 +236,11 @@ private enum JSONOptions {
 
 /// Suggestions for misspelt keys.
 enum Spelling {
-  static func shortened(_ text: String) -> String { text.count > 40 ? text.prefix(40) + "..." : text }
+  /// The beginning of a text from outside, for messages.
+  static func shortened(_ text: String) -> String {
+    let beginning = String(String.UnicodeScalarView(text.unicodeScalars.prefix(40)))
+    return beginning.inMessage + (beginning.utf8.count < text.utf8.count ? "..." : "")
+  }
 
   /// The candidate with the fewest edits, when those are at most a third of its length.
   static func nearest(to word: String, in candidates: [String]) -> String? {

@@ -138,8 +138,10 @@ private func reading(
 
 extension SessionHandle {
   /// The length for any thread: exact for the owner, also inside its callbacks, else that of the last finished call.
+  ///
+  /// Never enters the session, which would keep its owner out meanwhile.
   fileprivate var currentLength: Int {
-    (try? reading("session") { () throws(XverseError) in session.length }) ?? length.load(ordering: .relaxed)
+    isChangedByThisThread ? session.length : length.load(ordering: .relaxed)
   }
 }
 

@@ -37,11 +37,7 @@ package final class KVCache {
     table = try Buffer(repeating: nil, count: layerCount * 2 * tableWidth, allocator: allocator)
   }
 
-  deinit {
-    for block in 0..<blockCount {
-      if let base = table[block] { allocator.deallocate(base, bytes: bytesPerBlock) }
-    }
-  }
+  deinit { releaseBlocks(from: 0) }
 
   /// Bytes held for keys and values.
   package var byteCount: Int { blockCount * bytesPerBlock }
@@ -50,14 +46,16 @@ package final class KVCache {
   package var bytesPerPosition: Int { bytesPerBlock / KVBlocks.positions }
 
   /// Makes room for `count` positions in all; `count` is at most `capacity`.
+  ///
+  /// - Throws: `outOfMemory`, after which nothing is held for this call.
   package func reserve(_ count: Int) throws(XverseError) {
     precondition(count <= capacity, "reserving \(count) of \(capacity) positions")
-    while blockCount * KVBlocks.positions < count {
-      let base = try allocator.allocate(bytesPerBlock)
-      for part in 0..<layerCount * 2 {
-        table[part * tableWidth + blockCount] = base + part * bytesPerPart
-      }
-      blockCount += 1
+    let heldCount = blockCount
+    do throws(XverseError) {
+      while blockCount * KVBlocks.positions < count { try addBlock() }
+    } catch {
+      releaseBlocks(from: heldCount)
+      throw error
     }
   }
 
@@ -78,6 +76,21 @@ package final class KVCache {
     let start = table.elements.baseAddress.unsafelyUnwrapped + index * 2 * tableWidth
     return KVBlocks(
       keys: start, values: start + tableWidth, element: element, kvHeadCount: kvHeadCount, headSize: headSize)
+  }
+
+  private func addBlock() throws(XverseError) {
+    let base = try allocator.allocate(bytesPerBlock)
+    for part in 0..<layerCount * 2 {
+      table[part * tableWidth + blockCount] = base + part * bytesPerPart
+    }
+    blockCount += 1
+  }
+
+  private func releaseBlocks(from first: Int) {
+    for block in first..<blockCount {
+      if let base = table[block] { allocator.deallocate(base, bytes: bytesPerBlock) }
+    }
+    blockCount = first
   }
 
   private var bytesPerPart: Int { kvHeadCount * headSize * KVBlocks.positions * element.size }

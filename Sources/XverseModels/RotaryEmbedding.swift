@@ -24,10 +24,10 @@ package struct RotaryEmbedding: Sendable {
   /// - Parameter sequenceLength: Positions in the sequence when the evaluation ends; dynamic scaling depends on it, and
   ///   keys that are already cached keep the rotation they were stored with, as in Hugging Face.
   func fill(cosines: Matrix, sines: Matrix, startingAt position: Int, sequenceLength: Int) {
-    let scale = positionScale
+    let divisor = positionDivisor
     let base = Float(effectiveBase(sequenceLength: sequenceLength))
     for j in 0..<headSize / 2 {
-      let frequency = 1 / powf(base, Float(2 * j) / Float(headSize)) * scale
+      let frequency = 1 / powf(base, Float(2 * j) / Float(headSize)) / divisor
       for token in 0..<cosines.rows {
         let angle = Float(position + token) * frequency
         cosines.data[token * cosines.columns + j] = cosf(angle)
@@ -37,8 +37,8 @@ package struct RotaryEmbedding: Sendable {
   }
 
   /// Linear scaling squeezes positions by its factor (Chen et al. 2023).
-  private var positionScale: Float {
-    if case .linear(let factor) = scaling { return Float(1 / factor) }
+  private var positionDivisor: Float {
+    if case .linear(let factor) = scaling { return Float(factor) }
     return 1
   }
 

@@ -1,6 +1,7 @@
 // ChatPrompt.swift -- turns the messages of a conversation into the tokens that the chat models were trained on.
 
 import XverseCore
+import XverseFormats
 import XverseTokenizers
 
 /// One turn of a conversation. Its text is only ever text: the name of a special token in it stays letters.
@@ -11,7 +12,7 @@ package struct ChatMessage: Sendable {
     /// - Throws: `invalid` for a name that is none of the four.
     package init(named name: String) throws(XverseError) {
       guard let role = Role(rawValue: name) else {
-        throw .invalid("message role is '\(name)', expected system, user, assistant or exec")
+        throw .invalid("message role is '\(name.inMessage)', expected system, user, assistant or exec")
       }
       self = role
     }

@@ -19,7 +19,7 @@ extension Kernels {
   ) throws(XverseError) {
     precondition(x.columns == weights.columns && x.rows == y.rows, "product of [\(x.rows), \(x.columns)]")
     precondition(column >= 0 && column + weights.rows <= y.columns, "columns of the product")
-    // Parts end at tile boundaries, so that cutting a product into parts changes no bit.
+    // The cuts follow from the shapes alone: any number of threads gives the same bits.
     let tile = XVK_GEMM_TILE
     let rowsPerPart = max(1, multiplyAddsBetweenChecks / max(1, x.rows * x.columns * tile)) * tile
     var row = 0

@@ -33,6 +33,12 @@ extension ABI {
       }
     }
 
+    @Test("is all that is wrong with these calls", arguments: NullCall.all.filter(\.hasStatus))
+    func nothingElseIsWrong(call: NullCall) throws {
+      let found = call.make(try ValidObjects(), NulledArgument(name: "nothing"))
+      #expect(found == .accepted || found == .made, "\(call.function): \(lastMessage)")
+    }
+
     @Test("both of two results of which one may be NULL is INVALID")
     func bothResults() throws {
       let objects = try ValidObjects()
@@ -87,7 +93,6 @@ extension ABI {
     func absurdLengths() throws {
       let objects = try ValidObjects()
       var count = 0
-      var out: OpaquePointer?
       for length in [Int.min, -2, Int.max] {
         let token: Int32 = 7
         expect(
@@ -103,8 +108,6 @@ extension ABI {
           saying: "text")
         expect(xverse_request_add_text(objects.request, "a", length), is: XVERSE_E_INVALID, saying: "text")
       }
-      _ = out
-      out = nil
     }
   }
 }
@@ -148,6 +151,11 @@ struct NullCall: Sendable, CustomTestStringConvertible {
 
   var testDescription: String { function }
 
+  /// Whether the function returns an xverse_status.
+  var hasStatus: Bool {
+    answers.values.contains { if case .status = $0 { true } else { false } }
+  }
+
   static let all = library + options + runtime + models + tokenizers + sessions + samplers + requests
 }
 
@@ -161,7 +169,7 @@ final class ValidObjects {
     let runtime = try makeRuntime()
     let model = try openModel(path, on: runtime)
     let session = try Session(model)
-    let request = try Request(model, "abc", #"{"max_new_tokens": 2, "ignore_eos": 1}"#)
+    let request = try Request(model, "a", #"{"max_new_tokens": 2, "ignore_eos": 1}"#)
     let answer = session.generate(request)
     try check(session.truncate(0))
     try check(session.evaluate([9]))
@@ -189,6 +197,9 @@ final class ValidObjects {
   var options: OpaquePointer? { handles["options"]?.pointer }
   var detokenizer: OpaquePointer? { handles["detokenizer"]?.pointer }
   var tokenizer: OpaquePointer? { xverse_model_tokenizer(model) }
+
+  /// A request without a prompt, for one call.
+  var emptyRequest: Handle? { try? makeHandle(xverse_request_free) { xverse_request_create(model, $0) } }
 
   /// Options of a kind for one call.
   func options(_ kind: Int) -> Handle? { try? makeOptions(kind) }

@@ -50,7 +50,7 @@ extension NullCall {
       nothing(xverse_options_free(null("options", nil)))
     },
     NullCall("xverse_options_set_int", ["options": .rejected, "key": .rejected]) { o, null in
-      done(xverse_options_set_int(null("options", o.options), "top_k".withCString { null("key", $0) }, 1))
+      done("top_k".withCString { xverse_options_set_int(null("options", o.options), null("key", $0), 1) })
     },
     NullCall("xverse_options_set_float", ["options": .rejected, "key": .rejected]) { o, null in
       done("top_p".withCString { xverse_options_set_float(null("options", o.options), null("key", $0), 1) })
@@ -67,7 +67,11 @@ extension NullCall {
       done("{}".withCString { xverse_options_set_json(null("options", o.options), null("json", $0), 2) })
     },
     NullCall("xverse_options_describe", ["info": .rejected]) { _, null in
-      done(scratch(xverse_option_info()) { xverse_options_describe(1, 0, null("info", $0)) })
+      done(
+        scratch(xverse_option_info()) {
+          $0.pointee.size = UInt32(MemoryLayout<xverse_option_info>.size)
+          return xverse_options_describe(Int32(XVERSE_OPTIONS_MODEL), 0, null("info", $0))
+        })
     },
   ]
 
@@ -282,8 +286,8 @@ extension NullCall {
     NullCall("xverse_session_free", ["session": .nothing]) { _, null in
       nothing(xverse_session_free(null("session", nil)))
     },
-    NullCall("xverse_session_truncate", ["session": .rejected]) { _, null in
-      done(xverse_session_truncate(null("session", nil), 0))
+    NullCall("xverse_session_truncate", ["session": .rejected]) { o, null in
+      done(xverse_session_truncate(null("session", o.session), 0))
     },
     NullCall("xverse_session_length", ["session": .value(-1)]) { _, null in
       .value(xverse_session_length(null("session", nil)))
@@ -391,8 +395,8 @@ extension NullCall {
           }
         })
     },
-    NullCall("xverse_sampler_accept", ["sampler": .rejected]) { _, null in
-      done(xverse_sampler_accept(null("sampler", nil), 7))
+    NullCall("xverse_sampler_accept", ["sampler": .rejected]) { o, null in
+      done(xverse_sampler_accept(null("sampler", o.sampler), 7))
     },
   ]
 
@@ -413,10 +417,11 @@ extension NullCall {
       done("a".withCString { xverse_request_add_text(null("request", o.request), null("text", $0), 1) })
     },
     NullCall("xverse_request_add_message", ["request": .rejected, "role": .rejected, "text": .rejected]) { o, null in
-      done(
+      let conversation = o.emptyRequest
+      return done(
         "user".withCString { role in
           "a".withCString {
-            xverse_request_add_message(null("request", o.request), null("role", role), null("text", $0), 1)
+            xverse_request_add_message(null("request", conversation?.pointer), null("role", role), null("text", $0), 1)
           }
         })
     },

@@ -190,6 +190,27 @@ private final class EventCollector {
   }
 }
 
+/// The user pointer of a progress callback: remembers what it was told, and may stop.
+final class ProgressLog {
+  private(set) var reports: [(phase: String, done: Int64, total: Int64)] = []
+  /// Called with each report.
+  var onReport: (() -> Void)?
+  private let lastReport: Int
+
+  /// - Parameter stoppingAfter: The number of the report that asks to stop; none by default.
+  init(stoppingAfter lastReport: Int = .max) { self.lastReport = lastReport }
+
+  var user: UnsafeMutableRawPointer { Unmanaged.passUnretained(self).toOpaque() }
+
+  static let receive: xverse_progress_fn = { user, phase, done, total in
+    guard let user, let phase else { return 1 }
+    let log = Unmanaged<ProgressLog>.fromOpaque(user).takeUnretainedValue()
+    log.reports.append((String(cString: phase), done, total))
+    log.onReport?()
+    return log.reports.count >= log.lastReport ? 1 : 0
+  }
+}
+
 /// Runs `body` on threads of its own, all at once, and waits for them.
 func onThreads(_ count: Int, _ body: @escaping @Sendable (_ index: Int) -> Void) {
   let group = DispatchGroup()

@@ -73,7 +73,8 @@ struct TokenizerFileTests {
   // MARK: what is not implemented
 
   @Test("rejects a part of the file that it does not implement, naming it", arguments: [
-    ("version", #""2.0""#, "version"), ("truncation", #"{"max_length": 5}"#, "truncation"), ("surprise", "1", "surprise"),
+    ("version", #""2.0""#, "version"), ("truncation", #"{"max_length": 5}"#, "truncation"),
+    ("surprise", "1", "surprise"),
     ("normalizer", #"{"type": "NFKC"}"#, "normalizer.type"),
     ("normalizer", #"{"type": "Sequence", "normalizers": [{"type": "Lowercase"}]}"#, "normalizer.normalizers[0].type"),
     ("normalizer", #"{"type": "Replace", "pattern": {"Regex": "a+"}, "content": ""}"#, "normalizer.pattern"),
@@ -100,7 +101,7 @@ struct TokenizerFileTests {
   }
 
   @Test("rejects an option of the model that it does not implement, naming it", arguments: [
-    ("type", #""Unigram""#), ("dropout", "0.1"), ("continuing_subword_prefix", ##""##""##),
+    ("type", #""Unigram""#), ("dropout", "0.1"), ("continuing_subword_prefix", "\"##\""),
     ("end_of_word_suffix", #""</w>""#), ("surprise", "true"),
   ])
   func unsupportedModelOption(key: String, value: String) throws {
@@ -204,19 +205,21 @@ struct TokenizerFileTests {
     #expect(allocator.peak <= 256 * file.text.utf8.count + 8 << 20)
   }
 
+  private static func replacement(_ content: String) -> String {
+    #"{"type": "Replace", "pattern": {"String": "a"}, "content": "\#(content)"}"#
+  }
+
+  private static func sequence(_ key: String, _ component: String, count: Int) -> String {
+    let list = Array(repeating: component, count: count).joined(separator: ", ")
+    return #"{"type": "Sequence", "\#(key)": [\#(list)]}"#
+  }
+
   @Test("limits a text's growth, the number of components and the length of added tokens", arguments: [
-    ["normalizer": #"{"type": "Replace", "pattern": {"String": "a"}, "content": "\#(String(repeating: "b", count: 257))"}"#],
+    ["normalizer": replacement(String(repeating: "b", count: 257))],
     ["normalizer": #"{"type": "Prepend", "prepend": "\#(String(repeating: "b", count: 256))"}"#],
-    ["decoder": #"{"type": "Replace", "pattern": {"String": "a"}, "content": "\#(String(repeating: "b", count: 257))"}"#],
-    ["normalizer": """
-      {"type": "Sequence", "normalizers": [\(Array(
-        repeating: #"{"type": "Replace", "pattern": {"String": "a"}, "content": "aa"}"#, count: 9
-      ).joined(separator: ","))]}
-      """],
-    ["pre_tokenizer": """
-      {"type": "Sequence", "pretokenizers": [\(Array(
-        repeating: #"{"type": "Digits", "individual_digits": true}"#, count: 33).joined(separator: ","))]}
-      """],
+    ["normalizer": sequence("normalizers", replacement("aa"), count: 9)],
+    ["decoder": replacement(String(repeating: "b", count: 257))],
+    ["pre_tokenizer": sequence("pretokenizers", #"{"type": "Digits", "individual_digits": true}"#, count: 33)],
     ["added_tokens": "[\(TokenizerJSON.addedToken(9, String(repeating: "x", count: 257)))]"],
   ])
   func limits(root: [String: String]) throws {

@@ -129,12 +129,11 @@ struct TokenizerTests {
     #expect(try tokenizer.text(ids) == "a\0b")
   }
 
-  @Test("a megabyte without a boundary takes work in proportion to its length", arguments: [
-    TokenizerJSON.xverse, .sentencePiece, .byteLevel,
+  @Test("a text without a boundary takes work in proportion to its length", arguments: [
+    (TokenizerJSON.xverse, 1 << 20), (.sentencePiece, 1 << 16), (.byteLevel, 1 << 16),
   ])
-  func longWord(file: TokenizerJSON) throws {
-    let tokenizer = try file.with(model: [:]).tokenizer()
-    let count = 1 << 20
+  func longWord(file: TokenizerJSON, count: Int) throws {
+    let tokenizer = try file.tokenizer()
     let text = [UInt8](repeating: UInt8(ascii: "l"), count: count)
     var pass = tokenizer.makePass(parsingSpecials: false)
     var tokens = Buffer<Int32>()
