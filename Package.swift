@@ -52,7 +52,7 @@ let package = Package(
     .testTarget(name: "FormatTests", dependencies: ["XverseFormats", "TestSupport"]),
     .testTarget(name: "ModelTests", dependencies: ["XverseModels", "TestSupport"]),
     .testTarget(name: "RuntimeTests", dependencies: ["XverseRuntime", "TestSupport"]),
-    .testTarget(name: "CAPITests", dependencies: ["CXverse", "XverseCAPI", "TestSupport"]),
+    .testTarget(name: "CAPITests", dependencies: ["CXverse", "XverseCAPI", "TestSupport"], exclude: ["c"]),
   ],
   cLanguageStandard: .c11
 )

@@ -5,11 +5,11 @@
 //   attention  GFLOP/s with 512 tokens, and GB/s of cache read by one token at depth 4096
 //
 // Build, from the top of the repository, with the compiler of the Swift toolchain (another clang does as well):
-//   clang -O3 -Xclang -fopenmp -ISources/CXverseKernels/include Benchmarks/kernels/bench_kernels.c Sources/CXverseKernels/*.c
-//     Sources/CXverseKernels/*/*.c -lopenblas -l:libomp.so.5 -lm -o bench_kernels
+//   clang -O3 -Xclang -fopenmp -ISources/CXverseKernels/include Benchmarks/kernels/bench_kernels.c
+//     Sources/CXverseKernels/*.c Sources/CXverseKernels/*/*.c -lopenblas -l:libomp.so.5 -lm -o bench_kernels
 // Run: ./bench_kernels [threads [repeats [gemv | small | gemm | attention | layers]]]
 //
-// Each figure is the median of the repeats; limit and kernel take turns, so that both see the same clock and neighbours.
+// Each figure is the median of the repeats; limit and kernel take turns, so both see the same clock and neighbours.
 #define _GNU_SOURCE
 #include "xverse_kernels.h"
 #include <immintrin.h>
@@ -89,8 +89,8 @@ static double read_seconds(size_t bytes) {
   return now() - start;
 }
 
-typedef void gemm_kernel(const xvk_compute *c, float *y, int64_t y_stride, const float *x, const void *w, int64_t tokens,
-                         int64_t rows, int64_t cols, float *scratch);
+typedef void gemm_kernel(const xvk_compute *c, float *y, int64_t y_stride, const float *x, const void *w,
+                         int64_t tokens, int64_t rows, int64_t cols, float *scratch);
 
 static const struct {
   const char *name;

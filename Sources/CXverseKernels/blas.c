@@ -29,7 +29,7 @@ const char *xvk_blas_prepare(void) {
 
 void xvk_blas_keep_serial(void) {
   xvk_blas_prepare();
-  // The OpenMP flavour asks for the calling thread's OpenMP setting at each call, so it is told on each thread that calls.
+  // The OpenMP flavour goes by the OpenMP setting of the thread that calls, so each such thread has to be told.
   if (openblas_get_parallel() == PARALLEL_OPENMP && openblas_get_num_threads() != 1) openblas_set_num_threads(1);
 }
 

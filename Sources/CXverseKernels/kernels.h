@@ -1,8 +1,8 @@
 // kernels.h -- what the drivers, the kernels of each instruction set and the table between them share; internal.
 //
-// A driver (gemm.c, attention.c ...) writes down one call as a <op>_work struct, decides how the work is split, and runs
-// the range kernels of the table on it. A range kernel is serial, so that its ISA never meets an OpenMP region: clang
-// outlines the body of a region without the target attribute of the function around it.
+// A driver (gemm.c, attention.c ...) writes one call down as a <op>_work struct, decides how the work is split, and
+// runs the range kernels of the table on it. A range kernel is serial, so that its instruction set never meets an
+// OpenMP region: clang outlines the body of a region without the target attribute of the function around it.
 #ifndef XVK_KERNELS_H
 #define XVK_KERNELS_H
 #include "xverse_kernels.h"

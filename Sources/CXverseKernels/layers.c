@@ -37,7 +37,8 @@ void xvk_rows_f32_f16(const xvk_compute *c, float *y, const void *w, const int32
   rows(c, XVK_F16, y, w, ids, tokens, cols);
 }
 
-void xvk_rows_f32_bf16(const xvk_compute *c, float *y, const void *w, const int32_t *ids, int64_t tokens, int64_t cols) {
+void xvk_rows_f32_bf16(const xvk_compute *c, float *y, const void *w, const int32_t *ids, int64_t tokens,
+                       int64_t cols) {
   rows(c, XVK_BF16, y, w, ids, tokens, cols);
 }
 

@@ -60,7 +60,7 @@ package final class KVCache {
   }
 
   /// Counts `tokens` positions, whose keys and values every layer has stored, as filled.
-  func advance(by tokens: Int) {
+  package func advance(by tokens: Int) {
     precondition(length + tokens <= blockCount * KVBlocks.positions, "advancing beyond the reserved blocks")
     length += tokens
   }

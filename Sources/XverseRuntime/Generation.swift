@@ -160,7 +160,7 @@ private final class Generation {
       wasStopped = true
     }
     statistics.prefillTime = MonotonicClock.now - begin
-    statistics.queueTime = session.statistics.queueTime
+    statistics.queueTime = new.isEmpty ? 0 : session.statistics.queueTime
     return wasStopped ? .callback : nil
   }
 

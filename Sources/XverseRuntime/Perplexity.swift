@@ -49,7 +49,7 @@ extension LoadedModel {
       let range = window * fresh..<min(tokens.count, (window + 1) * fresh)
       try session.score(
         prefix, UnsafeBufferPointer(rebasing: tokens.elements[range]), cancellation: cancellation, into: &statistics)
-      try progress?(range.upperBound, windows * fresh)
+      try progress?(range.upperBound, min(tokens.count, windows * fresh))
     }
     return statistics.perplexity
   }

@@ -90,7 +90,8 @@ package final class Session {
   /// Appends tokens, leaving the logits after the last of them.
   ///
   /// - Throws: `range`, `contextFull`, `outOfMemory`: the session is as before. `cancelled`, `deadline`, and what
-  ///   `progress` throws: the session holds the chunks evaluated until then.
+  ///   `progress` throws: the session holds the chunks evaluated until then. While a shifted sequence is evaluated anew,
+  ///   `outOfMemory` for work memory leaves the session empty.
   package func evaluate(
     _ tokens: UnsafeBufferPointer<Int32>, cancellation: Cancellation? = nil, progress: Progress? = nil
   ) throws(XverseError) {
@@ -100,6 +101,8 @@ package final class Session {
       return try append(tokens, cancellation: cancellation, progress: progress)
     }
     let kept = try keepRecent(besides: tokens)
+    try cache.reserve(kept.count)
+    try reserve(kept.count)
     // The rest of a shifted sequence is evaluated anew: the session is then one that began with these tokens.
     truncate(to: 0)
     try append(kept.elements, cancellation: cancellation, progress: progress)
@@ -128,8 +131,15 @@ package final class Session {
   package func restoreLogits(cancellation: Cancellation? = nil) throws(XverseError) {
     guard !hasLogits, let last = sequence.elements.last else { return }
     truncate(to: length - 1)
-    try withUnsafePointer(to: last) { pointer throws(XverseError) in
-      try append(UnsafeBufferPointer(start: pointer, count: 1), cancellation: cancellation, progress: nil)
+    do throws(XverseError) {
+      try withUnsafePointer(to: last) { pointer throws(XverseError) in
+        try append(UnsafeBufferPointer(start: pointer, count: 1), cancellation: cancellation, progress: nil)
+      }
+    } catch {
+      // Keys and values of the token are still in the cache: what was written over them are the same.
+      cache.advance(by: 1)
+      sequence.appendReserved(last)
+      throw error
     }
   }
 
@@ -142,7 +152,7 @@ package final class Session {
     let begin = length
     let hadLogits = hasLogits
     statistics.queueTime = 0
-    try sequence.reserve(begin + tokens.count)
+    try reserve(begin + tokens.count)
     var start = 0
     while start < tokens.count {
       let end = min(tokens.count, start + tokensPerChunk)
@@ -166,6 +176,12 @@ package final class Session {
       start = end
       try progress?(start, tokens.count)
     }
+  }
+
+  /// Makes room for the ids of `count` tokens, in whole blocks of the cache: a token takes memory only where those end.
+  private func reserve(_ count: Int) throws(XverseError) {
+    let block = KVBlocks.positions
+    try sequence.reserve((count + block - 1) / block * block)
   }
 
   private func logprob(of token: Int32, cancellation: Cancellation?) throws(XverseError) -> Float {

@@ -7,7 +7,7 @@ import XverseTensors
 /// Most tokens in one pass: as many as keep the matrix products at the multipliers' speed.
 let tokensPerChunk = 512
 /// Rows of lm_head's output that scoring holds at a time: 100,000 logits each.
-private let scoredRowsPerProduct = 32
+private let scoredRowsPerProduct = 64
 
 /// Evaluates one chunk and computes what is asked of it.
 ///

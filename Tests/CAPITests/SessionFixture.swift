@@ -113,7 +113,7 @@ struct Event: Sendable {
 
   init(_ event: xverse_event) {
     kind = Int(event.kind)
-    text = String(decoding: UnsafeRawBufferPointer(start: event.text, count: event.text_len), as: UTF8.self)
+    text = terminated(event.text, event.text_len)
     tokens = Array(UnsafeBufferPointer(start: event.tokens, count: event.n_tokens))
     logprobs = event.logprobs.map { Array(UnsafeBufferPointer(start: $0, count: event.n_tokens)) }
     promptDone = event.n_prompt_done
@@ -142,10 +142,8 @@ struct Answer: Sendable {
   var text: String {
     var text: UnsafePointer<CChar>?
     var length = 0
-    guard xverse_result_text(result.pointer, &text, &length) == 0, let text, strlen(text) == length else {
-      return "no text: \(lastMessage)"
-    }
-    return String(cString: text)
+    guard xverse_result_text(result.pointer, &text, &length) == 0 else { return "no text: \(lastMessage)" }
+    return terminated(text, length)
   }
 
   var tokens: [Int32] { arrays?.tokens ?? [] }
@@ -172,6 +170,12 @@ struct Answer: Sendable {
   /// The text as a listener has put it together.
   var streamedText: String { events.map(\.text).joined() }
   var streamedTokens: [Int32] { events.flatMap(\.tokens) }
+}
+
+/// The text of `length` bytes, which may hold NUL like any other character and must have one behind it.
+private func terminated(_ text: UnsafePointer<CChar>?, _ length: Int) -> String {
+  guard let text, text[length] == 0 else { return "not NUL-terminated" }
+  return String(decoding: UnsafeRawBufferPointer(start: text, count: length), as: UTF8.self)
 }
 
 /// The user pointer of a stream callback.

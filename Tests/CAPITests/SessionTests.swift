@@ -338,6 +338,26 @@ extension ABI {
       #expect(session.length == 60)
     }
 
+    @Test("an evaluation cancelled on its way holds the tokens evaluated until then")
+    func cancelledOnTheWay() throws {
+      var checkpoint = TinyCheckpoint()
+      checkpoint.maximumPositions = 2048
+      let directory = try ModelDirectory(checkpoint)
+      let session = try Session(openModel(directory.path))
+      let cancel = try makeCancel()
+      let log = ProgressLog()
+      log.onReport = { xverse_cancel_trigger(cancel.pointer) }
+      let tokens = someTokens(1500)
+      expect(
+        xverse_session_eval(
+          session.pointer, tokens, tokens.count, cancel.pointer, ProgressLog.receive, log.user),
+        is: XVERSE_E_CANCELLED)
+      #expect(log.reports.count == 1)
+      #expect(session.length == log.reports.first?.done)
+      #expect(try session.tokens == Array(tokens.prefix(Int(session.length))))
+      #expect(throws: CallFailed.self) { try session.logits }
+    }
+
     @Test("a cancelled score after truncate keeps the tokens that were there")
     func cancelledScore() throws {
       let session = try Session(model)

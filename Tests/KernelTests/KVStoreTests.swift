@@ -13,8 +13,8 @@ struct KVStoreTests {
 
   private static let cases = [
     Case(kvHeads: 1, headSize: 1, position: 0, tokens: 1), Case(kvHeads: 2, headSize: 7, position: 63, tokens: 2),
-    Case(kvHeads: 3, headSize: 33, position: 60, tokens: 140), Case(kvHeads: 4, headSize: 64, position: 128, tokens: 64),
-    Case(kvHeads: 2, headSize: 80, position: 5, tokens: 1), Case(kvHeads: 5, headSize: 16, position: 3, tokens: 300),
+    Case(kvHeads: 3, headSize: 33, position: 60, tokens: 140), Case(kvHeads: 2, headSize: 80, position: 5, tokens: 1),
+    Case(kvHeads: 4, headSize: 64, position: 128, tokens: 64), Case(kvHeads: 5, headSize: 16, position: 3, tokens: 400),
   ]
 
   @Test(
@@ -48,7 +48,8 @@ struct KVStoreTests {
     let middles = stride(from: UInt16(0), to: 0x7BFF, by: 3).map {
       (Float(Float16(bitPattern: $0)) + Float(Float16(bitPattern: $0 + 1))) / 2
     }
-    let positive = (halves + middles + [65519.996, 65520, 1e30, 0x1p-25, 0x1p-140]).flatMap { [$0.nextDown, $0, $0.nextUp] }
+    let edges: [Float] = [65519.996, 65520, 1e30, 0x1p-25, 0x1p-140]
+    let positive = (halves + middles + edges).flatMap { [$0.nextDown, $0, $0.nextUp] }
     var numbers = positive + positive.map { -$0 } + [.infinity, -.infinity]
     numbers += [Float](repeating: 0, count: (64 - numbers.count % 64) % 64)
     let cache = KVCacheBlocks(.float16, kvHeads: 1, headSize: 64, positions: numbers.count / 64)

@@ -20,8 +20,8 @@ struct LogSumExpTests {
     let result = try logSumExp(try set.compute(), x)
 
     let exact = log(x.reduce(0.0) { $0 + exp(Double($1)) })
-    // x - max may round by half an ulp of 60, which is 2^-19; its exponential by 2 ulp. Those are relative errors of the
-    // sum, so absolute ones of its logarithm.
+    // x - max may round by half an ulp of 60, which is 2^-19; its exponential by 2 ulp. These are relative errors of
+    // the sum, so they are absolute ones of its logarithm.
     #expect(abs(result - exact) <= 0x1p-19 + 0x1p-22)
   }
 

@@ -19,6 +19,8 @@ package struct TinyCheckpoint {
   package var headSize = 8
   package var maximumPositions = 256
   package var tiesWordEmbeddings = false
+  /// Rows of embedding and lm_head beyond the tokenizer's tokens.
+  package var unusedRowCount = 0
   package var dtype = DType.float32
   package var seed: UInt64 = 1
   /// More members of config.json, such as `"rope_scaling": {...}`.
@@ -28,7 +30,7 @@ package struct TinyCheckpoint {
   package init() {}
 
   package static let vocabulary = TinyVocabulary()
-  package var vocabularySize: Int { Self.vocabulary.pieces.count }
+  package var vocabularySize: Int { Self.vocabulary.pieces.count + unusedRowCount }
 
   /// Writes config.json, generation_config.json, tokenizer.json and model.safetensors.
   package func write(to directory: TemporaryDirectory) throws {

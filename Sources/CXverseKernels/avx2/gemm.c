@@ -5,9 +5,10 @@
 // Each (token, row) has one vector of 8 sums: sum i takes the columns that leave the remainder i when divided by 8. So
 // its bits depend on neither the tokens nor the rows that it is computed together with.
 //
-// One token is bound by memory. The rows that are multiplied together stand a quarter of the range apart: 4 read streams
-// that each go on without a break, so what lies PREFETCH bytes ahead is always what comes next. More tokens are bound by
-// the multipliers: 4 rows x 3 tokens fill 12 of the 16 registers with sums, and a widened vector of W is used 3 times.
+// One token is bound by memory. The rows that are multiplied together stand a quarter of the range apart: 4 streams
+// that each go on without a break, so that what lies PREFETCH bytes ahead is always what comes next. More tokens are
+// bound by the multipliers: 4 rows x 3 tokens fill 12 of the 16 registers with sums, and a widened vector of W is
+// used 3 times.
 #if defined(__x86_64__)
 #include "vectors.h"
 

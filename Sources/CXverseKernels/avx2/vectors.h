@@ -1,7 +1,7 @@
 // vectors.h -- what the AVX2 kernels share: 8 floats at a time from f32, f16 and bf16, sums, the exponential.
 //
-// A `xvk_number` argument of these functions is a constant at each place of use: they are inlined and only one branch of
-// each switch remains. AVX2 stands for AVX2 + FMA + F16C.
+// A `xvk_number` argument of these functions is a constant wherever it is used: they are inlined, and only one branch
+// of each switch remains. AVX2 stands for AVX2 + FMA + F16C.
 #ifndef XVK_AVX2_VECTORS_H
 #define XVK_AVX2_VECTORS_H
 #include "../numbers.h"
@@ -43,8 +43,8 @@ XVK_INLINE float max8(__m256 v) {
   return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
 }
 
-// e^x, within 1 ulp from -87.3 to 88.3; below it falls to 0 and above it rises to infinity a little early. exp8(0) is
-// exactly 1, exp8(-infinity) exactly 0, NaN stays NaN.
+// e^x, off by at most 1.01 ulp from -87.3 to 88.3 (every float was tried); below it falls to 0 and above it rises to
+// infinity a little early. exp8(0) is exactly 1, exp8(-infinity) exactly 0, NaN stays NaN.
 //
 // x = n ln 2 + r with |r| <= ln 2 / 2, n ln 2 subtracted in two parts (Cody & Waite); e^r = 1 + r + r^2 p(r) with p the
 // polynomial of degree 4 whose largest error relative to e^r, 3.1e-9, is least (found by Lawson's iteration).

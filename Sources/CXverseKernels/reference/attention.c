@@ -3,7 +3,7 @@
 //   q, out [tokens, heads, head_size] f32; key block [kv_heads, head_size, 64], value block [kv_heads, 64, head_size]
 //
 // Online softmax (Milakov & Gimelshein 2018): with m the largest score so far, s the sum of e^(score - m) and o the sum
-// of e^(score - m) * V, a block whose scores raise m first scales s and o down by e^(old m - new m). The result is o / s.
+// of e^(score - m) * V, a block whose scores raise m first scales s and o by e^(old m - new m). The result is o / s.
 #include "../numbers.h"
 #include <math.h>
 

@@ -3,7 +3,7 @@
 //   x [tokens, cols] f32, W [rows, cols] f32 | f16 | bf16, y [tokens, y_stride] f32
 //
 // Sum i takes the columns that leave the remainder i when divided by LANES; the sums are then added in halves. Besides
-// being closer to the exact value than one long sum, this is an order that compilers can turn into vectors of any width.
+// being closer to the exact value than one long sum, this is an order that compilers can turn into vectors.
 #include "../numbers.h"
 
 enum { LANES = 16 };
