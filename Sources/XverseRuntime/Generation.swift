@@ -125,16 +125,13 @@ private final class Generation {
     } catch {
       reason = try finishReason(of: error)
     }
-    // What is still in there was told with its token.
-    pending.removeAll()
-    if reason != .stop {
-      decoded.removeAll()
-      try detokenizer.flush(into: &decoded)
-      if try matcher.feed(decoded.elements, into: &pending) { reason = .stop } else { try matcher.finish(into: &pending) }
+    do throws(XverseError) {
+      try endText(&reason)
+    } catch {
+      reason = try finishReason(of: error)
     }
     record(reason)
-    try tellEnd(reason, error: nil)
-    try result.text.append(0)
+    _ = tell(.finished, reason: reason)
     result.statistics = statistics
     return result
   }
@@ -169,7 +166,9 @@ private final class Generation {
     if limit == 0 { return .length }
     while true {
       try cancellation.check()
-      guard let logits = session.logits else { throw XverseError(.internal, "the session has no logits to sample from") }
+      guard let logits = session.logits else {
+        throw XverseError(.internal, "the session has no logits to sample from")
+      }
       let (token, logprob) = try sampler.sample(logits, wantsLogprob: options.wantsLogprobs)
       try take(token, logprob)
       if !options.ignoresEOS && session.model.specialTokens.eos.contains(token) {
@@ -202,10 +201,27 @@ private final class Generation {
     try detokenizer.push(token, into: &decoded)
     let isStopped = try matcher.feed(decoded.elements, into: &pending)
     try result.text.append(contentsOf: pending.elements)
+    // Room for the NUL of the event, which then loses no text for want of it.
+    try pending.reserve(pending.count + 1)
     return isStopped
   }
 
   // MARK: the end
+
+  /// Completes the text of the result; what was held back until now is in `pending`, for the last event.
+  private func endText(_ reason: inout FinishReason) throws(XverseError) {
+    // What is still in there was told with its token.
+    pending.removeAll()
+    if reason != .stop {
+      decoded.removeAll()
+      try detokenizer.flush(into: &decoded)
+      let isStopped = try matcher.feed(decoded.elements, into: &pending)
+      if isStopped { reason = .stop } else { try matcher.finish(into: &pending) }
+    }
+    try result.text.append(contentsOf: pending.elements)
+    try result.text.append(0)
+    try pending.reserve(pending.count + 1)
+  }
 
   /// Turns the end of the options' own deadline into a reason; every other error ends the call.
   private func finishReason(of error: XverseError) throws(XverseError) -> FinishReason {
@@ -218,7 +234,7 @@ private final class Generation {
       }
     pending.removeAll()
     record(reason)
-    try tellEnd(reason, error: error)
+    _ = tell(.finished, reason: reason, error: error)
     throw error
   }
 
@@ -228,12 +244,6 @@ private final class Generation {
       statistics.decodeTime = MonotonicClock.now - start - statistics.firstTokenTime
     }
     session.statistics = statistics
-  }
-
-  /// The last event, with the text that was held back.
-  private func tellEnd(_ reason: FinishReason, error: XverseError?) throws(XverseError) {
-    if error == nil { try result.text.append(contentsOf: pending.elements) }
-    _ = tell(.finished, reason: reason, error: error)
   }
 
   /// Sends an event; returns whether to go on.

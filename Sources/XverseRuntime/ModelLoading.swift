@@ -96,9 +96,10 @@ extension LoadedModel {
           try progress("verify", done, total)
         }
       }
-      for name in checkpoint.tensorNames 
+      for name in checkpoint.tensorNames
       where !WeightNames.isUsed(name, by: description.configuration) && !WeightNames.isIgnored(name) {
-        runtime.log(.warning, "\(checkpoint.directory): tensor '\(name)' is not part of this architecture and is ignored")
+        runtime.log(
+          .warning, "\(checkpoint.directory): tensor '\(name)' is not part of this architecture and is ignored")
       }
       try progress("load", weightBytes, weightBytes)
       network = model

@@ -1,5 +1,5 @@
 // Normalizer.swift -- rewrites the text between added tokens before it is cut into pieces: Prepend and Replace, the
-// steps of SentencePiece conversions.
+// steps of SentencePiece conversions, and NFKC.
 
 import XverseCore
 
@@ -8,6 +8,7 @@ struct Normalizer {
   enum Step {
     case prepend([UInt8])
     case replace(LiteralReplacement)
+    case nfkc
   }
 
   /// Most times that a text can grow, so that no file turns a small text into a huge one.
@@ -43,8 +44,11 @@ struct Normalizer {
       return .prepend(bytes)
     case "Replace":
       return .replace(try LiteralReplacement(file))
+    case "NFKC":
+      try file.allowKeys(["type"])
+      return .nfkc
     default:
-      throw file.unsupportedType(expected: "Sequence, Prepend or Replace")
+      throw file.unsupportedType(expected: "Sequence, Prepend, Replace or NFKC")
     }
   }
 
@@ -66,6 +70,8 @@ struct Normalizer {
         try scratch.back.append(bytes: piece.bytes)
       case .replace(let replacement):
         leadingCount = try replacement.append(piece, to: &scratch.back)
+      case .nfkc:
+        leadingCount = try scratch.nfkc.append(piece, to: &scratch.back)
       }
       swap(&scratch.front, &scratch.back)
       piece = TextPiece(bytes: UnsafeRawBufferPointer(scratch.front.elements), leadingCount: leadingCount)
@@ -77,10 +83,12 @@ struct Normalizer {
   struct Scratch: ~Copyable {
     fileprivate var front: Buffer<UInt8>
     fileprivate var back: Buffer<UInt8>
+    fileprivate var nfkc: NFKC
 
     init(allocator: MemoryAllocator) {
       front = Buffer(allocator: allocator)
       back = Buffer(allocator: allocator)
+      nfkc = NFKC(allocator: allocator)
     }
   }
 }
@@ -91,6 +99,7 @@ extension Normalizer.Step {
     switch self {
     case .prepend(let prefix): min(prefix.count, Normalizer.maximumGrowth) + 1
     case .replace(let replacement): min(replacement.growth, Normalizer.maximumGrowth + 1)
+    case .nfkc: NFKC.growth
     }
   }
 }

@@ -34,7 +34,9 @@ struct BadDirectory: Sendable, CustomTestStringConvertible {
     BadDirectory(name: "no tokenizer", status: XVERSE_E_NOTFOUND, words: ["tokenizer.json"]) {
       try $0.remove("tokenizer.json")
     },
-    BadDirectory(name: "a directory for config.json", status: XVERSE_E_UNSUPPORTED, words: ["config.json", "directory"]) {
+    BadDirectory(
+      name: "a directory for config.json", status: XVERSE_E_UNSUPPORTED, words: ["config.json", "directory"]
+    ) {
       try $0.remove("config.json")
       try FileManager.default.createDirectory(atPath: $0.file("config.json"), withIntermediateDirectories: false)
     },
@@ -84,7 +86,8 @@ struct BadDirectory: Sendable, CustomTestStringConvertible {
     configurationText("a duplicate key", XVERSE_E_CORRUPT, "{\"a\": 1, \"a\": 2}", "'a'"),
     configurationText("deep nesting", XVERSE_E_LIMIT, String(repeating: "[", count: 100_000), "deep"),
     configurationText("a NUL in config.json", XVERSE_E_CORRUPT, "{\"a\"\0: 1}", "byte 4"),
-    configurationText("1e400", XVERSE_E_CORRUPT, "{\"model_type\": \"xverse\", \"vocab_size\": 1e400}", "vocab_size", "1e400"),
+    configurationText(
+      "1e400", XVERSE_E_CORRUPT, "{\"model_type\": \"xverse\", \"vocab_size\": 1e400}", "vocab_size", "1e400"),
     configurationText("a huge config.json", XVERSE_E_LIMIT, String(repeating: " ", count: 2 << 20), "2097152"),
   ]
 
@@ -117,13 +120,17 @@ struct BadDirectory: Sendable, CustomTestStringConvertible {
     weights("one byte less", XVERSE_E_CORRUPT) { $0.bytes.dropLast() },
     weights("one byte more", XVERSE_E_CORRUPT) { $0.bytes + [0] },
     weights("a header of no bytes", XVERSE_E_CORRUPT) { _ in [UInt8](repeating: 0, count: 64) },
-    weights("a header of 2^64-1 bytes", XVERSE_E_CORRUPT) { [UInt8](repeating: 0xFF, count: 8) + $0.bytes.dropFirst(8) },
+    weights("a header of 2^64-1 bytes", XVERSE_E_CORRUPT) {
+      [UInt8](repeating: 0xFF, count: 8) + $0.bytes.dropFirst(8)
+    },
     weights("a header that is no JSON", XVERSE_E_CORRUPT) {
       var bytes = $0.bytes
       bytes[8 + $0.headerLength / 2] = 0
       return bytes
     },
-    tensor("a missing tensor", XVERSE_E_CORRUPT, up, "missing", "[48, 32]") { $0.keeping(Set($0.names).subtracting([up])) },
+    tensor("a missing tensor", XVERSE_E_CORRUPT, up, "missing", "[48, 32]") {
+      $0.keeping(Set($0.names).subtracting([up]))
+    },
     tensor("a transposed tensor", XVERSE_E_CORRUPT, "model.safetensors", up, "[32, 48]", "[48, 32]") {
       $0.shaping(up, [32, 48])
     },
@@ -131,7 +138,9 @@ struct BadDirectory: Sendable, CustomTestStringConvertible {
     tensor("a missing norm", XVERSE_E_CORRUPT, "model.norm.weight", "missing", "[32]") {
       $0.keeping(Set($0.names).subtracting(["model.norm.weight"]))
     },
-    tensor("integers for weights", XVERSE_E_UNSUPPORTED, "model.safetensors", up, "I32", "F32") { $0.typing(up, "I32") },
+    tensor("integers for weights", XVERSE_E_UNSUPPORTED, "model.safetensors", up, "I32", "F32") {
+      $0.typing(up, "I32")
+    },
   ]
 
   private static func tokenizer(_ name: String, _ status: Int, _ text: String, _ words: String...) -> BadDirectory {
@@ -143,15 +152,20 @@ struct BadDirectory: Sendable, CustomTestStringConvertible {
     tokenizer("no JSON in tokenizer.json", XVERSE_E_CORRUPT, "{\"model\": ", "byte 10"),
     tokenizer("no model in tokenizer.json", XVERSE_E_CORRUPT, "{}", "model"),
     tokenizer(
-      "an unknown kind of tokenizer", XVERSE_E_UNSUPPORTED, "{\"model\": {\"type\": \"Unigram\", \"vocab\": [[\"a\", -1]]}}", "Unigram"),
+      "an unknown kind of tokenizer", XVERSE_E_UNSUPPORTED,
+      "{\"model\": {\"type\": \"Unigram\", \"vocab\": [[\"a\", -1]]}}", "Unigram"),
     BadDirectory(name: "a truncated tokenizer.json", status: XVERSE_E_CORRUPT, words: ["tokenizer.json", "byte"]) {
       let bytes = try $0.bytes(of: "tokenizer.json")
       try $0.write("tokenizer.json", Array(bytes.prefix(bytes.count / 2)))
     },
-    BadDirectory(name: "more tokens than rows", status: XVERSE_E_CORRUPT, words: ["tokenizer.json", "vocab_size", "100"]) {
+    BadDirectory(
+      name: "more tokens than rows", status: XVERSE_E_CORRUPT, words: ["tokenizer.json", "vocab_size", "100"]
+    ) {
       try $0.edit("config.json", ["vocab_size": 100])
     },
-    BadDirectory(name: "a bad generation_config.json", status: XVERSE_E_CORRUPT, words: ["generation_config.json", "top_p"]) {
+    BadDirectory(
+      name: "a bad generation_config.json", status: XVERSE_E_CORRUPT, words: ["generation_config.json", "top_p"]
+    ) {
       try $0.write("generation_config.json", "{\"top_p\": 2}")
     },
   ]
@@ -222,9 +236,10 @@ struct SafetensorsFile {
     var offset = 0
     var entries: [String: Any] = [:]
     for tensor in tensors {
-      entries[tensor.name] = [
-        "dtype": tensor.dtype, "shape": tensor.shape, "data_offsets": [offset, offset + tensor.data.count],
-      ] as [String: Any]
+      entries[tensor.name] =
+        [
+          "dtype": tensor.dtype, "shape": tensor.shape, "data_offsets": [offset, offset + tensor.data.count],
+        ] as [String: Any]
       offset += tensor.data.count
     }
     return [UInt8]((try? JSONSerialization.data(withJSONObject: entries, options: [.sortedKeys])) ?? Data())

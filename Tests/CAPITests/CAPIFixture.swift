@@ -15,18 +15,20 @@ final class ModelDirectory: @unchecked Sendable {
   private let directory: TemporaryDirectory
 
   /// The files of the default checkpoint, made once.
-  private static let files: [String: Data] = {
+  private static let files: [String: [UInt8]] = {
     guard let directory = try? TemporaryDirectory(), (try? TinyCheckpoint().write(to: directory)) != nil else {
       return [:]
     }
     let names = ["config.json", "generation_config.json", "tokenizer.json", "model.safetensors"]
-    return names.reduce(into: [:]) { $0[$1] = FileManager.default.contents(atPath: directory.path + "/" + $1) }
+    return names.reduce(into: [:]) {
+      $0[$1] = FileManager.default.contents(atPath: directory.path + "/" + $1).map { [UInt8]($0) }
+    }
   }()
 
   init(_ checkpoint: TinyCheckpoint? = nil) throws {
     directory = try TemporaryDirectory()
     guard let checkpoint else {
-      for (name, data) in Self.files { try directory.write(name, data) }
+      for (name, bytes) in Self.files { try directory.write(name, bytes) }
       return
     }
     try checkpoint.write(to: directory)

@@ -19,7 +19,9 @@ extension ABI {
       try check(request.add("user", "Hi"))
       try check(request.add("assistant", "Yes?"))
       try check(request.add("exec", "42"))
-      let parts = ["Human: ", "Be kind.\n", "Human: ", "Hi\n\n", "Assistant: ", "Yes?", nil, "Exec: ", "42\n\n", "Assistant: "]
+      let parts = [
+        "Human: ", "Be kind.\n", "Human: ", "Hi\n\n", "Assistant: ", "Yes?", nil, "Exec: ", "42\n\n", "Assistant: ",
+      ]
       let expected = try parts.flatMap { try $0.map { try encode(model, $0) } ?? [Self.eos] }
       #expect(try request.tokens == expected)
     }
@@ -40,7 +42,8 @@ extension ABI {
       #expect(second.tokens == (try Session(model).generate(request)).tokens)
     }
 
-    @Test("unknown roles are INVALID and add nothing", arguments: ["", "bot", "User", "user ", "system\0", "\u{1B}[31m"])
+    @Test(
+      "unknown roles are INVALID and add nothing", arguments: ["", "bot", "User", "user ", "system\0", "\u{1B}[31m"])
     func unknownRoles(role: String) throws {
       let request = try Request(model)
       let isTruncated = role.contains("\0")
@@ -56,10 +59,12 @@ extension ABI {
       #expect(lastMessage.utf8.count < 1000)
     }
 
-    @Test("a conversation that cannot be answered is INVALID", arguments: [
-      [("user", "a"), ("assistant", "b")], [("system", "a")], [("user", "a"), ("system", "b"), ("user", "c")],
-      [("system", "a"), ("system", "b"), ("user", "c")],
-    ])
+    @Test(
+      "a conversation that cannot be answered is INVALID",
+      arguments: [
+        [("user", "a"), ("assistant", "b")], [("system", "a")], [("user", "a"), ("system", "b"), ("user", "c")],
+        [("system", "a"), ("system", "b"), ("user", "c")],
+      ])
     func unanswerable(messages: [(String, String)]) throws {
       let session = try Session(model)
       let request = try Request(model)
@@ -104,9 +109,11 @@ extension ABI {
       #expect(answer.stats.n_prompt <= 90)
     }
 
-    @Test("the names of special tokens in messages and raw text stay text", arguments: [
-      "<|endoftext|>", "<|startoftext|>", "<|endofprompt|>", "<sep>", "<pad>", "a<|endoftext|>b",
-    ])
+    @Test(
+      "the names of special tokens in messages and raw text stay text",
+      arguments: [
+        "<|endoftext|>", "<|startoftext|>", "<|endofprompt|>", "<sep>", "<pad>", "a<|endoftext|>b",
+      ])
     func specialTokensStayText(text: String) throws {
       let chat = try Request(model)
       let raw = try Request(model, text)
@@ -119,9 +126,11 @@ extension ABI {
       #expect(try encode(model, text, flags: XVERSE_ENCODE_BOS).first == 2)
     }
 
-    @Test("text that is not UTF-8, or holds NUL, is a prompt like any other", arguments: [
-      [0xFF], [0xC3], [0xE4, 0xBD], [0x00], [0x61, 0x00, 0x62], [0xED, 0xA0, 0x80], [0xC0, 0xAF], [0xEF, 0xBB, 0xBF],
-    ])
+    @Test(
+      "text that is not UTF-8, or holds NUL, is a prompt like any other",
+      arguments: [
+        [0xFF], [0xC3], [0xE4, 0xBD], [0x00], [0x61, 0x00, 0x62], [0xED, 0xA0, 0x80], [0xC0, 0xAF], [0xEF, 0xBB, 0xBF],
+      ])
     func oddBytes(bytes: [UInt8]) throws {
       let request = try Request(model, nil, #"{"max_new_tokens": 1}"#)
       let status = bytes.withUnsafeBytes {

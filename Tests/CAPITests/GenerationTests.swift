@@ -1,4 +1,4 @@
-// GenerationTests.swift -- requests, events, ends and results of generation.
+// GenerationTests.swift -- what is generated: events and results, reproducibility, models that are not as they should be.
 
 import CXverse
 import Foundation
@@ -43,7 +43,10 @@ extension ABI {
 
     @Test("a sampler of one's own draws what generation draws")
     func sampledLoop() throws {
-      let json = #"{"temperature": 0.9, "top_p": 0.95, "top_k": 40, "repetition_penalty": 1.2, "seed": 11, "ignore_eos": 1, "max_new_tokens": 20}"#
+      let json = """
+        {"temperature": 0.9, "top_p": 0.95, "top_k": 40, "repetition_penalty": 1.2, "seed": 11, "ignore_eos": 1,
+        "max_new_tokens": 20}
+        """
       let prompt = someTokens(9)
       let answer = try Session(model).generate(Request(model, tokens: prompt, json))
       let session = try Session(model)
@@ -69,7 +72,8 @@ extension ABI {
       let kinds = answer.events.map(\.kind)
       let prefills = kinds.prefix { $0 == XVERSE_EVENT_PREFILL }.count
       #expect(prefills > 0)
-      #expect(Array(kinds.dropFirst(prefills)) == Array(repeating: XVERSE_EVENT_TOKENS, count: 6) + [XVERSE_EVENT_FINISHED])
+      #expect(
+        Array(kinds.dropFirst(prefills)) == Array(repeating: XVERSE_EVENT_TOKENS, count: 6) + [XVERSE_EVENT_FINISHED])
       #expect(answer.events.prefix(prefills).allSatisfy { $0.tokens.isEmpty && $0.text.isEmpty })
       #expect(answer.events[prefills - 1].promptDone == 70)
       #expect(answer.events.allSatisfy { $0.promptTotal == 70 && $0.status == XVERSE_OK })
@@ -97,313 +101,15 @@ extension ABI {
       #expect(try session.stats.n_generated == 6)
     }
 
-    // MARK: ends
-
-    @Test("a stop string ends the text before it, also across tokens, and no part of it is ever told")
-    func stopStrings() throws {
-      let plain = try Session(model).generate(
-        Request(model, "Hu", #"{"max_new_tokens": 40, "ignore_eos": 1, "temperature": 1.5, "seed": 3}"#))
-      let characters = Array(plain.text)
-      for length in [1, 2, 3, 5] {
-        for start in stride(from: 0, to: characters.count - length, by: 3) {
-          let stop = String(characters[start..<start + length])
-          guard !stop.contains("\u{FFFD}") else { continue }
-          let request = try Request(
-            model, "Hu", #"{"max_new_tokens": 40, "ignore_eos": 1, "temperature": 1.5, "seed": 3}"#)
-          try request.set(
-            "{\"max_new_tokens\": 40, \"ignore_eos\": 1, \"temperature\": 1.5, \"seed\": 3, \"stop\": [\(quoted(stop)), \"never\"]}")
-          let answer = try Session(model).generate(request)
-          let end = try #require(plain.text.range(of: stop, options: .literal)).lowerBound
-          #expect(answer.text == String(plain.text[..<end]))
-          #expect(answer.streamedText == answer.text)
-          #expect(Int(answer.stats.finish_reason) == XVERSE_FINISH_STOP)
-          #expect(answer.events.last?.finishReason == XVERSE_FINISH_STOP)
-          var told = ""
-          for event in answer.events {
-            told += event.text
-            #expect(plain.text[..<end].hasPrefix(told))
-          }
-        }
-      }
-    }
-
-    @Test("a stop string that never comes holds back only what could become it")
-    func stopStringThatNeverComes() throws {
-      let options = #""max_new_tokens": 40, "ignore_eos": 1, "temperature": 1.5, "seed": 4"#
-      let plain = try Session(model).generate(Request(model, "Hu", "{\(options)}"))
-      let stop = String(plain.text.suffix(3)) + "never"
-      let answer = try Session(model).generate(Request(model, "Hu", "{\(options), \"stop\": [\(quoted(stop))]}"))
-      #expect(answer.text == plain.text)
-      #expect(answer.streamedText == plain.text)
-      #expect(Int(answer.stats.finish_reason) == XVERSE_FINISH_LENGTH)
-    }
-
-    @Test("an end-of-sequence token ends generation; its text is not shown")
-    func endOfSequence() throws {
-      let eos = try Session(model).generate(
-        Request(model, "abc", #"{"max_new_tokens": 9, "logit_bias": {"3": 1000}}"#))
-      #expect(eos.tokens == [3])
-      #expect(eos.text == "")
-      #expect(Int(eos.stats.finish_reason) == XVERSE_FINISH_EOS)
-      let ignored = try Session(model).generate(
-        Request(model, "abc", #"{"max_new_tokens": 9, "logit_bias": {"3": 1000}, "ignore_eos": 1}"#))
-      #expect(ignored.tokens == Array(repeating: 3, count: 9))
-      #expect(ignored.text == "")
-      #expect(Int(ignored.stats.finish_reason) == XVERSE_FINISH_LENGTH)
-    }
-
-    @Test("max_new_tokens 0 only evaluates the prompt")
-    func prefillOnly() throws {
-      let session = try Session(model)
-      let prompt = someTokens(9)
-      let answer = session.generate(try Request(model, tokens: prompt, #"{"max_new_tokens": 0}"#))
-      #expect(answer.status == XVERSE_OK && answer.tokens == [] && answer.text == "")
-      #expect(Int(answer.stats.finish_reason) == XVERSE_FINISH_LENGTH)
-      #expect(answer.stats.n_prompt == 9 && answer.stats.n_generated == 0)
-      let fresh = try Session(model)
-      try check(fresh.evaluate(prompt))
-      #expect(try session.tokens == prompt)
-      #expect(try session.logits == fresh.logits)
-    }
-
-    @Test("a callback that asks to stop ends the call with STOPPED and a valid result", arguments: [0, 1, 2, 5])
-    func stoppedByCallback(events: Int) throws {
-      let session = try Session(model)
-      let request = try Request(model, tokens: someTokens(9), #"{"max_new_tokens": 20, "ignore_eos": 1, "logprobs": 1}"#)
-      let full = try Session(model).generate(request)
-      let counter = Counter()
-      let answer = session.generate(request) { event in
-        event.kind != XVERSE_EVENT_FINISHED && counter.next() >= events ? 1 : 0
-      }
-      #expect(answer.status == XVERSE_STOPPED)
-      #expect(answer.hasResult)
-      #expect(answer.events.last?.kind == XVERSE_EVENT_FINISHED)
-      #expect(answer.events.last?.finishReason == XVERSE_FINISH_CALLBACK)
-      #expect(answer.events.last?.status == XVERSE_STOPPED)
-      #expect(answer.events.filter { $0.kind == XVERSE_EVENT_FINISHED }.count == 1)
-      #expect(answer.tokens == Array(full.tokens.prefix(events)))
-      #expect(answer.logprobs ?? [] == Array(full.logprobs?.prefix(events) ?? []))
-      #expect(answer.streamedText == answer.text)
-      #expect(Int(answer.stats.finish_reason) == XVERSE_FINISH_CALLBACK)
-      #expect(session.generate(request).tokens == full.tokens)
-    }
-
-    @Test("cancelled before: nothing is evaluated")
-    func cancelledBefore() throws {
-      let session = try Session(model)
-      let cancel = try makeCancel()
-      xverse_cancel_trigger(cancel.pointer)
-      let answer = session.generate(try Request(model, "abc"), cancel: cancel)
-      #expect(answer.status == XVERSE_E_CANCELLED && !answer.hasResult && !answer.message.isEmpty)
-      #expect(answer.events.last?.kind == XVERSE_EVENT_FINISHED)
-      #expect(answer.events.last?.finishReason == XVERSE_FINISH_CANCELLED)
-      #expect(answer.events.last?.status == XVERSE_E_CANCELLED)
-      #expect(session.length == 0)
-    }
-
-    @Test("cancelled meanwhile: no result, the session holds what was evaluated", arguments: [1, 2, 7])
-    func cancelledMeanwhile(events: Int) throws {
-      let session = try Session(model)
-      let request = try Request(model, tokens: someTokens(9), #"{"max_new_tokens": 20, "ignore_eos": 1}"#)
-      let full = try Session(model).generate(request)
-      let cancel = try makeCancel()
-      let counter = Counter()
-      let answer = session.generate(request, cancel: cancel) { _ in
-        if counter.next() == events { xverse_cancel_trigger(cancel.pointer) }
-        return 0
-      }
-      #expect(answer.status == XVERSE_E_CANCELLED && !answer.hasResult)
-      #expect(answer.events.filter { $0.kind == XVERSE_EVENT_FINISHED }.count == 1)
-      #expect(try session.stats.finish_reason == Int32(XVERSE_FINISH_CANCELLED))
-      let held = try session.tokens
-      #expect(Int(session.length) == held.count)
-      #expect(held == Array((someTokens(9) + full.tokens).prefix(held.count)))
-      #expect(held.count >= 9)
-      #expect(session.generate(request).tokens == full.tokens)
-    }
-
-    @Test("cancelled after: nothing happens")
-    func cancelledAfter() throws {
-      let session = try Session(model)
-      let cancel = try makeCancel()
-      let answer = session.generate(try Request(model, "abc", #"{"max_new_tokens": 3}"#), cancel: cancel)
-      xverse_cancel_trigger(cancel.pointer)
-      #expect(answer.status == XVERSE_OK)
-      try check(session.evaluate([7]))
-    }
-
-    @Test("a deadline that has passed is E_DEADLINE, and the flag is cleared by reset")
-    func deadlineOfCancel() throws {
-      let session = try Session(model)
-      let request = try Request(model, "abc", #"{"max_new_tokens": 3}"#)
-      let cancel = try makeCancel()
-      xverse_cancel_reset(cancel.pointer, 1)
-      usleep(3000)
-      let late = session.generate(request, cancel: cancel)
-      #expect(late.status == XVERSE_E_DEADLINE && !late.hasResult)
-      #expect(late.events.last?.finishReason == XVERSE_FINISH_DEADLINE)
-      #expect(late.events.last?.status == XVERSE_E_DEADLINE)
-      for milliseconds in [0, -1, Int64.min, .max, 3_600_000] {
-        xverse_cancel_trigger(cancel.pointer)
-        xverse_cancel_reset(cancel.pointer, milliseconds)
-        #expect(session.generate(request, cancel: cancel).status == XVERSE_OK)
-      }
-    }
-
-    @Test("the option deadline_ms ends generation with OK and FINISH_DEADLINE")
-    func deadlineOption() throws {
-      let session = try Session(model, #"{"overflow": "shift"}"#)
-      let request = try Request(model, "abc", #"{"deadline_ms": 60, "ignore_eos": 1}"#)
-      let answer = session.generate(request)
-      #expect(answer.status == XVERSE_OK && answer.hasResult)
-      #expect(Int(answer.stats.finish_reason) == XVERSE_FINISH_DEADLINE)
-      #expect(answer.events.last?.finishReason == XVERSE_FINISH_DEADLINE)
-      #expect(answer.tokens.count > 1)
-      #expect(answer.streamedText == answer.text)
-      #expect(answer.streamedTokens == answer.tokens)
-      let patient = session.generate(try Request(model, "abc", #"{"deadline_ms": 3600000, "max_new_tokens": 2, "ignore_eos": 1}"#))
-      #expect(Int(patient.stats.finish_reason) == XVERSE_FINISH_LENGTH)
-    }
-
-    // MARK: callbacks
-
-    @Test("inside a callback only getters, tokenizer calls and cancel_trigger work; the rest is MISUSE")
-    func callsFromCallback() throws {
-      let session = try Session(model)
-      let other = try Session(model)
-      let request = try Request(model, "abc", #"{"max_new_tokens": 2, "ignore_eos": 1}"#)
-      let sampler = try makeSampler(model)
-      let options = try makeOptions(XVERSE_OPTIONS_SAMPLING)
-      let model = self.model
-      let answer = session.generate(request) { event in
-        guard event.kind == XVERSE_EVENT_TOKENS else { return 0 }
-        var out = OpaquePointer(bitPattern: 16)
-        var value = 0.0
-        let refused: [xverse_status] = [
-          session.evaluate([7]), other.evaluate([7]), session.truncate(0),
-          xverse_session_create(model.pointer, nil, &out),
-          xverse_session_score(other.pointer, [7], 1, nil, nil, &value),
-          xverse_session_generate(session.pointer, request.pointer, nil, nil, nil, &out),
-          xverse_session_generate(other.pointer, request.pointer, nil, nil, nil, &out),
-          xverse_model_open("nowhere", nil, &out), xverse_runtime_create(nil, nil, &out),
-          xverse_options_create(1, &out), xverse_options_set_int(options.pointer, "top_k", 1),
-          xverse_request_create(model.pointer, &out), xverse_request_set_options(request.pointer, nil),
-          request.add("user", "a"), xverse_cancel_create(&out),
-          xverse_sampler_create(model.pointer, nil, &out), xverse_sampler_accept(sampler.pointer, 7),
-          xverse_runtime_set_log(nil, nil, nil, 0), xverse_model_inspect("nowhere", nil, nil, nil),
-          xverse_model_perplexity(model.pointer, "abc", 3, nil, nil, nil, nil, &value, nil),
-        ]
-        #expect(refused.allSatisfy { Int($0) == XVERSE_E_MISUSE }, "\(refused)")
-        #expect(lastMessage.contains("callback"))
-        #expect(out == nil)
-
-        #expect(throws: Never.self) {
-          #expect(try encode(model, "the") != [])
-          #expect(try decode(model, [7, 8]) != "")
-          #expect(try info(of: model).n_layers == 2)
-          #expect(try session.tokens.count == Int(session.length))
-          #expect(session.length >= 3)
-          #expect(try request.tokens.count == 3)
-          _ = try session.logits
-          _ = try session.stats
-          _ = try session.topLogprobs(3)
-          let detokenizer = try makeHandle(xverse_detokenizer_free) {
-            xverse_detokenizer_create(xverse_model_tokenizer(model.pointer), 0, $0)
-          }
-          var text: UnsafePointer<CChar>?
-          try check(xverse_detokenizer_push(detokenizer.pointer, 7, &text, nil))
-          var current: Int64 = 0
-          try check(xverse_runtime_memory(nil, &current, nil))
-        }
-        return 0
-      }
-      #expect(answer.status == XVERSE_OK)
-      #expect(answer.tokens.count == 2)
-      #expect(other.length == 0)
-      #expect(try Session(model).generate(request).tokens == answer.tokens)
-    }
-
-    @Test("freeing session, request and model inside the callback does no harm")
-    func freeInsideCallback() throws {
-      let host = RecordingHost()
-      let runtime = try makeRuntime(nil, host)
-      let model = try openTinyModel(on: runtime)
-      let session = try Session(model)
-      let request = try Request(model, "abc", #"{"max_new_tokens": 5, "ignore_eos": 1}"#)
-      let expected = try Session(model).generate(request).tokens
-      let answer = session.generate(request) { event in
-        for handle in [session.handle, request.handle, model, runtime] { handle.end() }
-        return 0
-      }
-      #expect(answer.status == XVERSE_OK)
-      #expect(answer.tokens == expected)
-      answer.result.end()
-      #expect(host.blocks == 0)
-      #expect(host.faults == [])
-    }
-
-    @Test("a logits callback sees n_vocab logits, may change them, and may stop")
-    func logitsCallback() throws {
-      let session = try Session(model)
-      let sampler = try makeSampler(model)
-      try check(session.evaluate([7, 8]))
-      let logits = try session.logits
-      let size = try info(of: model).n_vocab
-      let forceLast: xverse_logits_fn = { user, logits, count in
-        guard let logits, let user else { return 1 }
-        let calls = user.assumingMemoryBound(to: Int32.self)
-        calls.pointee = count
-        logits[Int(count) - 1] = .infinity
-        return 0
-      }
-      var seen: Int32 = 0
-      var token: Int32 = -1
-      try withUnsafeMutablePointer(to: &seen) { seen in
-        try check(xverse_sampler_set_callback(sampler.pointer, forceLast, seen))
-        let clone = try makeHandle(xverse_sampler_free) { xverse_sampler_clone(sampler.pointer, $0) }
-        for sampler in [sampler, clone] {
-          token = -1
-          try check(xverse_sampler_sample(sampler.pointer, logits, logits.count, &token, nil))
-          #expect(token == size - 1)
-        }
-      }
-      #expect(seen == size)
-      try check(xverse_sampler_set_callback(sampler.pointer, { _, _, _ in 1 }, nil))
-      token = -1
-      expect(xverse_sampler_sample(sampler.pointer, logits, logits.count, &token, nil), is: XVERSE_STOPPED)
-      #expect(token == -1)
-      try check(xverse_sampler_set_callback(sampler.pointer, nil, nil))
-      try check(xverse_sampler_sample(sampler.pointer, logits, logits.count, &token, nil))
-      #expect(token >= 0)
-    }
-
-    @Test("a sampler says RANGE for a wrong n and FAIL when no token is possible")
-    func samplerErrors() throws {
-      let sampler = try makeSampler(model)
-      let size = Int(try info(of: model).n_vocab)
-      let logits = [Float](repeating: -.infinity, count: size)
-      var token: Int32 = -1
-      expect(
-        xverse_sampler_sample(sampler.pointer, logits, size - 1, &token, nil), is: XVERSE_E_RANGE,
-        saying: "\(size - 1)", "\(size)")
-      expect(
-        xverse_sampler_sample(sampler.pointer, logits, size, &token, nil), is: XVERSE_E_FAIL,
-        saying: "no token possible")
-      for id in [-1, Int32(size), .max, .min] {
-        expect(xverse_sampler_accept(sampler.pointer, id), is: XVERSE_E_RANGE, saying: "\(id)")
-      }
-      #expect(token == -1)
-    }
-
-    // MARK: reproducing
-
     @Test("a prompt that begins like the session's tokens costs only its new part and gives the same answer")
     func prefixReuse() throws {
       let session = try Session(model)
       let options = #"{"max_new_tokens": 10, "ignore_eos": 1, "temperature": 0.8, "seed": 5}"#
       let first = session.generate(try Request(model, tokens: someTokens(40), options))
       #expect(first.stats.n_cached == 0)
-      for prompt in [someTokens(40) + first.tokens + someTokens(5, seed: 9), someTokens(40), Array(someTokens(40)[..<8])] {
+      for prompt in [
+        someTokens(40) + first.tokens + someTokens(5, seed: 9), someTokens(40), Array(someTokens(40)[..<8]),
+      ] {
         let request = try Request(model, tokens: prompt, options)
         let reused = session.generate(request)
         let fresh = try Session(model).generate(request)
@@ -444,7 +150,9 @@ extension ABI {
       let session = try Session(model)
       let prompt = someTokens(9)
       let answer = session.generate(
-        try Request(model, tokens: prompt, #"{"max_new_tokens": 8, "ignore_eos": 1, "logprobs": 1, "temperature": 3, "seed": 2}"#))
+        try Request(
+          model, tokens: prompt, #"{"max_new_tokens": 8, "ignore_eos": 1, "logprobs": 1, "temperature": 3, "seed": 2}"#)
+      )
       let logprobs = try #require(answer.logprobs)
       let scored = try Session(model).score(prompt + answer.tokens).logprobs.suffix(8)
       // Both are taken of logits within 1e-4 of each other.
@@ -541,21 +249,4 @@ extension ABI {
       return String(decoding: bytes, as: UTF8.self)
     }
   }
-}
-
-/// Counts calls from a closure.
-private final class Counter {
-  private var count = 0
-
-  /// 0, 1, 2...
-  func next() -> Int {
-    defer { count += 1 }
-    return count
-  }
-}
-
-/// The text as a JSON string.
-private func quoted(_ text: String) -> String {
-  let data = (try? JSONSerialization.data(withJSONObject: [text])) ?? Data()
-  return String(String(decoding: data, as: UTF8.self).dropFirst().dropLast())
 }

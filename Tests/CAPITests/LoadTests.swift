@@ -32,14 +32,16 @@ extension ABI {
       #expect(json == nil)
     }
 
-    @Test("paths that are no model", arguments: [
-      ("", XVERSE_E_INVALID, "empty"), ("/nowhere/at/all", XVERSE_E_NOTFOUND, "/nowhere/at/all"),
-      ("/dev/null", XVERSE_E_UNSUPPORTED, "device"), ("/dev/zero", XVERSE_E_UNSUPPORTED, "device"),
-      ("/proc/self", XVERSE_E_NOTFOUND, "config.json"), ("/etc/passwd", XVERSE_E_UNSUPPORTED, ".safetensors"),
-      (String(repeating: "p/", count: 3000), XVERSE_E_INVALID, "6000 bytes"),
-      (String(repeating: "p", count: 300), XVERSE_E_INVALID, "ppp"),
-      ("new\nline", XVERSE_E_NOTFOUND, "\\u{a}"),
-    ])
+    @Test(
+      "paths that are no model",
+      arguments: [
+        ("", XVERSE_E_INVALID, "empty"), ("/nowhere/at/all", XVERSE_E_NOTFOUND, "/nowhere/at/all"),
+        ("/dev/null", XVERSE_E_UNSUPPORTED, "device"), ("/dev/zero", XVERSE_E_UNSUPPORTED, "device"),
+        ("/proc/self", XVERSE_E_NOTFOUND, "config.json"), ("/etc/passwd", XVERSE_E_UNSUPPORTED, ".safetensors"),
+        (String(repeating: "p/", count: 3000), XVERSE_E_INVALID, "6000 bytes"),
+        (String(repeating: "p", count: 300), XVERSE_E_INVALID, "ppp"),
+        ("new\nline", XVERSE_E_NOTFOUND, "\\u{a}"),
+      ])
     func oddPaths(path: String, status: Int, word: String) {
       var out = OpaquePointer(bitPattern: 16)
       expect(xverse_model_open(path, nil, &out), is: status, saying: word)
@@ -111,9 +113,11 @@ extension ABI {
       }
     }
 
-    @Test("f16 and bf16 checkpoints load and say so", arguments: [
-      (TinyCheckpoint.DType.float16, "f16"), (.bfloat16, "bf16"), (.float32, "f32"),
-    ])
+    @Test(
+      "f16 and bf16 checkpoints load and say so",
+      arguments: [
+        (TinyCheckpoint.DType.float16, "f16"), (.bfloat16, "bf16"), (.float32, "f32"),
+      ])
     func types(dtype: TinyCheckpoint.DType, name: String) throws {
       var checkpoint = TinyCheckpoint()
       checkpoint.dtype = dtype

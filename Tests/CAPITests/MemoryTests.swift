@@ -11,9 +11,11 @@ extension ABI {
     /// Far more requests than any call here makes.
     private static let mostRequests = 2000
 
-    @Test("loading fails with NOMEM at each request and gives everything back", arguments: [
-      "{}", #"{"load": "read", "verify": "values"}"#,
-    ])
+    @Test(
+      "loading fails with NOMEM at each request and gives everything back",
+      arguments: [
+        "{}", #"{"load": "read", "verify": "values"}"#,
+      ])
     func load(json: String) throws {
       let host = RecordingHost()
       let directory = try ModelDirectory()
@@ -59,9 +61,11 @@ extension ABI {
       #expect(host.faults == [])
     }
 
-    @Test("an evaluation without memory leaves the session as it was, and goes on when there is some", arguments: [
-      (0, 1), (0, 200), (60, 20), (30, 600),
-    ])
+    @Test(
+      "an evaluation without memory leaves the session as it was, and goes on when there is some",
+      arguments: [
+        (0, 1), (0, 200), (60, 20), (30, 600),
+      ])
     func evaluation(before: Int, added: Int) throws {
       let host = RecordingHost()
       let model = try openLongModel(on: makeRuntime(#"{"threads": 1}"#, host))
@@ -75,7 +79,10 @@ extension ABI {
         let logits = before > 0 ? try session.logits : []
         try failing(host) {
           let status = session.evaluate(new)
-          guard status != 0 else { return }
+          guard status != 0 else {
+            #expect(try session.logits == expected)
+            return
+          }
           expect(status, is: XVERSE_E_NOMEM, saying: "memory")
           host.recover()
           #expect(try session.tokens == old)
@@ -120,11 +127,16 @@ extension ABI {
       #expect(host.faults == [])
     }
 
-    @Test("generating without memory is NOMEM with a session that can go on", arguments: [
-      #"{"max_new_tokens": 12, "ignore_eos": 1}"#,
-      #"{"max_new_tokens": 12, "ignore_eos": 1, "temperature": 1, "seed": 1, "repetition_penalty": 1.1, "logprobs": 1, "stop": ["never"]}"#,
-    ])
-    func generation(json: String) throws {
+    @Test(
+      "generating without memory is NOMEM with a session that can go on",
+      arguments: [
+        // 16 characters fill the buffer of the text up to its NUL.
+        "\"max_new_tokens\": 16, \"logit_bias\": \(onlyLetters)",
+        "\"max_new_tokens\": 17, \"logit_bias\": \(onlyLetters)",
+        #""max_new_tokens": 12, "repetition_penalty": 1.1, "logprobs": 1, "stop": ["never"]"#,
+      ])
+    func generation(options: String) throws {
+      let json = "{\"ignore_eos\": 1, \"temperature\": 1, \"seed\": 1, \(options)}"
       let host = RecordingHost()
       let prompt = someTokens(60)
       let reference = try openTinyModel()
@@ -136,8 +148,16 @@ extension ABI {
         let request = try Request(model, tokens: prompt, json)
         try failing(host) {
           let answer = session.generate(request)
-          guard answer.status != XVERSE_OK else { return }
+          guard answer.status != XVERSE_OK else {
+            #expect(answer.tokens == full && answer.streamedTokens == full)
+            #expect(answer.streamedText == answer.text)
+            return
+          }
           #expect(answer.status == XVERSE_E_NOMEM && !answer.hasResult && answer.message.contains("memory"))
+          if let last = answer.events.last {
+            #expect(last.kind == XVERSE_EVENT_FINISHED && last.status == XVERSE_E_NOMEM)
+            #expect(answer.events.filter { $0.kind == XVERSE_EVENT_FINISHED }.count == 1)
+          }
           host.recover()
           let held = try session.tokens
           #expect(held == Array((prompt + full).prefix(held.count)) && Int(session.length) == held.count)
@@ -253,24 +273,33 @@ extension ABI {
       #expect(host.requests == requests)
     }
 
+    /// Makes tokens of one character each all but certain.
+    private static let onlyLetters: String = {
+      let biases = (38...63).map { "\"\($0)\": 100" }
+      return "{" + biases.joined(separator: ", ") + "}"
+    }()
+
     // MARK: failing one request after the other
 
     /// The call got no memory, said so, and everything about it has been checked.
     private struct OutOfMemory: Error {}
 
-    /// Calls `body`, which throws `OutOfMemory` when it failed, with request 0, 1, 2... failing until it succeeds.
+    /// Calls `body`, which throws `OutOfMemory` when it failed, with request 0, 1, 2... failing until there is no such.
     ///
     /// - Returns: How often it failed.
     private func failingEach(_ host: RecordingHost, _ body: () throws -> Void) throws -> Int {
+      var failures = 0
       for number in 0..<Self.mostRequests {
         defer { host.recover() }
+        let refused = host.failures
         current.number = number
         host.fail(number..<number + 1)
-        do { try body() } catch is OutOfMemory { continue }
-        return number
+        do { try body() } catch is OutOfMemory { failures += 1 }
+        // A request that is refused may be made up for, but then everything must be as if it had not been.
+        if host.failures == refused { return failures }
       }
-      Issue.record("the call fails whichever request fails")
-      return Self.mostRequests
+      Issue.record("more than \(Self.mostRequests) requests")
+      return failures
     }
 
     /// Starts to count the requests of `failingEach` here, after preparations that need memory.

@@ -44,7 +44,8 @@ extension ABI {
       let objects = try ValidObjects()
       let tokens: [Int32] = [7, 8]
       expect(
-        xverse_session_score(objects.session, tokens, 2, nil, nil, nil), is: XVERSE_E_INVALID, saying: "logprobs", "sum")
+        xverse_session_score(objects.session, tokens, 2, nil, nil, nil), is: XVERSE_E_INVALID, saying: "logprobs", "sum"
+      )
       #expect(xverse_session_length(objects.session) == 1)
       expect(xverse_runtime_memory(objects.runtime, nil, nil), is: XVERSE_E_INVALID, saying: "current", "peak")
     }

@@ -3,43 +3,45 @@
 import CXverse
 import Glibc
 
-/// Calls a function that makes a handle, with something else than NULL in the handle before.
-private func making(
-  _ free: Handle.Free, _ argument: NulledArgument,
-  _ create: (UnsafeMutablePointer<OpaquePointer?>?) -> xverse_status
-) -> NullAnswer {
-  var out = OpaquePointer(bitPattern: 1)
-  let status = withUnsafeMutablePointer(to: &out) { create(argument("out", $0)) }
-  guard argument.name != "out" else { return .status(Int(status)) }
-  if status == 0 { free(out) }
-  return .status(Int(status), outIsNull: out == nil)
+extension NullCall {
+  /// Calls a function that makes a handle, with something else than NULL in the handle before.
+  static func making(
+    _ free: Handle.Free, _ argument: NulledArgument,
+    _ create: (UnsafeMutablePointer<OpaquePointer?>?) -> xverse_status
+  ) -> NullAnswer {
+    var out = OpaquePointer(bitPattern: 1)
+    let status = withUnsafeMutablePointer(to: &out) { create(argument("out", $0)) }
+    guard argument.name != "out" else { return .status(Int(status)) }
+    if status == 0 { free(out) }
+    return .status(Int(status), outIsNull: out == nil)
+  }
+
+  /// Calls a function that delivers something through a pointer, which is not NULL before.
+  static func pointing<Pointee>(
+    to name: String, _ argument: NulledArgument,
+    _ call: (UnsafeMutablePointer<UnsafePointer<Pointee>?>?) -> xverse_status
+  ) -> NullAnswer {
+    var out = UnsafePointer<Pointee>(bitPattern: 16)
+    let status = withUnsafeMutablePointer(to: &out) { call(argument(name, $0)) }
+    return argument.name == name ? .status(Int(status)) : .status(Int(status), outIsNull: out == nil)
+  }
+
+  static func done(_ status: xverse_status) -> NullAnswer { .status(Int(status)) }
+
+  static func nothing(_: Void) -> NullAnswer { .nothing }
+
+  /// A variable for results that no test looks at.
+  static func scratch<Value, Result>(_ value: Value, _ body: (UnsafeMutablePointer<Value>) -> Result) -> Result {
+    var value = value
+    return withUnsafeMutablePointer(to: &value, body)
+  }
+
+  static let goOn: xverse_progress_fn = { _, _, _, _ in 0 }
 }
-
-/// Calls a function that delivers something through a pointer, which is not NULL before.
-private func pointing<Pointee>(
-  to name: String, _ argument: NulledArgument,
-  _ call: (UnsafeMutablePointer<UnsafePointer<Pointee>?>?) -> xverse_status
-) -> NullAnswer {
-  var out = UnsafePointer<Pointee>(bitPattern: 16)
-  let status = withUnsafeMutablePointer(to: &out) { call(argument(name, $0)) }
-  return argument.name == name ? .status(Int(status)) : .status(Int(status), outIsNull: out == nil)
-}
-
-private func done(_ status: xverse_status) -> NullAnswer { .status(Int(status)) }
-
-private func nothing(_: Void) -> NullAnswer { .nothing }
-
-/// A variable for results that no test looks at.
-private func scratch<Value, Result>(_ value: Value, _ body: (UnsafeMutablePointer<Value>) -> Result) -> Result {
-  var value = value
-  return withUnsafeMutablePointer(to: &value, body)
-}
-
-private let goOn: xverse_progress_fn = { _, _, _, _ in 0 }
 
 extension NullCall {
   static let library = [
-    NullCall("xverse_free", ["memory": .nothing]) { _, null in nothing(xverse_free(null("memory", malloc(1)))) }
+    NullCall("xverse_free", ["memory": .nothing]) { _, null in nothing(xverse_free(null("memory", nil))) }
   ]
 
   static let options = [
@@ -273,193 +275,6 @@ extension NullCall {
       pointing(to: "text", null) { text in
         scratch(0) { xverse_detokenizer_flush(null("detokenizer", o.detokenizer), text, null("len", $0)) }
       }
-    },
-  ]
-
-  static let sessions = [
-    NullCall("xverse_session_create", ["model": .rejectedWithNull, "options": .made, "out": .rejected]) { o, null in
-      let options = o.options(XVERSE_OPTIONS_SESSION)
-      return making(xverse_session_free, null) {
-        xverse_session_create(null("model", o.model), null("options", options?.pointer), $0)
-      }
-    },
-    NullCall("xverse_session_free", ["session": .nothing]) { _, null in
-      nothing(xverse_session_free(null("session", nil)))
-    },
-    NullCall("xverse_session_truncate", ["session": .rejected]) { o, null in
-      done(xverse_session_truncate(null("session", o.session), 0))
-    },
-    NullCall("xverse_session_length", ["session": .value(-1)]) { _, null in
-      .value(xverse_session_length(null("session", nil)))
-    },
-    NullCall("xverse_session_tokens", ["session": .rejected, "tokens": .rejected, "n": .rejected]) { o, null in
-      done(
-        scratch(Int32(0)) { tokens in
-          scratch(0) { xverse_session_tokens(null("session", o.session), null("tokens", tokens), 1, null("n", $0)) }
-        })
-    },
-    NullCall("xverse_session_stats", ["session": .rejected, "out": .rejected]) { o, null in
-      done(
-        scratch(xverse_stats()) {
-          $0.pointee.size = UInt32(MemoryLayout<xverse_stats>.size)
-          return xverse_session_stats(null("session", o.session), null("out", $0))
-        })
-    },
-    NullCall(
-      "xverse_session_eval", ["session": .rejected, "tokens": .rejected, "cancel": .accepted, "fn": .accepted]
-    ) { o, null in
-      done(
-        scratch(Int32(7)) {
-          xverse_session_eval(
-            null("session", o.session), null("tokens", UnsafePointer($0)), 1, null("cancel", o.cancel),
-            null("fn", goOn), nil)
-        })
-    },
-    NullCall("xverse_session_logits", ["session": .rejectedWithNull, "logits": .rejected, "n": .made]) { o, null in
-      pointing(to: "logits", null) { logits in
-        scratch(0) { xverse_session_logits(null("session", o.session), logits, null("n", $0)) }
-      }
-    },
-    NullCall(
-      "xverse_session_top_logprobs",
-      ["session": .rejected, "tokens": .rejected, "logprobs": .rejected, "n": .rejected]
-    ) { o, null in
-      done(
-        scratch(Int32(0)) { tokens in
-          scratch(Float(0)) { logprobs in
-            scratch(0) {
-              xverse_session_top_logprobs(
-                null("session", o.session), 1, null("tokens", tokens), null("logprobs", logprobs), null("n", $0))
-            }
-          }
-        })
-    },
-    NullCall(
-      "xverse_session_score",
-      [
-        "session": .rejected, "tokens": .rejected, "cancel": .accepted, "logprobs": .accepted, "sum": .accepted,
-      ]
-    ) { o, null in
-      done(
-        scratch(Int32(7)) { tokens in
-          scratch(Float(0)) { logprobs in
-            scratch(0.0) {
-              xverse_session_score(
-                null("session", o.session), null("tokens", UnsafePointer(tokens)), 1, null("cancel", o.cancel),
-                null("logprobs", logprobs), null("sum", $0))
-            }
-          }
-        })
-    },
-    NullCall(
-      "xverse_session_generate",
-      ["session": .rejectedWithNull, "request": .rejectedWithNull, "cancel": .made, "fn": .made, "out": .rejected]
-    ) { o, null in
-      let listen: xverse_stream_fn = { _, _ in 0 }
-      return making(xverse_result_free, null) {
-        xverse_session_generate(
-          null("session", o.session), null("request", o.request), null("cancel", o.cancel), null("fn", listen), nil,
-          $0)
-      }
-    },
-  ]
-
-  static let samplers = [
-    NullCall("xverse_sampler_create", ["model": .rejectedWithNull, "options": .made, "out": .rejected]) { o, null in
-      making(xverse_sampler_free, null) {
-        xverse_sampler_create(null("model", o.model), null("options", o.options), $0)
-      }
-    },
-    NullCall("xverse_sampler_free", ["sampler": .nothing]) { _, null in
-      nothing(xverse_sampler_free(null("sampler", nil)))
-    },
-    NullCall("xverse_sampler_clone", ["sampler": .rejectedWithNull, "out": .rejected]) { o, null in
-      making(xverse_sampler_free, null) { xverse_sampler_clone(null("sampler", o.sampler), $0) }
-    },
-    NullCall("xverse_sampler_set_callback", ["sampler": .rejected, "fn": .accepted]) { o, null in
-      let look: xverse_logits_fn = { _, _, _ in 0 }
-      return done(xverse_sampler_set_callback(null("sampler", o.sampler), null("fn", look), nil))
-    },
-    NullCall(
-      "xverse_sampler_sample",
-      ["sampler": .rejected, "logits": .rejected, "token": .rejected, "logprob": .accepted]
-    ) { o, null in
-      var logits: UnsafePointer<Float>?
-      var count = 0
-      _ = xverse_session_logits(o.session, &logits, &count)
-      return done(
-        scratch(Int32(0)) { token in
-          scratch(Float(0)) {
-            xverse_sampler_sample(
-              null("sampler", o.sampler), null("logits", logits), count, null("token", token), null("logprob", $0))
-          }
-        })
-    },
-    NullCall("xverse_sampler_accept", ["sampler": .rejected]) { o, null in
-      done(xverse_sampler_accept(null("sampler", o.sampler), 7))
-    },
-  ]
-
-  static let requests = [
-    NullCall("xverse_request_create", ["model": .rejectedWithNull, "out": .rejected]) { o, null in
-      making(xverse_request_free, null) { xverse_request_create(null("model", o.model), $0) }
-    },
-    NullCall("xverse_request_free", ["request": .nothing]) { _, null in
-      nothing(xverse_request_free(null("request", nil)))
-    },
-    NullCall("xverse_request_add_tokens", ["request": .rejected, "tokens": .rejected]) { o, null in
-      done(
-        scratch(Int32(7)) {
-          xverse_request_add_tokens(null("request", o.request), null("tokens", UnsafePointer($0)), 1)
-        })
-    },
-    NullCall("xverse_request_add_text", ["request": .rejected, "text": .rejected]) { o, null in
-      done("a".withCString { xverse_request_add_text(null("request", o.request), null("text", $0), 1) })
-    },
-    NullCall("xverse_request_add_message", ["request": .rejected, "role": .rejected, "text": .rejected]) { o, null in
-      let conversation = o.emptyRequest
-      return done(
-        "user".withCString { role in
-          "a".withCString {
-            xverse_request_add_message(null("request", conversation?.pointer), null("role", role), null("text", $0), 1)
-          }
-        })
-    },
-    NullCall("xverse_request_set_options", ["request": .rejected, "sampling": .accepted]) { o, null in
-      done(xverse_request_set_options(null("request", o.request), null("sampling", o.options)))
-    },
-    NullCall("xverse_request_tokens", ["request": .rejected, "tokens": .rejected, "n": .rejected]) { o, null in
-      done(
-        scratch(Int32(0)) { tokens in
-          scratch(0) { xverse_request_tokens(null("request", o.request), null("tokens", tokens), 1, null("n", $0)) }
-        })
-    },
-    NullCall("xverse_result_text", ["result": .rejectedWithNull, "text": .rejected, "len": .made]) { o, null in
-      pointing(to: "text", null) { text in
-        scratch(0) { xverse_result_text(null("result", o.result), text, null("len", $0)) }
-      }
-    },
-    NullCall(
-      "xverse_result_tokens",
-      ["result": .rejectedWithNull, "tokens": .rejected, "logprobs": .made, "n": .rejectedWithNull]
-    ) { o, null in
-      pointing(to: "tokens", null) { tokens in
-        scratch(UnsafePointer<Float>(bitPattern: 0)) { logprobs in
-          scratch(0) {
-            xverse_result_tokens(null("result", o.result), tokens, null("logprobs", logprobs), null("n", $0))
-          }
-        }
-      }
-    },
-    NullCall("xverse_result_stats", ["result": .rejected, "out": .rejected]) { o, null in
-      done(
-        scratch(xverse_stats()) {
-          $0.pointee.size = UInt32(MemoryLayout<xverse_stats>.size)
-          return xverse_result_stats(null("result", o.result), null("out", $0))
-        })
-    },
-    NullCall("xverse_result_free", ["result": .nothing]) { _, null in
-      nothing(xverse_result_free(null("result", nil)))
     },
   ]
 }

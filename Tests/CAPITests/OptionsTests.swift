@@ -1,4 +1,4 @@
-// OptionsTests.swift -- every key of every kind: what describe says, what is accepted, what is refused and in which words.
+// OptionsTests.swift -- every key of every kind: what describe says, what is accepted, what is refused in which words.
 
 import CXverse
 import Foundation
@@ -113,7 +113,8 @@ extension ABI {
         saying: "'\(key.name)'", "\(value)", "integer")
     }
 
-    @Test("strings are one of their choices; anything else is RANGE with the choices", arguments: keys.filter(\.isString))
+    @Test(
+      "strings are one of their choices; anything else is RANGE with the choices", arguments: keys.filter(\.isString))
     func choices(key: OptionKey) throws {
       let options = try makeOptions(key.kind)
       let choices = (key.choices ?? "").split(separator: "|").map { $0.hasSuffix(":") ? $0 + "2.5" : String($0) }
@@ -201,10 +202,12 @@ extension ABI {
       #expect(answer.logprobs == nil)
     }
 
-    @Test("what is not JSON is PARSE with the place", arguments: [
-      (#"{"temperature": }"#, 16), ("", 0), ("{", 1), (#"{"top_k": 1} x"#, 13), (#"{"top_k": 01}"#, 11),
-      ("{\"top_k\": 1, \"top_k\": 2}", nil), ("\u{FEFF}{}", 0),
-    ])
+    @Test(
+      "what is not JSON is PARSE with the place",
+      arguments: [
+        (#"{"temperature": }"#, 16), ("", 0), ("{", 1), (#"{"top_k": 1} x"#, 13), (#"{"top_k": 01}"#, 11),
+        ("{\"top_k\": 1, \"top_k\": 2}", nil), ("\u{FEFF}{}", 0),
+      ])
     func notJSON(text: String, offset: Int?) throws {
       let options = try makeOptions(XVERSE_OPTIONS_SAMPLING)
       expect(set(options, text), is: XVERSE_E_PARSE, saying: "options")

@@ -1,9 +1,22 @@
-// RecordingHost.swift -- a host program's allocator that remembers every block, so that one given back with another size
-// or twice is noticed, and that fails when it is told to.
+// RecordingHost.swift -- a host program's allocator that remembers every block, so that one given back twice or with
+// another size is noticed, and that fails when it is told to.
 
 import CXverse
-import Glibc
-import Synchronization
+import Foundation
+
+/// A value behind a lock of pthreads, which ThreadSanitizer knows; it does not know `Synchronization.Mutex`.
+final class Guarded<Value>: @unchecked Sendable {
+  private let lock = NSLock()
+  private var value: Value
+
+  init(_ value: Value) { self.value = value }
+
+  func withLock<Result>(_ body: (inout Value) throws -> Result) rethrows -> Result {
+    lock.lock()
+    defer { lock.unlock() }
+    return try body(&value)
+  }
+}
 
 /// Functions for an `xverse_allocator`. They must outlive everything made from it.
 ///
@@ -14,12 +27,15 @@ final class RecordingHost: Sendable {
     var requests = 0
     var faults: [String] = []
     var failing: Range<Int> = 0..<0
+    var failures = 0
   }
 
-  private let state = Mutex(State())
+  private let state = Guarded(State())
 
   /// Calls for memory so far, the failed ones among them.
   var requests: Int { state.withLock { $0.requests } }
+  /// The failed ones.
+  var failures: Int { state.withLock { $0.failures } }
   var blocks: Int { state.withLock { $0.sizes.count } }
   var bytes: Int { state.withLock { $0.sizes.values.reduce(0, +) } }
   /// What the library did wrong, in words.
@@ -47,7 +63,10 @@ final class RecordingHost: Sendable {
   private func allocate(_ size: Int, _ alignment: Int) -> UnsafeMutableRawPointer? {
     state.withLock { state in
       defer { state.requests += 1 }
-      guard !state.failing.contains(state.requests) else { return nil }
+      guard !state.failing.contains(state.requests) else {
+        state.failures += 1
+        return nil
+      }
       guard size > 0, alignment > 0, alignment & (alignment - 1) == 0 else {
         state.faults.append("\(size) bytes aligned to \(alignment) were asked for")
         return nil

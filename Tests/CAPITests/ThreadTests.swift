@@ -16,7 +16,7 @@ extension ABI {
       let work = try (0..<8).map { try Work(model, number: $0) }
       let expected = try work.map { try Session(model).generate($0.request).tokens }
       for _ in 0..<3 {
-        let found = Mutex([Int: [Int32]]())
+        let found = Guarded([Int: [Int32]]())
         onThreads(8) { index in
           let answer = work[index].session.generate(work[index].request)
           found.withLock { $0[index] = answer.tokens }
@@ -32,8 +32,8 @@ extension ABI {
       let expected = try work.map { try Session(model).generate($0.request).tokens }
       let cancels = try (0..<4).map { _ in try makeCancel() }
       let isDone = Atomic<Bool>(false)
-      let wrong = Mutex([String]())
-      let outcomes = Mutex([0, 0])
+      let wrong = Guarded([String]())
+      let outcomes = Guarded([0, 0])
       withExtendedLifetime(cancels) {
         let canceller = Thread {
           var random = SeededRandom(seed: 1)
@@ -49,7 +49,8 @@ extension ABI {
             let answer = work[index].session.generate(work[index].request, cancel: cancels[index])
             outcomes.withLock { $0[answer.status == XVERSE_OK ? 0 : 1] += 1 }
             let isRight =
-              answer.status == XVERSE_OK ? answer.tokens == expected[index]
+              answer.status == XVERSE_OK
+              ? answer.tokens == expected[index]
               : answer.status == XVERSE_E_CANCELLED && !answer.hasResult
                 && (try? work[index].session.tokens.count) == Int(work[index].session.length)
             if !isRight { wrong.withLock { $0.append("session \(index): \(answer.status) \(answer.message)") } }
@@ -69,7 +70,7 @@ extension ABI {
     func oneSessionFromTwoSides() throws {
       let model = try openTinyModel(on: makeRuntime())
       let session = try Session(model)
-      let statuses = Mutex([Int: Int]())
+      let statuses = Guarded([Int: Int]())
       let evaluated = Atomic<Int>(0)
       onThreads(2) { index in
         for _ in 0..<60 {
@@ -95,8 +96,8 @@ extension ABI {
       let model = try openTinyModel(on: makeRuntime())
       let session = try Session(model)
       let request = try Request(model, "abc", #"{"max_new_tokens": 3, "ignore_eos": 1}"#)
-      let statuses = Mutex([Int]())
-      let lengths = Mutex([Int64]())
+      let statuses = Guarded([Int]())
+      let lengths = Guarded([Int64]())
       let answer = session.generate(request) { event in
         guard event.kind == XVERSE_EVENT_TOKENS else { return 0 }
         onThreads(1) { _ in
@@ -144,7 +145,7 @@ extension ABI {
       let options = try makeOptions(XVERSE_OPTIONS_SAMPLING)
       let request = try Request(model)
       let sampler = try makeSampler(model, #"{"repetition_penalty": 1.1}"#)
-      let statuses = Mutex(Set<Int>())
+      let statuses = Guarded(Set<Int>())
       let added = Atomic<Int>(0)
       onThreads(2) { _ in
         for _ in 0..<300 {
@@ -168,7 +169,7 @@ extension ABI {
       let runtime = try makeRuntime(nil, host)
       let model = try openModel(directory.path, on: runtime)
       let expected = try encode(model, "the world")
-      let wrong = Mutex([String]())
+      let wrong = Guarded([String]())
       let path = directory.path
       onThreads(8) { index in
         do {

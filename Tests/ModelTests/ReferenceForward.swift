@@ -7,8 +7,8 @@ import TestSupport
 /// A whole sequence through the model of a `TinyCheckpoint`.
 struct ReferenceForward {
   let checkpoint: TinyCheckpoint
-  /// Whether every operation rounds its result to float32. Two such operations in Float64 and rounded are the float32
-  /// operation exactly (Figueroa 1995: 53 >= 2 * 24 + 2 bits), so this is a float32 program that sums from left to right.
+  /// Whether every operation rounds its result to float32. An operation in Float64 that is then rounded is the float32
+  /// operation exactly (Figueroa 1995: 53 >= 2 * 24 + 2 bits): a float32 program that sums from left to right.
   var roundsToSingle = false
   /// Whether keys and values pass through float16 on their way to the cache.
   var storesHalves = false

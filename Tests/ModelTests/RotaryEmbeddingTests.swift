@@ -29,8 +29,8 @@ private func embedding(
   RotaryEmbedding(base: base, scaling: scaling, headSize: headSize, maximumPositions: maximum)
 }
 
-/// An angle of float32 passes the roundings of the base b and of the exponent e (b^e moves by e and by ln(b^e) <= ln b
-/// half ulps), of the power, its inverse, the division and the product (4 half ulps, powf's error being below 1 ulp: 5);
+/// An angle of float32 passes the roundings of the base b and of the exponent e, which move b^e by e <= 1 and by
+/// ln(b^e) <= ln b half ulps (2^-24), and of the power (below 2 half ulps), its inverse, the division and the product;
 /// its cosine and sine are off by 1 ulp (2^-23) more.
 private func tolerance(angle: Double, base: Double) -> Double {
   angle * (log(base) + 1 + 5) * 0x1p-24 + 0x1p-23
@@ -97,7 +97,8 @@ struct DynamicRotaryEmbeddingTests {
     #expect(embedding.effectiveBase(sequenceLength: length) == 500_000)
   }
 
-  @Test("beyond it the base is 500000 (2L/M - 1)^(d/(d-2)), as XVERSE-13B-256K has it", arguments: [8193, 16_384, 262_144])
+  @Test(
+    "beyond it the base is 500000 (2L/M - 1)^(d/(d-2)), as XVERSE-13B-256K has it", arguments: [8193, 16_384, 262_144])
   func raisesBase(length: Int) {
     let embedding = embedding(base: 500_000, .dynamic(factor: 2), headSize: 128, maximum: 8192)
 

@@ -181,15 +181,23 @@ struct GenerationTests {
   func penalizesPrompt() throws {
     let model = try loadTiny()
     let oracle = try Oracle(model)
+    // Without the penalty a token of the prompt would be the best.
+    let favorite = generationPrompt[0]
     var logits = try oracle.logits(after: generationPrompt)
+    logits[Int(favorite)] += 50
     for token in Set(generationPrompt) {
       logits[Int(token)] = logits[Int(token)] > 0 ? logits[Int(token)] / 1000 : logits[Int(token)] * 1000
     }
     let expected = try #require(logits.indices.max { logits[$0] < logits[$1] })
+    let options = greedyOptions(1) {
+      $0.sampling.logitBias = [(token: favorite, bias: 50)]
+      $0.sampling.repetitionPenalty = 1000
+    }
 
-    let result = try Session(model).generate(generationPrompt, greedyOptions(1) { $0.sampling.repetitionPenalty = 1000 })
+    let result = try Session(model).generate(generationPrompt, options)
 
     #expect(result.tokenArray == [Int32(expected)])
+    #expect(result.tokenArray != [favorite])
   }
 }
 

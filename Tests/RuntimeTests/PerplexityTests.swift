@@ -7,8 +7,8 @@ import XverseCore
 
 @testable import XverseRuntime
 
-/// Words of the tiny vocabulary: 92 bytes, some of them merged.
-private let sample = "the man and the on in a hat: 1234567890, the end of the story and then another one, again. the end"
+/// Words of the tiny vocabulary, some of them merged.
+private let sample = "the man and the on in a hat: 1234567890, the end of the story and then another one, again."
 
 extension LoadedModel {
   fileprivate func tokens(of text: String) throws -> [Int32] {
@@ -18,11 +18,11 @@ extension LoadedModel {
   }
 
   fileprivate func perplexity(
-    _ text: String, cancellation: Cancellation? = nil, progress: Session.Progress? = nil,
-    _ change: (inout PerplexityOptions) -> Void = { _ in }
+    _ text: String, context: Int? = nil, bos: Bool = false, windows: Int = 0, cancellation: Cancellation? = nil,
+    progress: Session.Progress? = nil
   ) throws -> Perplexity {
     var options = PerplexityOptions()
-    change(&options)
+    (options.context, options.beginsWithBOS, options.maximumWindows) = (context, bos, windows)
     return try Array(text.utf8).withUnsafeBytes {
       try perplexity(of: $0, options: options, cancellation: cancellation, progress: progress)
     }
@@ -61,7 +61,7 @@ struct PerplexityTests {
     let tokens = try model.tokens(of: sample)
     let windows = (0..<tokens.count / context).map { Array(tokens[$0 * context..<($0 + 1) * context]) }
 
-    let found = try model.perplexity(sample) { $0.context = context }
+    let found = try model.perplexity(sample, context: context)
 
     #expect(windows.count > 1)
     expectClose(found, try direct(windows, model))
@@ -74,10 +74,7 @@ struct PerplexityTests {
     let fresh = context - 1
     let windows = (0..<tokens.count / fresh).map { [2] + tokens[$0 * fresh..<($0 + 1) * fresh] }
 
-    let found = try model.perplexity(sample) {
-      $0.context = context
-      $0.beginsWithBOS = true
-    }
+    let found = try model.perplexity(sample, context: context, bos: true)
 
     expectClose(found, try direct(windows, model))
   }
@@ -97,7 +94,7 @@ struct PerplexityTests {
     let model = try loadTiny()
 
     let pair = try model.perplexity("ab")
-    let single = try model.perplexity("a") { $0.beginsWithBOS = true }
+    let single = try model.perplexity("a", bos: true)
 
     #expect(pair.standardError == 0)
     #expect(single.standardError == 0)
@@ -110,7 +107,7 @@ struct PerplexityTests {
     let tokens = try model.tokens(of: "abcdefghijkl")
     #expect(tokens.count == 12)
 
-    let found = try model.perplexity("abcdefghijkl") { $0.context = 6 }
+    let found = try model.perplexity("abcdefghijkl", context: 6)
 
     expectClose(found, try direct([Array(tokens.prefix(6)), Array(tokens.suffix(6))], model))
   }
@@ -120,10 +117,7 @@ struct PerplexityTests {
     let model = try loadTiny()
     let tokens = try model.tokens(of: sample)
 
-    let found = try model.perplexity(sample) {
-      $0.context = 5
-      $0.maximumWindows = 2
-    }
+    let found = try model.perplexity(sample, context: 5, windows: 2)
 
     expectClose(found, try direct([Array(tokens[0..<5]), Array(tokens[5..<10])], model))
   }
@@ -151,7 +145,7 @@ struct PerplexityTests {
   func refusesEmptyText() throws {
     let model = try loadTiny()
 
-    let error = #expect(throws: XverseError.self) { try model.perplexity("") { $0.beginsWithBOS = true } }
+    let error = #expect(throws: XverseError.self) { try model.perplexity("", bos: true) }
 
     #expect(error?.code == .range)
     #expect(error?.message == "the text has 0 tokens, expected at least 1")
@@ -161,7 +155,7 @@ struct PerplexityTests {
   func refusesSmallContext(context: Int) throws {
     let model = try loadTiny()
 
-    let error = #expect(throws: XverseError.self) { try model.perplexity(sample) { $0.context = context } }
+    let error = #expect(throws: XverseError.self) { try model.perplexity(sample, context: context) }
 
     #expect(error?.code == .range)
   }
@@ -170,7 +164,7 @@ struct PerplexityTests {
   func needsBOS() throws {
     let model = try loadTiny { $0.extraConfiguration = ["bos_token_id": NSNull()] }
 
-    let error = #expect(throws: XverseError.self) { try model.perplexity(sample) { $0.beginsWithBOS = true } }
+    let error = #expect(throws: XverseError.self) { try model.perplexity(sample, bos: true) }
 
     #expect(error?.code == .unsupported)
     #expect(error?.message.contains("bos_token_id") == true)
@@ -183,10 +177,10 @@ struct PerplexityTests {
     let total = context > count ? count : count / context * context
     var steps: [Int] = []
 
-    _ = try model.perplexity(sample, progress: { (done, whole) throws(XverseError) in
+    _ = try model.perplexity(sample, context: context) { (done, whole) throws(XverseError) in
       steps.append(done)
       if whole != total { throw XverseError(.internal, "total \(whole)") }
-    }) { $0.context = context }
+    }
 
     #expect(steps == (context > count ? [count] : Array(stride(from: 5, through: total, by: 5))))
   }
@@ -197,12 +191,12 @@ struct PerplexityTests {
     let cancellation = Cancellation()
 
     let stopped = #expect(throws: XverseError.self) {
-      try model.perplexity(sample, progress: { (_, _) throws(XverseError) in throw XverseError(.stopped, "enough") })
+      try model.perplexity(sample) { (_, _) throws(XverseError) in throw XverseError(.stopped, "enough") }
     }
     let cancelled = #expect(throws: XverseError.self) {
-      try model.perplexity(
-        sample, cancellation: cancellation, progress: { (_, _) throws(XverseError) in cancellation.trigger() }
-      ) { $0.context = 5 }
+      try model.perplexity(sample, context: 5, cancellation: cancellation) { (_, _) throws(XverseError) in
+        cancellation.trigger()
+      }
     }
 
     #expect(stopped?.message == "enough")

@@ -1,5 +1,5 @@
-// SessionScheduleTests.swift -- random schedules of everything a session can do, against a naive account of what it must
-// hold; checked after every step.
+// SessionScheduleTests.swift -- random schedules of everything a session can do, against a naive account of what it
+// must hold; checked after every step.
 
 import TestSupport
 import Testing

@@ -40,7 +40,9 @@ struct SessionTests {
     let session = try Session(try loadTiny { $0.maximumPositions = 2048 })
     var steps: [[Int]] = []
 
-    try session.evaluate(randomTokens(1100, seed: 2)) { (done, total) throws(XverseError) in steps.append([done, total]) }
+    try session.evaluate(randomTokens(1100, seed: 2)) { (done, total) throws(XverseError) in
+      steps.append([done, total])
+    }
 
     #expect(steps == [[512, 1100], [1024, 1100], [1100, 1100]])
     #expect(session.length == 1100)

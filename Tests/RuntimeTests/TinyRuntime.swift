@@ -122,9 +122,9 @@ func randomTokens(_ count: Int, seed: UInt64) -> [Int32] {
   return randomTokens(count, using: &random)
 }
 
-func greedyOptions(_ maximumNewTokens: Int? = nil, _ change: (inout GenerationOptions) -> Void = { _ in })
-  -> GenerationOptions
-{
+func greedyOptions(
+  _ maximumNewTokens: Int? = nil, _ change: (inout GenerationOptions) -> Void = { _ in }
+) -> GenerationOptions {
   var options = GenerationOptions()
   options.maximumNewTokens = maximumNewTokens
   change(&options)

@@ -19,15 +19,17 @@ extension Kernels {
     return y
   }
 
+  /// - Parameter deadline: Milliseconds from the beginning of the product until `cancellation` ends it.
   fileprivate func multiply(
     into y: inout [Float], _ x: [Float], _ weights: WeightMatrix, column: Int = 0, width: Int,
-    cancellation: Cancellation? = nil
+    cancellation: Cancellation? = nil, deadline: Int64? = nil
   ) throws {
     let tokens = x.count / weights.columns
     var x = x
     var scratch = [Float](repeating: .nan, count: max(1, productScratch(tokens: tokens, columns: weights.columns)))
     try y.withUnsafeMutableBufferPointer { y in
       try x.withUnsafeMutableBufferPointer { x in
+        if let deadline { cancellation?.reset(deadlineAfter: deadline) }
         try multiply(
           into: Matrix(data: y.baseAddress.unsafelyUnwrapped, rows: tokens, columns: width), column: column,
           Matrix(data: x.baseAddress.unsafelyUnwrapped, rows: tokens, columns: weights.columns), weights,
@@ -199,20 +201,22 @@ struct PartedProductTests {
     let expected = try product.withMatrix { try kernels.product(product.x, $0) }
     let cancellation = Cancellation()
     var y = [Float](repeating: untouched, count: HugeProduct.tokens * HugeProduct.rows)
-    // No CPU does 2^33 multiply-adds in a millisecond: the deadline passes before the second part.
-    cancellation.reset(deadlineAfter: 1)
 
+    // No two threads do 2^33 multiply-adds in two milliseconds: the deadline passes before the second part.
     let error = #expect(throws: XverseError.self) {
       try product.withMatrix {
-        try kernels.multiply(into: &y, product.x, $0, width: HugeProduct.rows, cancellation: cancellation)
+        try kernels.multiply(
+          into: &y, product.x, $0, width: HugeProduct.rows, cancellation: cancellation, deadline: 2)
       }
     }
+    let hasBegun = y[0] == expected[0]
     let isUntouched = stride(from: HugeProduct.firstPart, to: y.count, by: HugeProduct.rows).allSatisfy {
       y[$0].bitPattern == untouched.bitPattern
     }
     try product.withMatrix { try kernels.multiply(into: &y, product.x, $0, width: HugeProduct.rows) }
 
     #expect(error?.code == .deadline)
+    #expect(hasBegun)
     #expect(isUntouched)
     let isSame = sameBits(y, expected)
     #expect(isSame)
