@@ -22,10 +22,12 @@ die() {
   exit 1
 }
 
-# Shows a command, runs it, and shows what it said when it fails.
+# Shows a command, runs it, and shows what it found when it fails.
 run() {
   say "$*"
-  "$@" >"$work/said" 2>&1 || die "$(tail -n 200 "$work/said")"
+  "$@" >"$work/said" 2>&1 && return
+  grep -E 'error:|✘|ERROR|WARNING|SUMMARY|^==|^ +#[0-9]' "$work/said" | head -n 300 >&2
+  die "failed: $* ($(tail -n 1 "$work/said"))"
 }
 
 [ -f "$library" ] || die "$library is missing: make lib"

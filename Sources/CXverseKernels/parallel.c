@@ -1,8 +1,9 @@
 // parallel.c -- the only OpenMP region of the library.
 //
 // No omp_* function is called: the region's size is in its clause, so the host's OpenMP settings stay its own, and a
-// build without OpenMP runs the same loop on the calling thread. Parts are loop iterations rather than thread numbers:
-// should OpenMP grant fewer threads than asked for, one thread runs several parts and the result is the same.
+// build without OpenMP runs the same loop on the calling thread. Parts are taken from a counter rather than by thread
+// number: should OpenMP grant fewer threads than asked for, one thread runs several parts and the result is the same.
+// (An `omp for` would do the same, but libomp 14 allocates memory in each of them.)
 #include "parallel.h"
 
 // One thread does 2^16 multiply-adds (a product with bf16 weights in cache) in 2.7 us. A fork and join of 2 threads
@@ -14,10 +15,11 @@ void xvk_parallel(int32_t parts, void (*task)(const void *context, int64_t part)
     task(context, 0);
     return;
   }
+  int32_t taken = 0;
 #ifdef _OPENMP
-#pragma omp parallel for schedule(static) num_threads(parts)
+#pragma omp parallel num_threads(parts)
 #endif
-  for (int32_t part = 0; part < parts; ++part) task(context, part);
+  for (int32_t part; (part = __atomic_fetch_add(&taken, 1, __ATOMIC_RELAXED)) < parts;) task(context, part);
 }
 
 int32_t xvk_worthwhile_threads(const xvk_compute *c, int64_t cost) {

@@ -20,16 +20,21 @@ extension XverseModel {
   package func verifyValues(
     of checkpoint: Checkpoint, progress: (_ done: Int, _ total: Int) throws(XverseError) -> Void
   ) throws(XverseError) {
-    var done = 0
+    var tensors: [CheckpointTensor] = []
     for name in checkpoint.tensorNames where WeightNames.isUsed(name, by: configuration) {
-      guard let tensor = try checkpoint.tensor(named: name) else { continue }
-      try progress(done, checkpoint.byteCount)
+      if let tensor = try checkpoint.tensor(named: name) { tensors.append(tensor) }
+    }
+    let total = tensors.reduce(0) { $0 + $1.byteCount }
+    var done = 0
+    for tensor in tensors {
+      try progress(done, total)
       if let index = tensor.firstNonFinite {
         throw .corrupt(
-          "\(tensor.fileName): tensor '\(name)' has a NaN or infinite value at element \(index), expected finite values")
+          "\(tensor.fileName): tensor '\(tensor.name)' has a NaN or infinite value at element \(index), expected finite values")
       }
       done += tensor.byteCount
     }
+    try progress(total, total)
   }
 }
 

@@ -66,10 +66,27 @@ package final class XverseModel: Sendable {
   }
 
   /// The logits of final hidden states: `logits [states.rows, vocabularySize]`.
+  ///
+  /// - Parameter scratch: As many floats as `logitScratch` says for at least `states.rows` rows.
+  package func logits(
+    into logits: Matrix, of states: Matrix, kernels: Kernels, scratch: UnsafeMutablePointer<Float>,
+    cancellation: Cancellation?
+  ) throws(XverseError) {
+    try kernels.multiply(into: logits, states, head, scratch: scratch, cancellation: cancellation)
+  }
+
+  /// The same with scratch from `arena`.
   package func logits(
     into logits: Matrix, of states: Matrix, kernels: Kernels, arena: ScratchArena, cancellation: Cancellation?
   ) throws(XverseError) {
-    let scratch = try arena.floats(kernels.productScratch(tokens: states.rows, columns: states.columns))
-    try kernels.multiply(into: logits, states, head, scratch: scratch, cancellation: cancellation)
+    let scratch = try logitScratch(rows: states.rows, kernels: kernels, arena: arena)
+    try self.logits(into: logits, of: states, kernels: kernels, scratch: scratch, cancellation: cancellation)
+  }
+
+  /// Scratch for the logits of `rows` states.
+  package func logitScratch(
+    rows: Int, kernels: Kernels, arena: ScratchArena
+  ) throws(XverseError) -> UnsafeMutablePointer<Float> {
+    try arena.floats(kernels.productScratch(tokens: rows, columns: configuration.hiddenSize))
   }
 }

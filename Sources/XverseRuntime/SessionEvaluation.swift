@@ -77,20 +77,24 @@ final class SessionEvaluation: ComputeWork {
   }
 
   private func keepLogits(of state: Matrix) throws(XverseError) {
-    let row = try product(state)
+    let row = try runtime.arena.matrix(rows: 1, columns: logits.count)
+    try network.logits(
+      into: row, of: state, kernels: runtime.kernels, arena: runtime.arena, cancellation: cancellation)
     logits.baseAddress?.update(from: row.data, count: logits.count)
   }
 
   private func score(
     _ states: Matrix, _ targets: UnsafeBufferPointer<Int32>, _ logprobs: UnsafeMutablePointer<Float>, isLast: Bool
   ) throws(XverseError) {
-    let room = try runtime.arena.matrix(rows: min(scoredRowsPerProduct, states.rows), columns: logits.count)
+    let rowCount = min(scoredRowsPerProduct, states.rows)
+    let room = try runtime.arena.matrix(rows: rowCount, columns: logits.count)
+    let scratch = try network.logitScratch(rows: rowCount, kernels: runtime.kernels, arena: runtime.arena)
     var row = 0
     while row < states.rows {
       let end = min(states.rows, row + scoredRowsPerProduct)
       let product = room.rows(0..<end - row)
       try network.logits(
-        into: product, of: states.rows(row..<end), kernels: runtime.kernels, arena: runtime.arena,
+        into: product, of: states.rows(row..<end), kernels: runtime.kernels, scratch: scratch,
         cancellation: cancellation)
       for i in row..<min(end, targets.count) {
         let start = product.data + (i - row) * product.columns
@@ -103,12 +107,5 @@ final class SessionEvaluation: ComputeWork {
       }
       row = end
     }
-  }
-
-  private func product(_ states: Matrix) throws(XverseError) -> Matrix {
-    let product = try runtime.arena.matrix(rows: states.rows, columns: logits.count)
-    try network.logits(
-      into: product, of: states, kernels: runtime.kernels, arena: runtime.arena, cancellation: cancellation)
-    return product
   }
 }

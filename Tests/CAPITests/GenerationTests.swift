@@ -1,4 +1,4 @@
-// GenerationTests.swift -- what is generated: events and results, reproducibility, models that are not as they should be.
+// GenerationTests.swift -- what is generated: events and results, the same again, models that are not as they should be.
 
 import CXverse
 import Foundation

@@ -75,7 +75,7 @@ struct TokenizerFileTests {
   @Test("rejects a part of the file that it does not implement, naming it", arguments: [
     ("version", #""2.0""#, "version"), ("truncation", #"{"max_length": 5}"#, "truncation"),
     ("surprise", "1", "surprise"),
-    ("normalizer", #"{"type": "NFKC"}"#, "normalizer.type"),
+    ("normalizer", #"{"type": "NFC"}"#, "normalizer.type"),
     ("normalizer", #"{"type": "Sequence", "normalizers": [{"type": "Lowercase"}]}"#, "normalizer.normalizers[0].type"),
     ("normalizer", #"{"type": "Replace", "pattern": {"Regex": "a+"}, "content": ""}"#, "normalizer.pattern"),
     ("normalizer", #"{"type": "Replace", "pattern": {"String": ""}, "content": "a"}"#, "normalizer.pattern.String"),
