@@ -14,7 +14,8 @@ func reportingErrors(
   do throws(XverseError) {
     try requireOwnProcess()
     if !allowedInCallback && ThreadState.current.callbackDepth > 0 {
-      throw .misuse("called from inside a callback, where only xverse_cancel_trigger, tokenizer calls and getters may be")
+      throw .misuse(
+        "called from inside a callback, where only xverse_cancel_trigger, tokenizer calls and getters may be")
     }
     try body()
     return xverse_status(XVERSE_OK)

@@ -42,7 +42,9 @@ extension OptionValues {
 
   private static func ropeScaling(_ text: String) -> ModelConfiguration.RoPEScaling? {
     let parts = text.split(separator: ":", maxSplits: 1)
-    guard parts.count == 2, let factor = ScalingFactor(parts[1])?.value else { return ModelConfiguration.RoPEScaling.none }
+    guard parts.count == 2, let factor = ScalingFactor(parts[1])?.value else {
+      return ModelConfiguration.RoPEScaling.none
+    }
     return parts[0] == "linear" ? .linear(factor: factor) : .dynamic(factor: factor)
   }
 
@@ -62,7 +64,8 @@ extension OptionValues {
   }
 
   /// A model's defaults under what the values set.
-  static func generationOptions(_ values: OptionValues?, _ model: LoadedModel) throws(XverseError) -> GenerationOptions {
+  static func generationOptions(_ values: OptionValues?, _ model: LoadedModel) throws(XverseError) -> GenerationOptions
+  {
     var options = GenerationOptions(model.generationDefaults)
     guard let values else { return options }
     values.applySampling(to: &options.sampling)

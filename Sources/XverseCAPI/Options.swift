@@ -66,7 +66,8 @@ public func xverse_options_describe(
 }
 
 private func setting(
-  _ options: OpaquePointer?, _ key: UnsafePointer<CChar>?, _ body: (inout OptionValues, String) throws(XverseError) -> Void
+  _ options: OpaquePointer?, _ key: UnsafePointer<CChar>?,
+  _ body: (inout OptionValues, String) throws(XverseError) -> Void
 ) -> xverse_status {
   reportingErrors { () throws(XverseError) in
     let options = try borrow(options, as: OptionsHandle.self, "options")

@@ -19,7 +19,8 @@ public func xverse_runtime_create(
     return try Runtime(
       threadCount: threadCount, instructionSet: OptionValues.instructionSet(values),
       allocator: MemoryAllocator(
-        functions: try allocator.map { (pointer) throws(XverseError) in try allocatorFunctions(pointer) }, limit: Int(values?.int("memory_limit") ?? 0)),
+        functions: try allocator.map { (pointer) throws(XverseError) in try allocatorFunctions(pointer) },
+        limit: Int(values?.int("memory_limit") ?? 0)),
       log: DefaultRuntime.environmentLog())
   }
 }
@@ -127,7 +128,8 @@ private func allocatorFunctions(
 ) throws(XverseError) -> MemoryAllocator.Functions {
   let size = Int(pointer.pointee.size)
   guard size >= MemoryLayout<xverse_allocator>.size else {
-    throw .invalid("allocator->size is \(size), expected sizeof(xverse_allocator) \(MemoryLayout<xverse_allocator>.size)")
+    throw .invalid(
+      "allocator->size is \(size), expected sizeof(xverse_allocator) \(MemoryLayout<xverse_allocator>.size)")
   }
   guard let allocate = pointer.pointee.alloc, let deallocate = pointer.pointee.dealloc else {
     throw .invalid("allocator->alloc or allocator->dealloc is NULL")

@@ -46,7 +46,8 @@ public func xverse_session_tokens(
 }
 
 @_cdecl("xverse_session_stats")
-public func xverse_session_stats(_ session: OpaquePointer?, _ out: UnsafeMutablePointer<xverse_stats>?) -> xverse_status {
+public func xverse_session_stats(_ session: OpaquePointer?, _ out: UnsafeMutablePointer<xverse_stats>?) -> xverse_status
+{
   reading(session) { (session) throws(XverseError) in
     let stats = xverse_stats(
       session.statistics, kvBytes: session.cacheBytes, scratchBytes: session.model.runtime.scratchBytes)

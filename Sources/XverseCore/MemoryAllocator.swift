@@ -76,7 +76,8 @@ package final class MemoryAllocator: Sendable {
       let (sum, overflow) = current.addingReportingOverflow(bytes)
       guard !overflow else { throw .outOfMemory(bytes: bytes) }
       guard sum <= limit else {
-        throw XverseError(.outOfMemory, "cannot allocate \(bytes) bytes: \(current) of memory_limit \(limit) are in use")
+        throw XverseError(
+          .outOfMemory, "cannot allocate \(bytes) bytes: \(current) of memory_limit \(limit) are in use")
       }
       let attempt = currentBytes.weakCompareExchange(expected: current, desired: sum, ordering: .relaxed)
       if attempt.exchanged { return sum }

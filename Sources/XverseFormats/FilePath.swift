@@ -75,7 +75,9 @@ package struct FilePath {
   func failure(_ number: Int32, to action: String) -> XverseError {
     var buffer = [CChar](repeating: 0, count: 256)
     let isKnown = strerror_r(number, &buffer, buffer.count) == 0
-    let words = isKnown ? buffer.withUnsafeBytes { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    let words =
+      isKnown
+      ? buffer.withUnsafeBytes { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
       : "error \(number)"
     return switch number {
     case ENOENT, ENOTDIR: .notFound("\(inMessage): \(words)")
@@ -86,11 +88,12 @@ package struct FilePath {
   }
 
   func notAFile(_ kind: Kind, expected: String) -> XverseError {
-    let found = switch kind {
-    case .regularFile: "a regular file"
-    case .directory: "a directory"
-    case .other(let words): words
-    }
+    let found =
+      switch kind {
+      case .regularFile: "a regular file"
+      case .directory: "a directory"
+      case .other(let words): words
+      }
     return .unsupported("\(inMessage) is \(found), expected \(expected)")
   }
 }

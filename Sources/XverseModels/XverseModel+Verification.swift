@@ -30,7 +30,8 @@ extension XverseModel {
       try progress(done, total)
       if let index = tensor.firstNonFinite {
         throw .corrupt(
-          "\(tensor.fileName): tensor '\(tensor.name)' has a NaN or infinite value at element \(index), expected finite values")
+          "\(tensor.fileName): tensor '\(tensor.name)' has a NaN or infinite value at element \(index), expected finite values"
+        )
       }
       done += tensor.byteCount
     }

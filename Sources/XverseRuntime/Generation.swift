@@ -259,7 +259,8 @@ private final class Generation {
     let hasText = kind != .prefill && (try? pending.append(0)) != nil
     defer { if hasText { pending.truncate(to: pending.count - 1) } }
     let empty: StaticString = ""
-    let text = hasText
+    let text =
+      hasText
       ? UnsafeBufferPointer(rebasing: pending.elements.dropLast())
       : UnsafeBufferPointer(start: empty.utf8Start, count: 0)
     return withUnsafePointer(to: &tokens) { tokens in

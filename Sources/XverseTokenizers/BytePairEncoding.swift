@@ -129,7 +129,9 @@ struct BytePairEncoding: ~Copyable {
     for index in 0..<count {
       let next = index + 1 < count ? index + 1 : -1
       scratch.symbols[index].next = Int32(next)
-      let rank = next < 0 ? PairTable.absent
+      let rank =
+        next < 0
+        ? PairTable.absent
         : self.rank(scratch.symbols[index].id, scratch.symbols[next].id, vocabulary: vocabulary, blocks: blocks)
       scratch.symbols[index].rank = rank
       if rank >= 0 { try scratch.queue.appendUnordered(rank: rank, position: Int32(index)) }
@@ -156,7 +158,9 @@ struct BytePairEncoding: ~Copyable {
   ) throws(XverseError) {
     guard position >= 0 else { return }
     let symbol = scratch.symbols[Int(position)]
-    let rank = symbol.next < 0 ? PairTable.absent
+    let rank =
+      symbol.next < 0
+      ? PairTable.absent
       : self.rank(symbol.id, scratch.symbols[Int(symbol.next)].id, vocabulary: vocabulary, blocks: blocks)
     scratch.symbols[Int(position)].rank = rank
     if rank >= 0 { try scratch.queue.push(rank: rank, position: position) }

@@ -23,7 +23,8 @@ struct FileValue {
 
   func unsupported(expected: String) -> XverseError {
     XverseError(
-      .unsupported, "\(value.document.source): '\(path)' is \(value.snippet), which is not supported; "
+      .unsupported,
+      "\(value.document.source): '\(path)' is \(value.snippet), which is not supported; "
         + "expected \(expected)", offset: value.offset)
   }
 

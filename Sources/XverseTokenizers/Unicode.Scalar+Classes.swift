@@ -83,7 +83,8 @@ extension Unicode.Scalar.Properties {
   fileprivate var isPunctuation: Bool {
     switch generalCategory {
     case .connectorPunctuation, .dashPunctuation, .openPunctuation, .closePunctuation, .initialPunctuation,
-      .finalPunctuation, .otherPunctuation: true
+      .finalPunctuation, .otherPunctuation:
+      true
     default: false
     }
   }

@@ -164,7 +164,7 @@ extension ABI {
     @Test("the option deadline_ms ends generation with OK and FINISH_DEADLINE")
     func deadlineOption() throws {
       let session = try Session(model, #"{"overflow": "shift"}"#)
-      let request = try Request(model, "abc", #"{"deadline_ms": 60, "ignore_eos": 1}"#)
+      let request = try Request(model, "abc", #"{"deadline_ms": 200, "ignore_eos": 1}"#)
       let answer = session.generate(request)
       #expect(answer.status == XVERSE_OK && answer.hasResult)
       #expect(Int(answer.stats.finish_reason) == XVERSE_FINISH_DEADLINE)

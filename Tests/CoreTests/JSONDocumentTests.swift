@@ -8,83 +8,93 @@ import XverseCore
 
 @Suite("JSONDocument")
 struct JSONDocumentTests {
-  @Test("accepts every kind of value as the whole text", arguments: [
-    "null", "true", "false", "0", "-0", "12.5e-3", "\"\"", "[]", "{}", " \t\r\n[ 1 , 2 ] \n", "[[],{}]", "{\"\":{}}",
-  ])
+  @Test(
+    "accepts every kind of value as the whole text",
+    arguments: [
+      "null", "true", "false", "0", "-0", "12.5e-3", "\"\"", "[]", "{}", " \t\r\n[ 1 , 2 ] \n", "[[],{}]", "{\"\":{}}",
+    ])
   func acceptsEveryKind(text: String) throws {
     _ = try parse(text)
   }
 
-  @Test("rejects a syntax fault, naming the text, the fault and its byte", arguments: [
-    ("", "the text ends inside a value", 0),
-    ("  ", "the text ends inside a value", 2),
-    ("[1,", "the text ends inside a value", 3),
-    ("[1 2]", "expected ',' or ']'", 3),
-    ("[1,]", "expected a value", 3),
-    ("[,1]", "expected a value", 1),
-    ("{\"a\" 1}", "expected ':'", 5),
-    ("{\"a\":1 \"b\":2}", "expected ',' or '}'", 7),
-    ("{\"a\":1,}", "expected a key in quotation marks", 7),
-    ("{a:1}", "expected a key in quotation marks", 1),
-    ("{1:1}", "expected a key in quotation marks", 1),
-    ("[1}", "expected ',' or ']'", 2),
-    ("{} {}", "text after the JSON value", 3),
-    ("nul", "expected 'null'", 0),
-    ("trve", "expected 'true'", 0),
-    ("NaN", "expected a value", 0),
-    ("Infinity", "expected a value", 0),
-    ("'a'", "expected a value", 0),
-    ("// no\n1", "expected a value", 0),
-    ("\u{FEFF}1", "expected a value", 0),
-    ("-", "expected a digit", 1),
-    ("+1", "expected a value", 0),
-    (".5", "expected a value", 0),
-    ("1.", "expected a digit", 2),
-    ("1e", "expected a digit", 2),
-    ("1e+", "expected a digit", 3),
-    ("01", "text after the JSON value", 1),
-    ("0x10", "text after the JSON value", 1),
-    ("\"abc", "the text ends inside a string", 4),
-    ("\"a\tb\"", "unescaped control character in a string", 2),
-    ("\"\u{0}\"", "unescaped control character in a string", 1),
-    ("\"\\q\"", "malformed escape sequence in a string", 1),
-    ("\"\\", "malformed escape sequence in a string", 1),
-    ("\"\\u12", "malformed escape sequence in a string", 1),
-    ("\"\\u12G4\"", "malformed escape sequence in a string", 1),
-  ])
+  @Test(
+    "rejects a syntax fault, naming the text, the fault and its byte",
+    arguments: [
+      ("", "the text ends inside a value", 0),
+      ("  ", "the text ends inside a value", 2),
+      ("[1,", "the text ends inside a value", 3),
+      ("[1 2]", "expected ',' or ']'", 3),
+      ("[1,]", "expected a value", 3),
+      ("[,1]", "expected a value", 1),
+      ("{\"a\" 1}", "expected ':'", 5),
+      ("{\"a\":1 \"b\":2}", "expected ',' or '}'", 7),
+      ("{\"a\":1,}", "expected a key in quotation marks", 7),
+      ("{a:1}", "expected a key in quotation marks", 1),
+      ("{1:1}", "expected a key in quotation marks", 1),
+      ("[1}", "expected ',' or ']'", 2),
+      ("{} {}", "text after the JSON value", 3),
+      ("nul", "expected 'null'", 0),
+      ("trve", "expected 'true'", 0),
+      ("NaN", "expected a value", 0),
+      ("Infinity", "expected a value", 0),
+      ("'a'", "expected a value", 0),
+      ("// no\n1", "expected a value", 0),
+      ("\u{FEFF}1", "expected a value", 0),
+      ("-", "expected a digit", 1),
+      ("+1", "expected a value", 0),
+      (".5", "expected a value", 0),
+      ("1.", "expected a digit", 2),
+      ("1e", "expected a digit", 2),
+      ("1e+", "expected a digit", 3),
+      ("01", "text after the JSON value", 1),
+      ("0x10", "text after the JSON value", 1),
+      ("\"abc", "the text ends inside a string", 4),
+      ("\"a\tb\"", "unescaped control character in a string", 2),
+      ("\"\u{0}\"", "unescaped control character in a string", 1),
+      ("\"\\q\"", "malformed escape sequence in a string", 1),
+      ("\"\\", "malformed escape sequence in a string", 1),
+      ("\"\\u12", "malformed escape sequence in a string", 1),
+      ("\"\\u12G4\"", "malformed escape sequence in a string", 1),
+    ])
   func rejectsSyntaxFault(text: String, fault: String, offset: Int) {
     let error = #expect(throws: XverseError.self) { try parse(text) }
 
     #expect(error == .corrupt("test.json: \(fault) at byte \(offset)", offset: offset))
   }
 
-  @Test("rejects half of a surrogate pair", arguments: [
-    #""\uD800""#, #""\uDC00""#, #""\uD800\u0041""#, #""\uD800x""#, #""\uD83D\uD83D""#, #""\uDE00\uD83D""#,
-    #""\uD83D\uDE0""#,
-  ])
+  @Test(
+    "rejects half of a surrogate pair",
+    arguments: [
+      #""\uD800""#, #""\uDC00""#, #""\uD800\u0041""#, #""\uD800x""#, #""\uD83D\uD83D""#, #""\uDE00\uD83D""#,
+      #""\uD83D\uDE0""#,
+    ])
   func rejectsHalfSurrogate(text: String) {
     let error = #expect(throws: XverseError.self) { try parse(text) }
 
     #expect(error == .corrupt("test.json: malformed escape sequence in a string at byte 1", offset: 1))
   }
 
-  @Test("rejects bytes that are not UTF-8 at their place", arguments: [
-    [0x80], [0xC0, 0x80], [0xC1, 0xBF], [0xC3], [0xE0, 0x80, 0x80], [0xED, 0xA0, 0x80], [0xE4, 0xBD],
-    [0xF0, 0x80, 0x80, 0x80], [0xF4, 0x90, 0x80, 0x80], [0xF5, 0x80, 0x80, 0x80], [0xFF],
-  ] as [[UInt8]])
+  @Test(
+    "rejects bytes that are not UTF-8 at their place",
+    arguments: [
+      [0x80], [0xC0, 0x80], [0xC1, 0xBF], [0xC3], [0xE0, 0x80, 0x80], [0xED, 0xA0, 0x80], [0xE4, 0xBD],
+      [0xF0, 0x80, 0x80, 0x80], [0xF4, 0x90, 0x80, 0x80], [0xF5, 0x80, 0x80, 0x80], [0xFF],
+    ] as [[UInt8]])
   func rejectsInvalidUTF8(bytes: [UInt8]) {
     let error = #expect(throws: XverseError.self) { try parse(Array("[\"ab".utf8) + bytes + Array("\"]".utf8)) }
 
     #expect(error == .corrupt("test.json: invalid UTF-8 in a string at byte 4", offset: 4))
   }
 
-  @Test("rejects duplicate keys, however they are spelled", arguments: [
-    (#"{"a":1,"a":2}"#, "a", 8),
-    (#"{"a":1,"b":2,"\u0061":3}"#, #"\u0061"#, 14),
-    (#"{"\/":1,"/":2}"#, "/", 9),
-    (#"{"\ud83d\ude00":1,"😀":2}"#, "😀", 19),
-    (#"[{"x":{"":1,"":2}}]"#, "", 13),
-  ])
+  @Test(
+    "rejects duplicate keys, however they are spelled",
+    arguments: [
+      (#"{"a":1,"a":2}"#, "a", 8),
+      (#"{"a":1,"b":2,"\u0061":3}"#, #"\u0061"#, 14),
+      (#"{"\/":1,"/":2}"#, "/", 9),
+      (#"{"\ud83d\ude00":1,"😀":2}"#, "😀", 19),
+      (#"[{"x":{"":1,"":2}}]"#, "", 13),
+    ])
   func rejectsDuplicateKeys(text: String, key: String, offset: Int) {
     let error = #expect(throws: XverseError.self) { try parse(text) }
 
@@ -147,8 +157,9 @@ struct JSONDocumentTests {
 
     let document = try parse(text, allocator: allocator)
 
-    #expect(document.root.members.reduce(0) { $0 + ($1.value.elements.first { _ in true }?.int ?? 0) }
-      == count * (count - 1) / 2)
+    #expect(
+      document.root.members.reduce(0) { $0 + ($1.value.elements.first { _ in true }?.int ?? 0) }
+        == count * (count - 1) / 2)
     // 3 nodes an entry of 16 bytes; growing keeps old and new at once, at most 3 times what is needed; 24 bytes a key.
     #expect(allocator.peak <= count * (3 * 16 * 3 + 24))
   }

@@ -5,32 +5,38 @@ import XverseCore
 
 @Suite("JSONValue")
 struct JSONValueTests {
-  @Test("reads integers that fit and nothing else as integers", arguments: [
-    ("0", 0), ("-0", 0), ("-17", -17), ("9223372036854775807", .max), ("-9223372036854775808", .min),
-    ("9223372036854775808", nil), ("-9223372036854775809", nil), ("1e2", nil), ("1.0", nil), ("1e400", nil),
-    ("123456789012345678901234567890", nil), ("true", nil), ("\"5\"", nil), ("null", nil), ("[5]", nil),
-  ] as [(String, Int?)])
+  @Test(
+    "reads integers that fit and nothing else as integers",
+    arguments: [
+      ("0", 0), ("-0", 0), ("-17", -17), ("9223372036854775807", .max), ("-9223372036854775808", .min),
+      ("9223372036854775808", nil), ("-9223372036854775809", nil), ("1e2", nil), ("1.0", nil), ("1e400", nil),
+      ("123456789012345678901234567890", nil), ("true", nil), ("\"5\"", nil), ("null", nil), ("[5]", nil),
+    ] as [(String, Int?)])
   func readsIntegers(text: String, expected: Int?) throws {
     #expect(try parse(text).root.int == expected)
   }
 
-  @Test("reads finite numbers and nothing else as numbers", arguments: [
-    ("0.1", 0.1), ("-2.5E+3", -2500), ("1e-400", 0), ("9223372036854775808", 0x1p63),
-    ("1.7976931348623157e308", Double.greatestFiniteMagnitude), ("5e-324", Double.leastNonzeroMagnitude),
-    ("1e400", nil), ("-1e400", nil), ("1.8e308", nil), ("\"1\"", nil), ("false", nil), ("{}", nil),
-  ] as [(String, Double?)])
+  @Test(
+    "reads finite numbers and nothing else as numbers",
+    arguments: [
+      ("0.1", 0.1), ("-2.5E+3", -2500), ("1e-400", 0), ("9223372036854775808", 0x1p63),
+      ("1.7976931348623157e308", Double.greatestFiniteMagnitude), ("5e-324", Double.leastNonzeroMagnitude),
+      ("1e400", nil), ("-1e400", nil), ("1.8e308", nil), ("\"1\"", nil), ("false", nil), ("{}", nil),
+    ] as [(String, Double?)])
   func readsNumbers(text: String, expected: Double?) throws {
     #expect(try parse(text).root.double == expected)
   }
 
-  @Test("decodes escapes", arguments: [
-    (#""\"\\\/\b\f\n\r\t""#, "\"\\/\u{8}\u{C}\n\r\t"),
-    (#""\u0041\u00e9\u4f60""#, "A\u{E9}\u{4F60}"),
-    (#""\uD83D\uDE00\uD834\udd1e""#, "\u{1F600}\u{1D11E}"),
-    (#""\u0000""#, "\u{0}"),
-    (#""\uD7FF\uE000\uFFFF""#, "\u{D7FF}\u{E000}\u{FFFF}"),
-    (#""plain 你好""#, "plain 你好"),
-  ])
+  @Test(
+    "decodes escapes",
+    arguments: [
+      (#""\"\\\/\b\f\n\r\t""#, "\"\\/\u{8}\u{C}\n\r\t"),
+      (#""\u0041\u00e9\u4f60""#, "A\u{E9}\u{4F60}"),
+      (#""\uD83D\uDE00\uD834\udd1e""#, "\u{1F600}\u{1D11E}"),
+      (#""\u0000""#, "\u{0}"),
+      (#""\uD7FF\uE000\uFFFF""#, "\u{D7FF}\u{E000}\u{FFFF}"),
+      (#""plain 你好""#, "plain 你好"),
+    ])
   func decodesEscapes(text: String, expected: String) throws {
     let document = try parse(text)
     var buffer = Buffer<UInt8>()
@@ -43,10 +49,12 @@ struct JSONValueTests {
     #expect(buffer.elements.elementsEqual(expected.utf8))
   }
 
-  @Test("tells the kinds apart", arguments: [
-    ("null", .null), ("true", .bool), ("1", .number), ("\"\"", .string), (#""\n""#, .string), ("[]", .array),
-    ("{}", .object),
-  ] as [(String, JSONValue.Kind)])
+  @Test(
+    "tells the kinds apart",
+    arguments: [
+      ("null", .null), ("true", .bool), ("1", .number), ("\"\"", .string), (#""\n""#, .string), ("[]", .array),
+      ("{}", .object),
+    ] as [(String, JSONValue.Kind)])
   func tellsKinds(text: String, kind: JSONValue.Kind) throws {
     #expect(try parse(text).root.kind == kind)
   }
@@ -77,10 +85,12 @@ struct JSONValueTests {
     #expect(try parse(#"{"a":1}"#).root.elements.map { $0 }.isEmpty)
   }
 
-  @Test("shows a value as it is written, cut after 40 bytes", arguments: [
-    ("5120.50", "5120.50"), (#""a\nb""#, #""a\nb""#), ("[1, 2]", "[1, 2]"), ("true", "true"),
-    ("\"" + String(repeating: "x", count: 60) + "\"", "\"" + String(repeating: "x", count: 39) + "..."),
-  ])
+  @Test(
+    "shows a value as it is written, cut after 40 bytes",
+    arguments: [
+      ("5120.50", "5120.50"), (#""a\nb""#, #""a\nb""#), ("[1, 2]", "[1, 2]"), ("true", "true"),
+      ("\"" + String(repeating: "x", count: 60) + "\"", "\"" + String(repeating: "x", count: 39) + "..."),
+    ])
   func showsSnippet(text: String, snippet: String) throws {
     #expect(try parse(text).root.snippet == snippet)
   }

@@ -37,9 +37,11 @@ struct ByteReaderTests {
     }
   }
 
-  @Test("rejects slices outside the bytes, sums beyond Int among them", arguments: [
-    (0, 6), (6, 0), (3, 3), (-1, 1), (1, -1), (Int.max, 1), (1, .max), (.max, .max), (.min, .max), (5, .min),
-  ])
+  @Test(
+    "rejects slices outside the bytes, sums beyond Int among them",
+    arguments: [
+      (0, 6), (6, 0), (3, 3), (-1, 1), (1, -1), (Int.max, 1), (1, .max), (.max, .max), (.min, .max), (5, .min),
+    ])
   func rejectsSlices(offset: Int, count: Int) throws {
     try withReader([1, 2, 3, 4, 5]) { (reader) throws in
       let error = #expect(throws: XverseError.self) { try reader.slice(at: offset, count: count, "it") }

@@ -104,13 +104,17 @@ struct CheckpointLocationTests {
     let error = #expect(throws: XverseError.self) { try open(directory.path) }
 
     #expect(
-      error == .notFound(
-        "\(directory.path): there are no weights, expected model.safetensors or model.safetensors.index.json"))
+      error
+        == .notFound(
+          "\(directory.path): there are no weights, expected model.safetensors or model.safetensors.index.json"))
   }
 
-  @Test("names weights in a format that is not read", arguments: [
-    ["model-q4.gguf"], ["pytorch_model.bin"], ["pytorch_model-00002-of-00002.bin", "pytorch_model-00001-of-00002.bin"],
-  ])
+  @Test(
+    "names weights in a format that is not read",
+    arguments: [
+      ["model-q4.gguf"], ["pytorch_model.bin"],
+      ["pytorch_model-00002-of-00002.bin", "pytorch_model-00001-of-00002.bin"],
+    ])
   func namesForeignWeights(files: [String]) throws {
     let withConfiguration = try modelDirectory(Dictionary(uniqueKeysWithValues: files.map { ($0, [1]) }))
     let without = try TemporaryDirectory()
@@ -119,9 +123,10 @@ struct CheckpointLocationTests {
     for directory in [withConfiguration, without] {
       let error = #expect(throws: XverseError.self) { try open(directory.path) }
       #expect(
-        error == .unsupported(
-          "\(directory.path): the weights are in '\(files.min() ?? "")', "
-            + "expected model.safetensors or model.safetensors.index.json"))
+        error
+          == .unsupported(
+            "\(directory.path): the weights are in '\(files.min() ?? "")', "
+              + "expected model.safetensors or model.safetensors.index.json"))
     }
   }
 

@@ -61,15 +61,17 @@ struct CheckpointTests {
     #expect(error == .limit("config.json: the file has 2 bytes, expected at most 1"))
   }
 
-  @Test("rejects an index that is none", arguments: [
-    ("[]", "there is no 'weight_map' that is an object"),
-    ("{}", "there is no 'weight_map' that is an object"),
-    ("{\"weight_map\":[]}", "there is no 'weight_map' that is an object"),
-    ("{\"weight_map\":{}}", "'weight_map' names no shard"),
-    ("{\"weight_map\":{\"a\":1}}", "the shard of 'a' is a number, expected a file name"),
-    ("{\"weight_map\":{\"a\":\"1.safetensors\",\"a\":\"2.safetensors\"}}", "duplicate key 'a' at byte 36"),
-    ("{\"weight_map\":", "the text ends inside a value at byte 14"),
-  ])
+  @Test(
+    "rejects an index that is none",
+    arguments: [
+      ("[]", "there is no 'weight_map' that is an object"),
+      ("{}", "there is no 'weight_map' that is an object"),
+      ("{\"weight_map\":[]}", "there is no 'weight_map' that is an object"),
+      ("{\"weight_map\":{}}", "'weight_map' names no shard"),
+      ("{\"weight_map\":{\"a\":1}}", "the shard of 'a' is a number, expected a file name"),
+      ("{\"weight_map\":{\"a\":\"1.safetensors\",\"a\":\"2.safetensors\"}}", "duplicate key 'a' at byte 36"),
+      ("{\"weight_map\":", "the text ends inside a value at byte 14"),
+    ])
   func rejectsIndex(index: String, fault: String) throws {
     let directory = try modelDirectory(["model.safetensors.index.json": Array(index.utf8)])
 
@@ -79,10 +81,12 @@ struct CheckpointTests {
     #expect(error?.message == "model.safetensors.index.json: \(fault)")
   }
 
-  @Test("never leaves the directory", arguments: [
-    "../../etc/passwd", "/etc/passwd", "..", ".", "", "sub/1.safetensors", "./1.safetensors", "1.safetensors/",
-    "a\\u0000b.safetensors", "..\\u002f1.safetensors",
-  ])
+  @Test(
+    "never leaves the directory",
+    arguments: [
+      "../../etc/passwd", "/etc/passwd", "..", ".", "", "sub/1.safetensors", "./1.safetensors", "1.safetensors/",
+      "a\\u0000b.safetensors", "..\\u002f1.safetensors",
+    ])
   func rejectsPathsInIndex(shard: String) throws {
     let directory = try modelDirectory(["model.safetensors.index.json": shardIndex(["a": shard])])
 
@@ -114,8 +118,9 @@ struct CheckpointTests {
     let error = #expect(throws: XverseError.self) { try open(directory.path) }
 
     #expect(
-      error == .notFound(
-        "\(directory.path)/2.safetensors: the shard is missing, which model.safetensors.index.json names"))
+      error
+        == .notFound(
+          "\(directory.path)/2.safetensors: the shard is missing, which model.safetensors.index.json names"))
   }
 
   @Test("rejects a shard that is no file", .timeLimit(.minutes(1)))
@@ -140,9 +145,11 @@ struct CheckpointTests {
     #expect(error == .corrupt("tensor 'a' stands both in 1.safetensors and in 2.safetensors"))
   }
 
-  @Test("rejects an index that disagrees with the shards: tensor missing, or in another shard", arguments: [
-    ("c", "1.safetensors"), ("b", "1.safetensors"),
-  ])
+  @Test(
+    "rejects an index that disagrees with the shards: tensor missing, or in another shard",
+    arguments: [
+      ("c", "1.safetensors"), ("b", "1.safetensors"),
+    ])
   func rejectsWrongIndex(tensor: String, shard: String) throws {
     let directory = try modelDirectory([
       "model.safetensors.index.json": Array(

@@ -33,14 +33,16 @@ struct JSONFieldsTests {
     #expect(try fields.object("o")?.integer("i", in: 0...9) == 3)
   }
 
-  @Test("rejects an integer outside its range, as corrupt below and as a limit above", arguments: [
-    ("0", .corrupt, "an integer from 1 to 100"), ("-5", .corrupt, "an integer from 1 to 100"),
-    ("-9223372036854775809", .corrupt, "an integer from 1 to 100"), ("5.5", .corrupt, "an integer from 1 to 100"),
-    ("1e400", .corrupt, "an integer from 1 to 100"), ("\"5\"", .corrupt, "an integer from 1 to 100"),
-    ("true", .corrupt, "an integer from 1 to 100"), ("[5]", .corrupt, "an integer from 1 to 100"),
-    ("101", .limit, "at most 100"), ("2147483648", .limit, "at most 100"),
-    ("9223372036854775808", .limit, "at most 100"), ("1e300", .limit, "at most 100"),
-  ] as [(String, XverseError.Code, String)])
+  @Test(
+    "rejects an integer outside its range, as corrupt below and as a limit above",
+    arguments: [
+      ("0", .corrupt, "an integer from 1 to 100"), ("-5", .corrupt, "an integer from 1 to 100"),
+      ("-9223372036854775809", .corrupt, "an integer from 1 to 100"), ("5.5", .corrupt, "an integer from 1 to 100"),
+      ("1e400", .corrupt, "an integer from 1 to 100"), ("\"5\"", .corrupt, "an integer from 1 to 100"),
+      ("true", .corrupt, "an integer from 1 to 100"), ("[5]", .corrupt, "an integer from 1 to 100"),
+      ("101", .limit, "at most 100"), ("2147483648", .limit, "at most 100"),
+      ("9223372036854775808", .limit, "at most 100"), ("1e300", .limit, "at most 100"),
+    ] as [(String, XverseError.Code, String)])
   func rejectsIntegers(value: String, code: XverseError.Code, expected: String) throws {
     let fields = try fields("{\"size\": \(value)}")
 

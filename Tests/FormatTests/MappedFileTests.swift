@@ -32,12 +32,14 @@ struct MappedFileTests {
     #expect(file.name == "link")
   }
 
-  @Test("rejects a path that no file can have", arguments: [
-    ("", "the path is empty, expected a file or a directory"),
-    ("a\u{0}b", "a\\u{0}b: the path contains a NUL character"),
-    (String(repeating: "a/", count: 2048), "a/a/"),
-    (String(repeating: "n", count: 256), "File name too long"),
-  ])
+  @Test(
+    "rejects a path that no file can have",
+    arguments: [
+      ("", "the path is empty, expected a file or a directory"),
+      ("a\u{0}b", "a\\u{0}b: the path contains a NUL character"),
+      (String(repeating: "a/", count: 2048), "a/a/"),
+      (String(repeating: "n", count: 256), "File name too long"),
+    ])
   func rejectsImpossiblePath(path: String, words: String) {
     let error = #expect(throws: XverseError.self) { try MappedFile(path: path, mode: .read) }
 

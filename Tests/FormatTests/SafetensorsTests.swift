@@ -65,9 +65,11 @@ struct SafetensorsTests {
     #expect(try openFile(safetensors("{}")).tensorNames.isEmpty)
   }
 
-  @Test("lists tensors of types that no weight has, and rejects one only when it is asked for", arguments: [
-    ("I64", 8), ("F64", 8), ("C64", 8), ("I32", 4), ("BOOL", 1), ("U8", 1), ("F8_E4M3", 1), ("F8_E8M0", 1),
-  ])
+  @Test(
+    "lists tensors of types that no weight has, and rejects one only when it is asked for",
+    arguments: [
+      ("I64", 8), ("F64", 8), ("C64", 8), ("I32", 4), ("BOOL", 1), ("U8", 1), ("F8_E4M3", 1), ("F8_E8M0", 1),
+    ])
   func listsOtherTypes(dtype: String, size: Int) throws {
     let header = "{\(entry("ids", dtype, [2], 0, 2 * size)),\(entry("w", "F32", [1], 2 * size, 2 * size + 4))}"
 
@@ -95,7 +97,8 @@ struct SafetensorsTests {
       error == .corrupt("x.safetensors: the file has \(length) bytes, expected at least 8 of a safetensors header"))
   }
 
-  @Test("rejects a header length of nothing, or beyond the file", arguments: [0, 3, 1 << 40, 1 << 63, .max] as [UInt64])
+  @Test(
+    "rejects a header length of nothing, or beyond the file", arguments: [0, 3, 1 << 40, 1 << 63, .max] as [UInt64])
   func rejectsHeaderLength(length: UInt64) {
     let error = #expect(throws: XverseError.self) { try openFile(littleEndian(length) + Array("{}".utf8)) }
 
@@ -117,15 +120,17 @@ struct SafetensorsTests {
     #expect(allocator.peak == 0)
   }
 
-  @Test("rejects what is no JSON object, with the fault's byte in the file", arguments: [
-    (" {}", "the header begins with byte 32, expected '{'", 8),
-    ("[]", "the header begins with byte 91, expected '{'", 8),
-    ("{\"a\":}", "expected a value at byte 13", 13),
-    ("{}x", "text after the JSON value at byte 10", 10),
-    ("{}\u{0}", "text after the JSON value at byte 10", 10),
-    ("{\"a\":1", "expected ',' or '}' at byte 14", 14),
-    ("{\"a\":1,\"\\u0061\":1}", "duplicate key '\\u0061' at byte 16", 16),
-  ])
+  @Test(
+    "rejects what is no JSON object, with the fault's byte in the file",
+    arguments: [
+      (" {}", "the header begins with byte 32, expected '{'", 8),
+      ("[]", "the header begins with byte 91, expected '{'", 8),
+      ("{\"a\":}", "expected a value at byte 13", 13),
+      ("{}x", "text after the JSON value at byte 10", 10),
+      ("{}\u{0}", "text after the JSON value at byte 10", 10),
+      ("{\"a\":1", "expected ',' or '}' at byte 14", 14),
+      ("{\"a\":1,\"\\u0061\":1}", "duplicate key '\\u0061' at byte 16", 16),
+    ])
   func rejectsMalformedHeader(header: String, fault: String, offset: Int) {
     let error = #expect(throws: XverseError.self) { try openFile(safetensors(header)) }
 
@@ -150,11 +155,13 @@ struct SafetensorsTests {
     #expect(error?.code == .limit)
   }
 
-  @Test("rejects metadata that are not strings", arguments: [
-    ("[]", "'__metadata__' is an array, expected an object of strings"),
-    ("\"pt\"", "'__metadata__' is a string, expected an object of strings"),
-    ("{\"format\":1}", "'format' of '__metadata__' is a number, expected a string"),
-  ])
+  @Test(
+    "rejects metadata that are not strings",
+    arguments: [
+      ("[]", "'__metadata__' is an array, expected an object of strings"),
+      ("\"pt\"", "'__metadata__' is a string, expected an object of strings"),
+      ("{\"format\":1}", "'format' of '__metadata__' is a number, expected a string"),
+    ])
   func rejectsMetadata(metadata: String, fault: String) {
     let error = #expect(throws: XverseError.self) { try openFile(safetensors("{\"__metadata__\":\(metadata)}")) }
 
@@ -162,27 +169,29 @@ struct SafetensorsTests {
     #expect(error?.message == "x.safetensors: \(fault)")
   }
 
-  @Test("rejects a tensor that cannot be, naming it", arguments: [
-    ("1", "is a number, expected an object"),
-    ("{\"shape\":[1],\"data_offsets\":[0,4]}", "has no 'dtype' that is a string"),
-    ("{\"dtype\":32,\"shape\":[1],\"data_offsets\":[0,4]}", "has no 'dtype' that is a string"),
-    ("{\"dtype\":\"F32\",\"data_offsets\":[0,4]}", "has no 'shape' that is an array"),
-    ("{\"dtype\":\"F32\",\"shape\":1,\"data_offsets\":[0,4]}", "has no 'shape' that is an array"),
-    ("{\"dtype\":\"F32\",\"shape\":[1]}", "has no 'data_offsets' that are an array"),
-    (
-      "{\"dtype\":\"F32\",\"shape\":[4611686018427387904,4],\"data_offsets\":[0,4]}",
-      "has shape [4611686018427387904, 4] of F32, which is no number of bytes"
-    ),
-    ("{\"dtype\":\"F4\",\"shape\":[1],\"data_offsets\":[0,1]}", "has shape [1] of F4, which is no number of bytes"),
-    (
-      "{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,4]}",
-      "has 4 bytes of data, expected 8 for shape [2] of F32"
-    ),
-    (
-      "{\"dtype\":\"F16\",\"shape\":[1],\"data_offsets\":[0,4]}",
-      "has 4 bytes of data, expected 2 for shape [1] of F16"
-    ),
-  ])
+  @Test(
+    "rejects a tensor that cannot be, naming it",
+    arguments: [
+      ("1", "is a number, expected an object"),
+      ("{\"shape\":[1],\"data_offsets\":[0,4]}", "has no 'dtype' that is a string"),
+      ("{\"dtype\":32,\"shape\":[1],\"data_offsets\":[0,4]}", "has no 'dtype' that is a string"),
+      ("{\"dtype\":\"F32\",\"data_offsets\":[0,4]}", "has no 'shape' that is an array"),
+      ("{\"dtype\":\"F32\",\"shape\":1,\"data_offsets\":[0,4]}", "has no 'shape' that is an array"),
+      ("{\"dtype\":\"F32\",\"shape\":[1]}", "has no 'data_offsets' that are an array"),
+      (
+        "{\"dtype\":\"F32\",\"shape\":[4611686018427387904,4],\"data_offsets\":[0,4]}",
+        "has shape [4611686018427387904, 4] of F32, which is no number of bytes"
+      ),
+      ("{\"dtype\":\"F4\",\"shape\":[1],\"data_offsets\":[0,1]}", "has shape [1] of F4, which is no number of bytes"),
+      (
+        "{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,4]}",
+        "has 4 bytes of data, expected 8 for shape [2] of F32"
+      ),
+      (
+        "{\"dtype\":\"F16\",\"shape\":[1],\"data_offsets\":[0,4]}",
+        "has 4 bytes of data, expected 2 for shape [1] of F16"
+      ),
+    ])
   func rejectsTensor(value: String, fault: String) {
     let error = #expect(throws: XverseError.self) {
       try openFile(safetensors("{\"w\":\(value)}", data: [0, 0, 0, 0]))
@@ -206,11 +215,13 @@ struct SafetensorsTests {
         == "x.safetensors: tensor 'w' has dimension \(dimension), expected an integer of at least 0")
   }
 
-  @Test("rejects data offsets that are no range in the data", arguments: [
-    "[4, 0]", "[0, 5]", "[5, 5]", "[-4, 0]", "[0]", "[]", "[0, 4, 8]", "[0, 4.0]", "[\"0\", 4]",
-    "[0, 9223372036854775807]", "[9223372036854775807, 9223372036854775807]", "[0, 9223372036854775808]",
-    "[-9223372036854775808, 4]", "[null, 4]",
-  ])
+  @Test(
+    "rejects data offsets that are no range in the data",
+    arguments: [
+      "[4, 0]", "[0, 5]", "[5, 5]", "[-4, 0]", "[0]", "[]", "[0, 4, 8]", "[0, 4.0]", "[\"0\", 4]",
+      "[0, 9223372036854775807]", "[9223372036854775807, 9223372036854775807]", "[0, 9223372036854775808]",
+      "[-9223372036854775808, 4]", "[null, 4]",
+    ])
   func rejectsOffsets(offsets: String) {
     let value = "{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":\(offsets)}"
 
@@ -234,16 +245,18 @@ struct SafetensorsTests {
     #expect(error == .unsupported("x.safetensors: tensor 'w' has dtype 'F33', which is not known"))
   }
 
-  @Test("rejects data with an overlap, a hole or a rest", arguments: [
-    ([("a", 0, 8), ("b", 4, 12)], "tensor 'b' begins at byte 4 of the data, expected 8"),
-    ([("b", 4, 12), ("a", 0, 12)], "tensor 'b' begins at byte 4 of the data, expected 12"),
-    ([("a", 0, 4), ("b", 8, 12)], "tensor 'b' begins at byte 8 of the data, expected 4"),
-    ([("a", 4, 12)], "tensor 'a' begins at byte 4 of the data, expected 0"),
-    ([("a", 0, 12), ("b", 0, 12)], "begins at byte 0 of the data, expected 12"),
-    ([("a", 0, 12), ("b", 4, 4)], "tensor 'b' begins at byte 4 of the data, expected 12"),
-    ([("a", 0, 8)], "the tensors end at byte 8 of the data, expected 12"),
-    ([], "the tensors end at byte 0 of the data, expected 12"),
-  ])
+  @Test(
+    "rejects data with an overlap, a hole or a rest",
+    arguments: [
+      ([("a", 0, 8), ("b", 4, 12)], "tensor 'b' begins at byte 4 of the data, expected 8"),
+      ([("b", 4, 12), ("a", 0, 12)], "tensor 'b' begins at byte 4 of the data, expected 12"),
+      ([("a", 0, 4), ("b", 8, 12)], "tensor 'b' begins at byte 8 of the data, expected 4"),
+      ([("a", 4, 12)], "tensor 'a' begins at byte 4 of the data, expected 0"),
+      ([("a", 0, 12), ("b", 0, 12)], "begins at byte 0 of the data, expected 12"),
+      ([("a", 0, 12), ("b", 4, 4)], "tensor 'b' begins at byte 4 of the data, expected 12"),
+      ([("a", 0, 8)], "the tensors end at byte 8 of the data, expected 12"),
+      ([], "the tensors end at byte 0 of the data, expected 12"),
+    ])
   func rejectsLayout(tensors: [(name: String, begin: Int, end: Int)], fault: String) {
     let header = tensors.map { entry($0.name, "F32", [($0.end - $0.begin) / 4], $0.begin, $0.end) }
 

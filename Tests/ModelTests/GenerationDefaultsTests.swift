@@ -28,10 +28,12 @@ struct GenerationDefaultsTests {
     #expect(defaults == expected)
   }
 
-  @Test("says nothing where the file says nothing, null or something unknown", arguments: [
-    "{}", "{\"temperature\":null,\"top_k\":null,\"do_sample\":null,\"eos_token_id\":null}",
-    "{\"_from_model_config\":true,\"max_length\":\"x\"}",
-  ])
+  @Test(
+    "says nothing where the file says nothing, null or something unknown",
+    arguments: [
+      "{}", "{\"temperature\":null,\"top_k\":null,\"do_sample\":null,\"eos_token_id\":null}",
+      "{\"_from_model_config\":true,\"max_length\":\"x\"}",
+    ])
   func saysNothing(text: String) throws {
     #expect(try parse(text) == GenerationDefaults())
   }
@@ -47,15 +49,18 @@ struct GenerationDefaultsTests {
     #expect(defaults.eosTokens == [3, 5])
   }
 
-  @Test("rejects values of a wrong kind or range, naming file and field", arguments: [
-    ("do_sample", "1", "true or false"), ("temperature", "\"0.5\"", "a number of at least 0"),
-    ("temperature", "-0.1", "a number of at least 0"), ("temperature", "1e400", "a number of at least 0"),
-    ("top_k", "1.5", "an integer from 0 to 2147483647"), ("top_k", "-1", "an integer from 0 to 2147483647"),
-    ("top_p", "1.01", "a number from 0 to 1"), ("min_p", "-0.1", "a number from 0 to 1"),
-    ("typical_p", "true", "a number from 0 to 1"), ("repetition_penalty", "0", "a number above 0"),
-    ("max_new_tokens", "0", "an integer from 1 to 2147483647"), ("eos_token_id", "100", "a token below vocab_size 100"),
-    ("bos_token_id", "\"1\"", "a token below vocab_size 100"), ("pad_token_id", "-2", "a token below vocab_size 100"),
-  ])
+  @Test(
+    "rejects values of a wrong kind or range, naming file and field",
+    arguments: [
+      ("do_sample", "1", "true or false"), ("temperature", "\"0.5\"", "a number of at least 0"),
+      ("temperature", "-0.1", "a number of at least 0"), ("temperature", "1e400", "a number of at least 0"),
+      ("top_k", "1.5", "an integer from 0 to 2147483647"), ("top_k", "-1", "an integer from 0 to 2147483647"),
+      ("top_p", "1.01", "a number from 0 to 1"), ("min_p", "-0.1", "a number from 0 to 1"),
+      ("typical_p", "true", "a number from 0 to 1"), ("repetition_penalty", "0", "a number above 0"),
+      ("max_new_tokens", "0", "an integer from 1 to 2147483647"),
+      ("eos_token_id", "100", "a token below vocab_size 100"),
+      ("bos_token_id", "\"1\"", "a token below vocab_size 100"), ("pad_token_id", "-2", "a token below vocab_size 100"),
+    ])
   func rejectsValues(key: String, value: String, expected: String) {
     let error = #expect(throws: XverseError.self) { try parse("{\"\(key)\":\(value)}") }
 

@@ -47,9 +47,11 @@ struct ModelConfigurationTests {
     #expect(configuration.parameterCount == 7_299_846_144)
   }
 
-  @Test("counts the parameters that were published", arguments: [
-    (5120, 13_824, 40, 40, 13_717_652_480), (8192, 22_016, 80, 64, 66_408_521_728),
-  ])
+  @Test(
+    "counts the parameters that were published",
+    arguments: [
+      (5120, 13_824, 40, 40, 13_717_652_480), (8192, 22_016, 80, 64, 66_408_521_728),
+    ])
   func countsParameters(hidden: Int, intermediate: Int, layers: Int, heads: Int, expected: Int) throws {
     let configuration = try parse(
       with: ("vocab_size", "100534"), ("hidden_size", "\(hidden)"), ("intermediate_size", "\(intermediate)"),
@@ -111,19 +113,24 @@ struct ModelConfigurationTests {
     #expect(configuration.eosTokens == [2])
   }
 
-  @Test("reads RoPE in the spellings of old and new checkpoints", arguments: [
-    ("\"rope_theta\": 500000", 500_000, .none),
-    ("\"rope_theta\": 5e5, \"rope_scaling\": {\"type\": \"linear\", \"factor\": 4}", 500_000, .linear(factor: 4)),
-    ("\"rope_scaling\": {\"type\": \"dynamic\", \"factor\": 2.0}", 10_000, .dynamic(factor: 2)),
-    ("\"rope_scaling\": {\"rope_type\": \"default\"}", 10_000, .none),
-    ("\"rope_scaling\": {}", 10_000, .none),
-    ("\"rope_parameters\": {\"rope_theta\": 7.5, \"rope_type\": \"default\"}", 7.5, .none),
-    ("\"rope_parameters\": {\"rope_theta\": 1e6, \"rope_type\": \"dynamic\", \"factor\": 2}", 1e6, .dynamic(factor: 2)),
-    ("\"rope_theta\": 2e4, \"rope_parameters\": {\"rope_type\": \"linear\", \"factor\": 1}", 2e4, .linear(factor: 1)),
-    ("\"rope_theta\": 20000, \"rope_parameters\": {\"rope_theta\": 30000}", 30_000, .none),
-    ("\"rope_scaling\": {\"rope_type\": \"linear\", \"type\": \"yarn\", \"factor\": 3}", 10_000, .linear(factor: 3)),
-    ("\"rope_parameters\": {\"partial_rotary_factor\": 1.0}", 10_000, .none),
-  ] as [(String, Double, ModelConfiguration.RoPEScaling)])
+  @Test(
+    "reads RoPE in the spellings of old and new checkpoints",
+    arguments: [
+      ("\"rope_theta\": 500000", 500_000, .none),
+      ("\"rope_theta\": 5e5, \"rope_scaling\": {\"type\": \"linear\", \"factor\": 4}", 500_000, .linear(factor: 4)),
+      ("\"rope_scaling\": {\"type\": \"dynamic\", \"factor\": 2.0}", 10_000, .dynamic(factor: 2)),
+      ("\"rope_scaling\": {\"rope_type\": \"default\"}", 10_000, .none),
+      ("\"rope_scaling\": {}", 10_000, .none),
+      ("\"rope_parameters\": {\"rope_theta\": 7.5, \"rope_type\": \"default\"}", 7.5, .none),
+      (
+        "\"rope_parameters\": {\"rope_theta\": 1e6, \"rope_type\": \"dynamic\", \"factor\": 2}", 1e6,
+        .dynamic(factor: 2)
+      ),
+      ("\"rope_theta\": 2e4, \"rope_parameters\": {\"rope_type\": \"linear\", \"factor\": 1}", 2e4, .linear(factor: 1)),
+      ("\"rope_theta\": 20000, \"rope_parameters\": {\"rope_theta\": 30000}", 30_000, .none),
+      ("\"rope_scaling\": {\"rope_type\": \"linear\", \"type\": \"yarn\", \"factor\": 3}", 10_000, .linear(factor: 3)),
+      ("\"rope_parameters\": {\"partial_rotary_factor\": 1.0}", 10_000, .none),
+    ] as [(String, Double, ModelConfiguration.RoPEScaling)])
   func readsRoPE(fields: String, theta: Double, scaling: ModelConfiguration.RoPEScaling) throws {
     let configuration = try parse(Self.text(extra: fields))
 
@@ -131,13 +138,15 @@ struct ModelConfigurationTests {
     #expect(configuration.ropeScaling == scaling)
   }
 
-  @Test("rejects a size that cannot be, naming field, value and expectation", arguments: [
-    ("0", .corrupt, "an integer from 1 to 1048576"), ("-64", .corrupt, "an integer from 1 to 1048576"),
-    ("\"5120\"", .corrupt, "an integer from 1 to 1048576"), ("5120.5", .corrupt, "an integer from 1 to 1048576"),
-    ("true", .corrupt, "an integer from 1 to 1048576"), ("[64]", .corrupt, "an integer from 1 to 1048576"),
-    ("1e400", .corrupt, "an integer from 1 to 1048576"), ("2147483648", .limit, "at most 1048576"),
-    ("9223372036854775808", .limit, "at most 1048576"), ("18446744073709551616", .limit, "at most 1048576"),
-  ] as [(String, XverseError.Code, String)])
+  @Test(
+    "rejects a size that cannot be, naming field, value and expectation",
+    arguments: [
+      ("0", .corrupt, "an integer from 1 to 1048576"), ("-64", .corrupt, "an integer from 1 to 1048576"),
+      ("\"5120\"", .corrupt, "an integer from 1 to 1048576"), ("5120.5", .corrupt, "an integer from 1 to 1048576"),
+      ("true", .corrupt, "an integer from 1 to 1048576"), ("[64]", .corrupt, "an integer from 1 to 1048576"),
+      ("1e400", .corrupt, "an integer from 1 to 1048576"), ("2147483648", .limit, "at most 1048576"),
+      ("9223372036854775808", .limit, "at most 1048576"), ("18446744073709551616", .limit, "at most 1048576"),
+    ] as [(String, XverseError.Code, String)])
   func rejectsHiddenSize(value: String, code: XverseError.Code, expected: String) {
     let error = #expect(throws: XverseError.self) { try parse(with: ("hidden_size", value)) }
 
@@ -146,11 +155,13 @@ struct ModelConfigurationTests {
     #expect((error?.offset ?? -1) > 0)
   }
 
-  @Test("limits every size, so that no product of sizes passes Int", arguments: [
-    ("vocab_size", 1 << 24), ("intermediate_size", 1 << 22), ("num_hidden_layers", 1000),
-    ("num_attention_heads", 4096), ("num_key_value_heads", 4096), ("head_dim", 512),
-    ("max_position_embeddings", 1 << 24), ("max_tokenizer_truncation", 1 << 24),
-  ])
+  @Test(
+    "limits every size, so that no product of sizes passes Int",
+    arguments: [
+      ("vocab_size", 1 << 24), ("intermediate_size", 1 << 22), ("num_hidden_layers", 1000),
+      ("num_attention_heads", 4096), ("num_key_value_heads", 4096), ("head_dim", 512),
+      ("max_position_embeddings", 1 << 24), ("max_tokenizer_truncation", 1 << 24),
+    ])
   func limitsSizes(key: String, limit: Int) {
     let above = #expect(throws: XverseError.self) { try parse(with: (key, "\(limit + 1)")) }
     let billion = #expect(throws: XverseError.self) { try parse(with: (key, "1000000000")) }
@@ -183,13 +194,15 @@ struct ModelConfigurationTests {
     #expect(error?.message.hasPrefix("config.json: '\(key)' is missing, expected ") == true)
   }
 
-  @Test("rejects heads that do not fit", arguments: [
-    ("num_attention_heads", "7", "a divisor of hidden_size 64"),
-    ("num_key_value_heads", "3", "a divisor of num_attention_heads 8"),
-    ("num_key_value_heads", "16", "a divisor of num_attention_heads 8"),
-    ("head_dim", "7", "heads of an even size, which RoPE needs, not of 7"),
-    ("num_attention_heads", "64", "heads of an even size, which RoPE needs, not of 1"),
-  ])
+  @Test(
+    "rejects heads that do not fit",
+    arguments: [
+      ("num_attention_heads", "7", "a divisor of hidden_size 64"),
+      ("num_key_value_heads", "3", "a divisor of num_attention_heads 8"),
+      ("num_key_value_heads", "16", "a divisor of num_attention_heads 8"),
+      ("head_dim", "7", "heads of an even size, which RoPE needs, not of 7"),
+      ("num_attention_heads", "64", "heads of an even size, which RoPE needs, not of 1"),
+    ])
   func rejectsHeads(key: String, value: String, expected: String) {
     let error = #expect(throws: XverseError.self) { try parse(with: (key, value)) }
 
@@ -206,10 +219,12 @@ struct ModelConfigurationTests {
       error?.message == "config.json: 'num_attention_heads' is 8, expected heads of at most 512, not of 1024")
   }
 
-  @Test("rejects numbers that are none, or not above zero", arguments: [
-    ("rms_norm_eps", ", at most 1", ["0", "-1e-6", "1e-300", "2", "\"NaN\"", "1e400", "false"]),
-    ("rope_theta", "", ["0", "-1", "1e400", "\"10000\"", "[]"]),
-  ])
+  @Test(
+    "rejects numbers that are none, or not above zero",
+    arguments: [
+      ("rms_norm_eps", ", at most 1", ["0", "-1e-6", "1e-300", "2", "\"NaN\"", "1e400", "false"]),
+      ("rope_theta", "", ["0", "-1", "1e400", "\"10000\"", "[]"]),
+    ])
   func rejectsNumbers(key: String, bound: String, values: [String]) {
     for value in values {
       let error = #expect(throws: XverseError.self) { try parse(with: (key, value)) }
@@ -218,36 +233,40 @@ struct ModelConfigurationTests {
     }
   }
 
-  @Test("rejects what needs other mathematics, naming it", arguments: [
-    ("model_type", "\"mixtral\"", "\"xverse\" or \"llama\""),
-    ("architectures", "[\"LlamaForCausalLM\"]", "[\"XverseForCausalLM\"]"),
-    ("architectures", "[7]", "[\"XverseForCausalLM\"]"),
-    ("num_experts", "64", "no such field: mixtures of experts are not supported"),
-    ("moe_top_k", "6", "no such field: mixtures of experts are not supported"),
-    ("num_shared_experts", "\"2\"", "no such field: mixtures of experts are not supported"),
-    ("quantization_config", "{\"bits\": 4}", "no such field: the weights must not be quantized"),
-    ("hidden_act", "\"gelu\"", "\"silu\""), ("attention_bias", "true", "false"), ("mlp_bias", "true", "false"),
-    ("partial_rotary_factor", "0.5", "1"),
-  ])
+  @Test(
+    "rejects what needs other mathematics, naming it",
+    arguments: [
+      ("model_type", "\"mixtral\"", "\"xverse\" or \"llama\""),
+      ("architectures", "[\"LlamaForCausalLM\"]", "[\"XverseForCausalLM\"]"),
+      ("architectures", "[7]", "[\"XverseForCausalLM\"]"),
+      ("num_experts", "64", "no such field: mixtures of experts are not supported"),
+      ("moe_top_k", "6", "no such field: mixtures of experts are not supported"),
+      ("num_shared_experts", "\"2\"", "no such field: mixtures of experts are not supported"),
+      ("quantization_config", "{\"bits\": 4}", "no such field: the weights must not be quantized"),
+      ("hidden_act", "\"gelu\"", "\"silu\""), ("attention_bias", "true", "false"), ("mlp_bias", "true", "false"),
+      ("partial_rotary_factor", "0.5", "1"),
+    ])
   func rejectsOtherMathematics(key: String, value: String, expected: String) {
     let error = #expect(throws: XverseError.self) { try parse(with: (key, value)) }
 
     #expect(error == .unsupported("config.json: '\(key)' is \(value), expected \(expected)"))
   }
 
-  @Test("rejects RoPE that is not known, or half described", arguments: [
-    ("{\"type\":\"yarn\",\"factor\":4}", .unsupported, "'rope_scaling.type' is \"yarn\""),
-    ("{\"rope_type\":\"llama3\"}", .unsupported, "'rope_scaling.rope_type' is \"llama3\""),
-    ("{\"rope_type\":\"longrope\"}", .unsupported, "'rope_scaling.rope_type' is \"longrope\""),
-    ("{\"partial_rotary_factor\":0.25}", .unsupported, "'rope_scaling.partial_rotary_factor' is 0.25, expected 1"),
-    ("{\"factor\":2}", .corrupt, "'rope_scaling.rope_type' is missing, expected \"default\", \"linear\" or "),
-    ("{\"type\":\"linear\"}", .corrupt, "'rope_scaling.factor' is missing, expected a number of at least 1"),
-    ("{\"type\":\"dynamic\",\"factor\":0.5}", .corrupt, "'rope_scaling.factor' is 0.5, expected a number of at "),
-    ("{\"type\":\"linear\",\"factor\":\"2\"}", .corrupt, "'rope_scaling.factor' is \"2\", expected a number of "),
-    ("{\"type\":\"linear\",\"factor\":1e400}", .corrupt, "'rope_scaling.factor' is 1e400"),
-    ("{\"type\":7,\"factor\":2}", .corrupt, "'rope_scaling.type' is 7, expected a string"),
-    ("\"linear\"", .corrupt, "'rope_scaling' is a string, expected an object"),
-  ] as [(String, XverseError.Code, String)])
+  @Test(
+    "rejects RoPE that is not known, or half described",
+    arguments: [
+      ("{\"type\":\"yarn\",\"factor\":4}", .unsupported, "'rope_scaling.type' is \"yarn\""),
+      ("{\"rope_type\":\"llama3\"}", .unsupported, "'rope_scaling.rope_type' is \"llama3\""),
+      ("{\"rope_type\":\"longrope\"}", .unsupported, "'rope_scaling.rope_type' is \"longrope\""),
+      ("{\"partial_rotary_factor\":0.25}", .unsupported, "'rope_scaling.partial_rotary_factor' is 0.25, expected 1"),
+      ("{\"factor\":2}", .corrupt, "'rope_scaling.rope_type' is missing, expected \"default\", \"linear\" or "),
+      ("{\"type\":\"linear\"}", .corrupt, "'rope_scaling.factor' is missing, expected a number of at least 1"),
+      ("{\"type\":\"dynamic\",\"factor\":0.5}", .corrupt, "'rope_scaling.factor' is 0.5, expected a number of at "),
+      ("{\"type\":\"linear\",\"factor\":\"2\"}", .corrupt, "'rope_scaling.factor' is \"2\", expected a number of "),
+      ("{\"type\":\"linear\",\"factor\":1e400}", .corrupt, "'rope_scaling.factor' is 1e400"),
+      ("{\"type\":7,\"factor\":2}", .corrupt, "'rope_scaling.type' is 7, expected a string"),
+      ("\"linear\"", .corrupt, "'rope_scaling' is a string, expected an object"),
+    ] as [(String, XverseError.Code, String)])
   func rejectsRoPEScaling(value: String, code: XverseError.Code, fault: String) {
     let error = #expect(throws: XverseError.self) { try parse(with: ("rope_scaling", value)) }
 
@@ -264,11 +283,13 @@ struct ModelConfigurationTests {
     #expect(error?.code == .unsupported)
   }
 
-  @Test("rejects tokens outside the vocabulary", arguments: [
-    ("eos_token_id", "512"), ("eos_token_id", "[3, 512]"), ("bos_token_id", "-2"), ("pad_token_id", "2147483648"),
-    ("pad_token_id", "9223372036854775808"), ("bos_token_id", "\"1\""), ("eos_token_id", "1.5"),
-    ("eos_token_id", "{}"), ("eos_token_id", "[[3]]"), ("eos_token_id", "[null]"),
-  ])
+  @Test(
+    "rejects tokens outside the vocabulary",
+    arguments: [
+      ("eos_token_id", "512"), ("eos_token_id", "[3, 512]"), ("bos_token_id", "-2"), ("pad_token_id", "2147483648"),
+      ("pad_token_id", "9223372036854775808"), ("bos_token_id", "\"1\""), ("eos_token_id", "1.5"),
+      ("eos_token_id", "{}"), ("eos_token_id", "[[3]]"), ("eos_token_id", "[null]"),
+    ])
   func rejectsTokens(key: String, value: String) {
     let error = #expect(throws: XverseError.self) { try parse(with: (key, value)) }
 
@@ -286,13 +307,15 @@ struct ModelConfigurationTests {
     #expect(error?.code == .limit)
   }
 
-  @Test("rejects a text that is no configuration", arguments: [
-    ("[]", .corrupt, "config.json: the text is an array, expected an object"),
-    ("{", .corrupt, "config.json: expected a key in quotation marks at byte 1"),
-    ("{\"hidden_size\":1,\"hidden_size\":2}", .corrupt, "config.json: duplicate key 'hidden_size' at byte 18"),
-    ("{\"rms_norm_eps\":NaN}", .corrupt, "config.json: expected a value at byte 16"),
-    (String(repeating: "[", count: 100_000), .limit, "config.json: JSON nested deeper than 128 levels at byte 128"),
-  ] as [(String, XverseError.Code, String)])
+  @Test(
+    "rejects a text that is no configuration",
+    arguments: [
+      ("[]", .corrupt, "config.json: the text is an array, expected an object"),
+      ("{", .corrupt, "config.json: expected a key in quotation marks at byte 1"),
+      ("{\"hidden_size\":1,\"hidden_size\":2}", .corrupt, "config.json: duplicate key 'hidden_size' at byte 18"),
+      ("{\"rms_norm_eps\":NaN}", .corrupt, "config.json: expected a value at byte 16"),
+      (String(repeating: "[", count: 100_000), .limit, "config.json: JSON nested deeper than 128 levels at byte 128"),
+    ] as [(String, XverseError.Code, String)])
   func rejectsTexts(text: String, code: XverseError.Code, message: String) {
     let error = #expect(throws: XverseError.self) { try parse(text) }
 
@@ -300,9 +323,11 @@ struct ModelConfigurationTests {
     #expect(error?.message == message)
   }
 
-  @Test("reads the configurations of the reference models", .enabled(if: SharedData.isAvailable), arguments: [
-    "hf-bf16", "hf-f16-sharded", "hf-f32",
-  ])
+  @Test(
+    "reads the configurations of the reference models", .enabled(if: SharedData.isAvailable),
+    arguments: [
+      "hf-bf16", "hf-f16-sharded", "hf-f32",
+    ])
   func readsReferenceModels(directory: String) throws {
     let location = try CheckpointLocation(path: SharedData.file("data/stories260k-xverse/" + directory))
     let file = try location.requiredCompanion("config.json", maximumLength: ModelConfiguration.maximumFileLength)

@@ -23,17 +23,21 @@ struct WeightNamesTests {
     #expect(!names.contains(where: WeightNames.isIgnored))
   }
 
-  @Test("ignores the tables of older checkpoints", arguments: [
-    "model.layers.3.self_attn.rotary_emb.inv_freq", "model.layers.0.self_attn.rotary_emb.cos_cached",
-    "rotary_emb.sin_cached",
-  ])
+  @Test(
+    "ignores the tables of older checkpoints",
+    arguments: [
+      "model.layers.3.self_attn.rotary_emb.inv_freq", "model.layers.0.self_attn.rotary_emb.cos_cached",
+      "rotary_emb.sin_cached",
+    ])
   func ignoresTables(name: String) {
     #expect(WeightNames.isIgnored(name))
   }
 
-  @Test("ignores no weight that only looks alike", arguments: [
-    "model.layers.3.self_attn.rotary_emb.weight", "my_rotary_emb.inv_freq", "lm_head.weight", "",
-  ])
+  @Test(
+    "ignores no weight that only looks alike",
+    arguments: [
+      "model.layers.3.self_attn.rotary_emb.weight", "my_rotary_emb.inv_freq", "lm_head.weight", "",
+    ])
   func keepsOthers(name: String) {
     #expect(!WeightNames.isIgnored(name))
   }

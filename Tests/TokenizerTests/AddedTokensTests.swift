@@ -12,10 +12,12 @@ struct AddedTokensTests {
     return try TokenizerJSON(characters: "abx< >▁", root: root).tokenizer().ids(text, parsingSpecials: parsingSpecials)
   }
 
-  @Test("lstrip and rstrip take white space with the token", arguments: [
-    (true, false, "a  <x>  b", [0, 7, 4, 4, 1]), (false, true, "a  <x>  b", [0, 4, 4, 7, 1]),
-    (false, true, "<x> <x>", [7, 7]),
-  ] as [(Bool, Bool, String, [Int32])])
+  @Test(
+    "lstrip and rstrip take white space with the token",
+    arguments: [
+      (true, false, "a  <x>  b", [0, 7, 4, 4, 1]), (false, true, "a  <x>  b", [0, 4, 4, 7, 1]),
+      (false, true, "<x> <x>", [7, 7]),
+    ] as [(Bool, Bool, String, [Int32])])
   func strip(left: Bool, right: Bool, text: String, expected: [Int32]) throws {
     #expect(try ids(text, [TokenizerJSON.addedToken(7, "<x>", stripsLeft: left, stripsRight: right)]) == expected)
   }
@@ -36,9 +38,11 @@ struct AddedTokensTests {
     #expect(try ids("<x>b<x>a<a<x", tokens, parsingSpecials: false) == [8, 3, 2, 5, 0, 3, 0, 3, 2])
   }
 
-  @Test("a normalized token is looked for in normalized text, the others in the caller's", arguments: [
-    ("a b", [7]), ("a▁b", [7]), ("b a", [8]), ("b▁a", [1, 6, 0]),
-  ] as [(String, [Int32])])
+  @Test(
+    "a normalized token is looked for in normalized text, the others in the caller's",
+    arguments: [
+      ("a b", [7]), ("a▁b", [7]), ("b a", [8]), ("b▁a", [1, 6, 0]),
+    ] as [(String, [Int32])])
   func normalized(text: String, expected: [Int32]) throws {
     let tokens = [
       TokenizerJSON.addedToken(7, "a b", special: false, normalized: true),

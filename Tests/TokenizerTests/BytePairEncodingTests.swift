@@ -10,25 +10,32 @@ struct BytePairEncodingTests {
   private static let letters = TokenizerJSON(
     leading: ["<unk>"], characters: "ab", merges: [("a", "b"), ("a", "a"), ("aa", "aa"), ("b", "a")])
 
-  @Test("merges the lowest rank first, of equal ranks the leftmost", arguments: [
-    ("aaaaaaa", [5, 4, 1]), ("abab", [3, 3]), ("aab", [1, 3]), ("bab", [2, 3]), ("aaaab", [4, 1, 3]),
-  ] as [(String, [Int32])])
+  @Test(
+    "merges the lowest rank first, of equal ranks the leftmost",
+    arguments: [
+      ("aaaaaaa", [5, 4, 1]), ("abab", [3, 3]), ("aab", [1, 3]), ("bab", [2, 3]), ("aaaab", [4, 1, 3]),
+    ] as [(String, [Int32])])
   func mergeOrder(text: String, ids: [Int32]) throws {
     #expect(try Self.letters.tokenizer().ids(text) == ids)
   }
 
-  @Test("an unknown character is one unknown token, fused or not, or dropped", arguments: [
-    (#""<unk>""#, false, "azzb", [1, 0, 0, 2]), (#""<unk>""#, true, "azzb", [1, 0, 2]), (#""<unk>""#, true, "zz", [0]),
-    (#""<unk>""#, false, "zazz", [0, 1, 0, 0]), ("null", false, "azzb", [3]), ("null", true, "zz", []),
-  ] as [(String, Bool, String, [Int32])])
+  @Test(
+    "an unknown character is one unknown token, fused or not, or dropped",
+    arguments: [
+      (#""<unk>""#, false, "azzb", [1, 0, 0, 2]), (#""<unk>""#, true, "azzb", [1, 0, 2]),
+      (#""<unk>""#, true, "zz", [0]),
+      (#""<unk>""#, false, "zazz", [0, 1, 0, 0]), ("null", false, "azzb", [3]), ("null", true, "zz", []),
+    ] as [(String, Bool, String, [Int32])])
   func unknown(token: String, fuses: Bool, text: String, ids: [Int32]) throws {
     let file = Self.letters.with(model: ["unk_token": token, "fuse_unk": "\(fuses)"])
     #expect(try file.tokenizer().ids(text) == ids)
   }
 
-  @Test("byte fallback needs the tokens of all bytes of a character", arguments: [
-    ("aéb", [3, 1, 2, 4]), ("a中b", [3, 0, 4]), ("中é中a", [1, 2, 0, 0, 3]),
-  ] as [(String, [Int32])])
+  @Test(
+    "byte fallback needs the tokens of all bytes of a character",
+    arguments: [
+      ("aéb", [3, 1, 2, 4]), ("a中b", [3, 0, 4]), ("中é中a", [1, 2, 0, 0, 3]),
+    ] as [(String, [Int32])])
   func incompleteByteTokens(text: String, ids: [Int32]) throws {
     let file = TokenizerJSON(
       leading: ["<unk>", "<0xC3>", "<0xA9>"], characters: "ab",
@@ -36,9 +43,11 @@ struct BytePairEncodingTests {
     #expect(try file.tokenizer().ids(text) == ids)
   }
 
-  @Test("a piece that is a token needs no merges when the model says so", arguments: [
-    ("ab", [3]), ("aba", [3, 1]), ("bab", [4]),
-  ] as [(String, [Int32])])
+  @Test(
+    "a piece that is a token needs no merges when the model says so",
+    arguments: [
+      ("ab", [3]), ("aba", [3, 1]), ("bab", [4]),
+    ] as [(String, [Int32])])
   func ignoresMerges(text: String, ids: [Int32]) throws {
     let file = TokenizerJSON(
       leading: ["<unk>"], characters: "ab", merges: [("a", "b"), ("b", "ab")], model: ["ignore_merges": "true"])

@@ -7,10 +7,12 @@ import XverseCore
 
 @Suite("Detokenizer")
 struct DetokenizerTests {
-  @Test("agrees with decode where byte tokens are well-formed", arguments: [
-    TokenizerJSON.xverse, .sentencePiece, .byteLevel, .xverse.with(root: ["decoder": "null"]),
-    .xverse.with(root: ["decoder": #"{"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always"}"#]),
-  ])
+  @Test(
+    "agrees with decode where byte tokens are well-formed",
+    arguments: [
+      TokenizerJSON.xverse, .sentencePiece, .byteLevel, .xverse.with(root: ["decoder": "null"]),
+      .xverse.with(root: ["decoder": #"{"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always"}"#]),
+    ])
   func agreesWithDecode(file: TokenizerJSON) throws {
     let tokenizer = try file.tokenizer()
     var random = SeededRandom(seed: 1)

@@ -19,10 +19,12 @@ struct NormalizerTests {
     }
   }
 
-  @Test("Replace goes from left to right without overlap", arguments: [
-    ("aaaaab", "aa", "b", "bbab"), ("", "a", "b", ""), ("xyz", "a", "b", "xyz"), ("a", "a", "", ""),
-    ("ab ab", "ab", "▁", "▁ ▁"),
-  ])
+  @Test(
+    "Replace goes from left to right without overlap",
+    arguments: [
+      ("aaaaab", "aa", "b", "bbab"), ("", "a", "b", ""), ("xyz", "a", "b", "xyz"), ("a", "a", "", ""),
+      ("ab ab", "ab", "▁", "▁ ▁"),
+    ])
   func replace(text: String, pattern: String, content: String, expected: String) throws {
     let step = #"{"type": "Replace", "pattern": {"String": "\#(pattern)"}, "content": "\#(content)"}"#
     #expect(try normalize(text, step).text == expected)
@@ -33,12 +35,14 @@ struct NormalizerTests {
     #expect(try normalize(text, #"{"type": "Prepend", "prepend": "▁"}"#).text == expected)
   }
 
-  @Test("keeps account of the bytes that stand for the first character", arguments: [
-    ("中a", #"{"type": "Prepend", "prepend": "▁"}"#, 6),
-    ("ba", #"{"type": "Replace", "pattern": {"String": "b"}, "content": "123"}"#, 3),
-    ("ba", #"{"type": "Replace", "pattern": {"String": "ba"}, "content": "123"}"#, 0),
-    ("ba", #"{"type": "Replace", "pattern": {"String": "b"}, "content": ""}"#, 0),
-  ])
+  @Test(
+    "keeps account of the bytes that stand for the first character",
+    arguments: [
+      ("中a", #"{"type": "Prepend", "prepend": "▁"}"#, 6),
+      ("ba", #"{"type": "Replace", "pattern": {"String": "b"}, "content": "123"}"#, 3),
+      ("ba", #"{"type": "Replace", "pattern": {"String": "ba"}, "content": "123"}"#, 0),
+      ("ba", #"{"type": "Replace", "pattern": {"String": "b"}, "content": ""}"#, 0),
+    ])
   func leadingBytes(text: String, step: String, count: Int) throws {
     #expect(try normalize(text, step).leadingCount == count)
   }

@@ -25,10 +25,12 @@ struct PreTokenizerTests {
 
   private func pieces(_ text: String, _ step: String) throws -> [String] { try pieces(Array(text.utf8), step) }
 
-  @Test("Metaspace cuts before every replacement character", arguments: [
-    ("never", "a  b ", ["a", "▁", "▁b", "▁"]), ("always", "a b", ["▁a", "▁b"]), ("always", " a", ["▁a"]),
-    ("first", "▁a", ["▁a"]),
-  ])
+  @Test(
+    "Metaspace cuts before every replacement character",
+    arguments: [
+      ("never", "a  b ", ["a", "▁", "▁b", "▁"]), ("always", "a b", ["▁a", "▁b"]), ("always", " a", ["▁a"]),
+      ("first", "▁a", ["▁a"]),
+    ])
   func metaspace(scheme: String, text: String, expected: [String]) throws {
     let step = #"{"type": "Metaspace", "replacement": "▁", "prepend_scheme": "\#(scheme)"}"#
     #expect(try pieces(text, step) == expected)
@@ -44,32 +46,38 @@ struct PreTokenizerTests {
     #expect(try pieces("1c", step) == ["▁1", "c"])
   }
 
-  @Test("Digits are the numbers of every script", arguments: [
-    (true, "a12b", ["a", "1", "2", "b"]), (false, "a12b", ["a", "12", "b"]),
-    (true, "x²½Ⅷ①٣四", ["x", "²", "½", "Ⅷ", "①", "٣", "四"]), (false, "7", ["7"]),
-  ])
+  @Test(
+    "Digits are the numbers of every script",
+    arguments: [
+      (true, "a12b", ["a", "1", "2", "b"]), (false, "a12b", ["a", "12", "b"]),
+      (true, "x²½Ⅷ①٣四", ["x", "²", "½", "Ⅷ", "①", "٣", "四"]), (false, "7", ["7"]),
+    ])
   func digits(individually: Bool, text: String, expected: [String]) throws {
     #expect(try pieces(text, #"{"type": "Digits", "individual_digits": \#(individually)}"#) == expected)
   }
 
-  @Test("Punctuation is that of ASCII and of Unicode 8", arguments: [
-    ("Isolated", "a,.b。c$", ["a", ",", ".", "b", "。", "c", "$"]), ("Contiguous", "a,.b", ["a", ",.", "b"]),
-    // U+20AC is a symbol; U+2E4E came with Unicode 11; U+166D was punctuation until Unicode 12.
-    ("Isolated", "a€b", ["a€b"]), ("Isolated", "a\u{2E4E}b", ["a\u{2E4E}b"]),
-    ("Isolated", "a\u{166D}b", ["a", "\u{166D}", "b"]),
-  ])
+  @Test(
+    "Punctuation is that of ASCII and of Unicode 8",
+    arguments: [
+      ("Isolated", "a,.b。c$", ["a", ",", ".", "b", "。", "c", "$"]), ("Contiguous", "a,.b", ["a", ",.", "b"]),
+      // U+20AC is a symbol; U+2E4E came with Unicode 11; U+166D was punctuation until Unicode 12.
+      ("Isolated", "a€b", ["a€b"]), ("Isolated", "a\u{2E4E}b", ["a\u{2E4E}b"]),
+      ("Isolated", "a\u{166D}b", ["a", "\u{166D}", "b"]),
+    ])
   func punctuation(behavior: String, text: String, expected: [String]) throws {
     #expect(try pieces(text, #"{"type": "Punctuation", "behavior": "\#(behavior)"}"#) == expected)
   }
 
-  @Test("ByteLevel finds the words of the GPT-2 pattern", arguments: [
-    ("Hello there  dear", ["Hello", "Ġthere", "Ġ", "Ġdear"]),
-    ("I'll we've x'S 'tis", ["I", "'ll", "Ġwe", "'ve", "Ġx", "'", "S", "Ġ'", "tis"]),
-    ("a12 b!?", ["a", "12", "Ġb", "!?"]), ("a\n\n b \n", ["a", "ĊĊ", "Ġb", "ĠĊ"]), ("\t\tx", ["ĉ", "ĉ", "x"]),
-    ("''s'", ["''", "s", "'"]), ("'", ["'"]), (" ", ["Ġ"]), ("'re're'r", ["'re", "'re", "'", "r"]),
-    // U+A7F1 is a letter since Unicode 17, which the pattern does not know yet.
-    ("a\u{A7F1}", ["a", "êŁ±"]),
-  ])
+  @Test(
+    "ByteLevel finds the words of the GPT-2 pattern",
+    arguments: [
+      ("Hello there  dear", ["Hello", "Ġthere", "Ġ", "Ġdear"]),
+      ("I'll we've x'S 'tis", ["I", "'ll", "Ġwe", "'ve", "Ġx", "'", "S", "Ġ'", "tis"]),
+      ("a12 b!?", ["a", "12", "Ġb", "!?"]), ("a\n\n b \n", ["a", "ĊĊ", "Ġb", "ĠĊ"]), ("\t\tx", ["ĉ", "ĉ", "x"]),
+      ("''s'", ["''", "s", "'"]), ("'", ["'"]), (" ", ["Ġ"]), ("'re're'r", ["'re", "'re", "'", "r"]),
+      // U+A7F1 is a letter since Unicode 17, which the pattern does not know yet.
+      ("a\u{A7F1}", ["a", "êŁ±"]),
+    ])
   func byteLevel(text: String, expected: [String]) throws {
     #expect(try pieces(text, TokenizerJSON.byteLevelStep(prefix: false, pattern: true)) == expected)
   }

@@ -16,9 +16,11 @@ struct TokenizerFileTests {
 
   // MARK: spellings
 
-  @Test("reads merges as strings, as pairs, and with a version line", arguments: [
-    #"["a b", "b c"]"#, #"[["a", "b"], ["b", "c"]]"#, ##"["#version: 0.2", "a b", "b c"]"##, #"["\u0061 b", "b c"]"#,
-  ])
+  @Test(
+    "reads merges as strings, as pairs, and with a version line",
+    arguments: [
+      #"["a b", "b c"]"#, #"[["a", "b"], ["b", "c"]]"#, ##"["#version: 0.2", "a b", "b c"]"##, #"["\u0061 b", "b c"]"#,
+    ])
   func mergeSpellings(merges: String) throws {
     #expect(try Self.letters.with(model: ["merges": merges]).tokenizer().ids("abc") == [3, 2])
   }
@@ -29,25 +31,29 @@ struct TokenizerFileTests {
     #expect(try file.tokenizer().ids("abc") == [0, 4])
   }
 
-  @Test("reads both spellings of Metaspace", arguments: [
-    (#""add_prefix_space": false"#, [12, 27, 9, 6]), (#""add_prefix_space": true"#, [30]),
-    (#""add_prefix_space": false, "str_rep": "▁""#, [12, 27, 9, 6]),
-    (#""prepend_scheme": "never", "split": true"#, [12, 27, 9, 6]),
-    (#""prepend_scheme": "first", "split": true"#, [30]), (#""prepend_scheme": "always", "split": false"#, [30]),
-    (#""add_prefix_space": true, "prepend_scheme": "never""#, [12, 27, 9, 6]),
-  ] as [(String, [Int32])])
+  @Test(
+    "reads both spellings of Metaspace",
+    arguments: [
+      (#""add_prefix_space": false"#, [12, 27, 9, 6]), (#""add_prefix_space": true"#, [30]),
+      (#""add_prefix_space": false, "str_rep": "▁""#, [12, 27, 9, 6]),
+      (#""prepend_scheme": "never", "split": true"#, [12, 27, 9, 6]),
+      (#""prepend_scheme": "first", "split": true"#, [30]), (#""prepend_scheme": "always", "split": false"#, [30]),
+      (#""add_prefix_space": true, "prepend_scheme": "never""#, [12, 27, 9, 6]),
+    ] as [(String, [Int32])])
   func metaspaceSpellings(options: String, ids: [Int32]) throws {
     let step = #"{"type": "Metaspace", "replacement": "▁", \#(options)}"#
     #expect(try TokenizerJSON.xverse.with(root: ["pre_tokenizer": step]).tokenizer().ids("world") == ids)
   }
 
-  @Test("accepts null and absent parts, padding, and post-processors that add nothing", arguments: [
-    ["truncation": "null", "padding": "null", "normalizer": "null", "post_processor": "null", "decoder": "null"],
-    ["padding": #"{"strategy": "BatchLongest", "pad_id": 1}"#],
-    ["post_processor": TokenizerJSON.byteLevelStep(prefix: true, pattern: true)],
-    ["post_processor": #"{"type": "TemplateProcessing", "single": [{"Sequence": {"id": "A", "type_id": 0}}]}"#],
-    ["post_processor": #"{"type": "Sequence", "processors": []}"#],
-  ])
+  @Test(
+    "accepts null and absent parts, padding, and post-processors that add nothing",
+    arguments: [
+      ["truncation": "null", "padding": "null", "normalizer": "null", "post_processor": "null", "decoder": "null"],
+      ["padding": #"{"strategy": "BatchLongest", "pad_id": 1}"#],
+      ["post_processor": TokenizerJSON.byteLevelStep(prefix: true, pattern: true)],
+      ["post_processor": #"{"type": "TemplateProcessing", "single": [{"Sequence": {"id": "A", "type_id": 0}}]}"#],
+      ["post_processor": #"{"type": "Sequence", "processors": []}"#],
+    ])
   func acceptedParts(root: [String: String]) throws {
     #expect(try Self.letters.with(root: root).tokenizer().ids("abc") == [3, 2])
   }
@@ -72,38 +78,50 @@ struct TokenizerFileTests {
 
   // MARK: what is not implemented
 
-  @Test("rejects a part of the file that it does not implement, naming it", arguments: [
-    ("version", #""2.0""#, "version"), ("truncation", #"{"max_length": 5}"#, "truncation"),
-    ("surprise", "1", "surprise"),
-    ("normalizer", #"{"type": "NFC"}"#, "normalizer.type"),
-    ("normalizer", #"{"type": "Sequence", "normalizers": [{"type": "Lowercase"}]}"#, "normalizer.normalizers[0].type"),
-    ("normalizer", #"{"type": "Replace", "pattern": {"Regex": "a+"}, "content": ""}"#, "normalizer.pattern"),
-    ("normalizer", #"{"type": "Replace", "pattern": {"String": ""}, "content": "a"}"#, "normalizer.pattern.String"),
-    ("normalizer", #"{"type": "Prepend", "prepend": ""}"#, "normalizer.prepend"),
-    ("pre_tokenizer", #"{"type": "Whitespace"}"#, "pre_tokenizer.type"),
-    ("pre_tokenizer", #"{"type": "Split", "pattern": {"Regex": "a"}, "behavior": "Isolated"}"#, "pre_tokenizer.type"),
-    ("pre_tokenizer", #"{"type": "Punctuation", "behavior": "Removed"}"#, "pre_tokenizer.behavior"),
-    ("pre_tokenizer", #"{"type": "Digits", "individual_digits": true, "script": 1}"#, "pre_tokenizer.script"),
-    ("pre_tokenizer", #"{"type": "Metaspace", "replacement": "_", "prepend_scheme": "last"}"#,
-      "pre_tokenizer.prepend_scheme"),
-    ("post_processor", #"{"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "a", "type_id": 0}}]}"#,
-      "post_processor.type"),
-    ("post_processor", #"{"type": "BertProcessing"}"#, "post_processor.type"),
-    ("decoder", #"{"type": "WordPiece"}"#, "decoder.type"),
-    ("decoder", #"{"type": "Strip", "content": " ", "start": 1, "stop": 1}"#, "decoder.stop"),
-    ("decoder", #"{"type": "Sequence", "decoders": [{"type": "Fuse"}, {"type": "ByteFallback"}]}"#,
-      "decoder.decoders[1].type"),
-  ])
+  @Test(
+    "rejects a part of the file that it does not implement, naming it",
+    arguments: [
+      ("version", #""2.0""#, "version"), ("truncation", #"{"max_length": 5}"#, "truncation"),
+      ("surprise", "1", "surprise"),
+      ("normalizer", #"{"type": "NFC"}"#, "normalizer.type"),
+      (
+        "normalizer", #"{"type": "Sequence", "normalizers": [{"type": "Lowercase"}]}"#, "normalizer.normalizers[0].type"
+      ),
+      ("normalizer", #"{"type": "Replace", "pattern": {"Regex": "a+"}, "content": ""}"#, "normalizer.pattern"),
+      ("normalizer", #"{"type": "Replace", "pattern": {"String": ""}, "content": "a"}"#, "normalizer.pattern.String"),
+      ("normalizer", #"{"type": "Prepend", "prepend": ""}"#, "normalizer.prepend"),
+      ("pre_tokenizer", #"{"type": "Whitespace"}"#, "pre_tokenizer.type"),
+      ("pre_tokenizer", #"{"type": "Split", "pattern": {"Regex": "a"}, "behavior": "Isolated"}"#, "pre_tokenizer.type"),
+      ("pre_tokenizer", #"{"type": "Punctuation", "behavior": "Removed"}"#, "pre_tokenizer.behavior"),
+      ("pre_tokenizer", #"{"type": "Digits", "individual_digits": true, "script": 1}"#, "pre_tokenizer.script"),
+      (
+        "pre_tokenizer", #"{"type": "Metaspace", "replacement": "_", "prepend_scheme": "last"}"#,
+        "pre_tokenizer.prepend_scheme"
+      ),
+      (
+        "post_processor", #"{"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "a", "type_id": 0}}]}"#,
+        "post_processor.type"
+      ),
+      ("post_processor", #"{"type": "BertProcessing"}"#, "post_processor.type"),
+      ("decoder", #"{"type": "WordPiece"}"#, "decoder.type"),
+      ("decoder", #"{"type": "Strip", "content": " ", "start": 1, "stop": 1}"#, "decoder.stop"),
+      (
+        "decoder", #"{"type": "Sequence", "decoders": [{"type": "Fuse"}, {"type": "ByteFallback"}]}"#,
+        "decoder.decoders[1].type"
+      ),
+    ])
   func unsupportedPart(key: String, value: String, path: String) throws {
     let error = error(Self.letters.with(root: [key: value]))
     #expect(error?.code == .unsupported)
     #expect(error?.message.hasPrefix("tokenizer.json: '\(path)' is ") == true, "\(error?.message ?? "")")
   }
 
-  @Test("rejects an option of the model that it does not implement, naming it", arguments: [
-    ("type", #""Unigram""#), ("dropout", "0.1"), ("continuing_subword_prefix", "\"##\""),
-    ("end_of_word_suffix", #""</w>""#), ("surprise", "true"),
-  ])
+  @Test(
+    "rejects an option of the model that it does not implement, naming it",
+    arguments: [
+      ("type", #""Unigram""#), ("dropout", "0.1"), ("continuing_subword_prefix", "\"##\""),
+      ("end_of_word_suffix", #""</w>""#), ("surprise", "true"),
+    ])
   func unsupportedModelOption(key: String, value: String) throws {
     let error = error(Self.letters.with(model: [key: value]))
     #expect(error?.code == .unsupported)
@@ -112,49 +130,55 @@ struct TokenizerFileTests {
 
   // MARK: hostile files
 
-  @Test("rejects a model that contradicts itself, naming the place", arguments: [
-    ("vocab", #"{"a": -1}"#, "'model.vocab.a' is -1, expected an id from 0 to"),
-    ("vocab", #"{"a": 2147483648}"#, "'model.vocab.a' is 2147483648, expected an id"),
-    ("vocab", #"{"a": 1e2}"#, "'model.vocab.a' is 1e2, expected an id"),
-    ("vocab", #"{"a": "0"}"#, "'model.vocab.a' is \"0\", expected an id"),
-    ("vocab", #"{"a": 0, "b": 0}"#, "'model.vocab.b' is 0, expected an id that is not the one of 'a'"),
-    ("vocab", #"{"": 0}"#, "'model.vocab' has an empty token, its id is 0"),
-    ("vocab", "[]", "'model.vocab' is [], expected an object"),
-    ("merges", #"["a q"]"#, "'model.merges[0]' is \"a q\", but 'q' is not in 'model.vocab'"),
-    ("merges", #"["a b", "a c"]"#, "'model.merges[1]' is \"a c\", but 'ac' is not in 'model.vocab'"),
-    ("merges", #"["ab"]"#, "'model.merges[0]' is \"ab\", expected \"a b\" or [\"a\", \"b\"]"),
-    ("merges", #"["a b c"]"#, "'model.merges[0]' is \"a b c\", expected"),
-    ("merges", #"[["a"]]"#, "'model.merges[0]' is [\"a\"], expected"),
-    ("merges", #"[["a", "b", "c"]]"#, "'model.merges[0]' is"), ("merges", "[7]", "'model.merges[0]' is 7, expected"),
-    ("merges", "{}", "'model.merges' is {}, expected an array"),
-    ("unk_token", #""<q>""#, "'model.unk_token' is \"<q>\", expected a token of 'model.vocab'"),
-    ("byte_fallback", "1", "'model.byte_fallback' is 1, expected true or false"),
-  ])
+  @Test(
+    "rejects a model that contradicts itself, naming the place",
+    arguments: [
+      ("vocab", #"{"a": -1}"#, "'model.vocab.a' is -1, expected an id from 0 to"),
+      ("vocab", #"{"a": 2147483648}"#, "'model.vocab.a' is 2147483648, expected an id"),
+      ("vocab", #"{"a": 1e2}"#, "'model.vocab.a' is 1e2, expected an id"),
+      ("vocab", #"{"a": "0"}"#, "'model.vocab.a' is \"0\", expected an id"),
+      ("vocab", #"{"a": 0, "b": 0}"#, "'model.vocab.b' is 0, expected an id that is not the one of 'a'"),
+      ("vocab", #"{"": 0}"#, "'model.vocab' has an empty token, its id is 0"),
+      ("vocab", "[]", "'model.vocab' is [], expected an object"),
+      ("merges", #"["a q"]"#, "'model.merges[0]' is \"a q\", but 'q' is not in 'model.vocab'"),
+      ("merges", #"["a b", "a c"]"#, "'model.merges[1]' is \"a c\", but 'ac' is not in 'model.vocab'"),
+      ("merges", #"["ab"]"#, "'model.merges[0]' is \"ab\", expected \"a b\" or [\"a\", \"b\"]"),
+      ("merges", #"["a b c"]"#, "'model.merges[0]' is \"a b c\", expected"),
+      ("merges", #"[["a"]]"#, "'model.merges[0]' is [\"a\"], expected"),
+      ("merges", #"[["a", "b", "c"]]"#, "'model.merges[0]' is"), ("merges", "[7]", "'model.merges[0]' is 7, expected"),
+      ("merges", "{}", "'model.merges' is {}, expected an array"),
+      ("unk_token", #""<q>""#, "'model.unk_token' is \"<q>\", expected a token of 'model.vocab'"),
+      ("byte_fallback", "1", "'model.byte_fallback' is 1, expected true or false"),
+    ])
   func corruptModel(key: String, value: String, message: String) throws {
     let error = error(Self.letters.with(model: [key: value]))
     #expect(error?.code == .corrupt)
     #expect(error?.message.hasPrefix("tokenizer.json: " + message) == true, "\(error?.message ?? "")")
   }
 
-  @Test("rejects added tokens that contradict the model or each other", arguments: [
-    ([TokenizerJSON.addedToken(2, "a")], "'added_tokens[0].id' is 2, expected 0, the id of 'a'"),
-    ([TokenizerJSON.addedToken(0, "x")], "'added_tokens[0].id' is 0, expected an id that is not the one of 'a'"),
-    ([TokenizerJSON.addedToken(-3, "x")], "'added_tokens[0].id' is -3, expected an id"),
-    ([TokenizerJSON.addedToken(9, "")], "'added_tokens[0].content' is \"\", expected a text that is not empty"),
-    (["7"], "'added_tokens[0]' is 7, expected an object"), (["{}"], "'added_tokens[0].content' is missing"),
-    ([#"{"id": 9, "content": 7}"#], "'added_tokens[0].content' is 7, expected a string"),
-    ([#"{"id": 9, "content": "x", "normalized": 0}"#], "'added_tokens[0].normalized' is 0, expected true or false"),
-  ])
+  @Test(
+    "rejects added tokens that contradict the model or each other",
+    arguments: [
+      ([TokenizerJSON.addedToken(2, "a")], "'added_tokens[0].id' is 2, expected 0, the id of 'a'"),
+      ([TokenizerJSON.addedToken(0, "x")], "'added_tokens[0].id' is 0, expected an id that is not the one of 'a'"),
+      ([TokenizerJSON.addedToken(-3, "x")], "'added_tokens[0].id' is -3, expected an id"),
+      ([TokenizerJSON.addedToken(9, "")], "'added_tokens[0].content' is \"\", expected a text that is not empty"),
+      (["7"], "'added_tokens[0]' is 7, expected an object"), (["{}"], "'added_tokens[0].content' is missing"),
+      ([#"{"id": 9, "content": 7}"#], "'added_tokens[0].content' is 7, expected a string"),
+      ([#"{"id": 9, "content": "x", "normalized": 0}"#], "'added_tokens[0].normalized' is 0, expected true or false"),
+    ])
   func corruptAddedTokens(tokens: [String], message: String) throws {
     let error = error(Self.letters.with(root: ["added_tokens": "[\(tokens.joined(separator: ", "))]"]))
     #expect(error?.code == .corrupt)
     #expect(error?.message.hasPrefix("tokenizer.json: " + message) == true, "\(error?.message ?? "")")
   }
 
-  @Test("rejects what is no tokenizer.json", arguments: [
-    "", "{", "[]", "7", "{}", #"{"model": null}"#, #"{"model": []}"#, #"{"model": {"type": "BPE"}}"#,
-    #"{"model": {"vocab": {"a": 0}}}"#, #"{"model": {"vocab": {"a": 0, "a": 1}, "merges": []}}"#,
-  ])
+  @Test(
+    "rejects what is no tokenizer.json",
+    arguments: [
+      "", "{", "[]", "7", "{}", #"{"model": null}"#, #"{"model": []}"#, #"{"model": {"type": "BPE"}}"#,
+      #"{"model": {"vocab": {"a": 0}}}"#, #"{"model": {"vocab": {"a": 0, "a": 1}, "merges": []}}"#,
+    ])
   func noTokenizer(text: String) throws {
     let error = error(text)
     #expect(error?.code == .corrupt)
@@ -214,14 +238,16 @@ struct TokenizerFileTests {
     return #"{"type": "Sequence", "\#(key)": [\#(list)]}"#
   }
 
-  @Test("limits a text's growth, the number of components and the length of added tokens", arguments: [
-    ["normalizer": replacement(String(repeating: "b", count: 257))],
-    ["normalizer": #"{"type": "Prepend", "prepend": "\#(String(repeating: "b", count: 256))"}"#],
-    ["normalizer": sequence("normalizers", replacement("aa"), count: 9)],
-    ["decoder": replacement(String(repeating: "b", count: 257))],
-    ["pre_tokenizer": sequence("pretokenizers", #"{"type": "Digits", "individual_digits": true}"#, count: 33)],
-    ["added_tokens": "[\(TokenizerJSON.addedToken(9, String(repeating: "x", count: 257)))]"],
-  ])
+  @Test(
+    "limits a text's growth, the number of components and the length of added tokens",
+    arguments: [
+      ["normalizer": replacement(String(repeating: "b", count: 257))],
+      ["normalizer": #"{"type": "Prepend", "prepend": "\#(String(repeating: "b", count: 256))"}"#],
+      ["normalizer": sequence("normalizers", replacement("aa"), count: 9)],
+      ["decoder": replacement(String(repeating: "b", count: 257))],
+      ["pre_tokenizer": sequence("pretokenizers", #"{"type": "Digits", "individual_digits": true}"#, count: 33)],
+      ["added_tokens": "[\(TokenizerJSON.addedToken(9, String(repeating: "x", count: 257)))]"],
+    ])
   func limits(root: [String: String]) throws {
     #expect(error(Self.letters.with(root: root))?.code == .limit)
   }

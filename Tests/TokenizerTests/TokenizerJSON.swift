@@ -80,15 +80,15 @@ extension TokenizerJSON {
     root: [
       "added_tokens": "[\(addedToken(0, "<sep>")), \(addedToken(1, "<pad>"))]",
       "pre_tokenizer": """
-        {"type": "Sequence", "pretokenizers": [
-          {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "never", "split": true},
-          {"type": "Digits", "individual_digits": true}, {"type": "Punctuation", "behavior": "Isolated"}]}
-        """,
+      {"type": "Sequence", "pretokenizers": [
+        {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "never", "split": true},
+        {"type": "Digits", "individual_digits": true}, {"type": "Punctuation", "behavior": "Isolated"}]}
+      """,
       "decoder": """
-        {"type": "Sequence", "decoders": [
-          {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "never", "split": true},
-          {"type": "ByteFallback"}]}
-        """,
+      {"type": "Sequence", "decoders": [
+        {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "never", "split": true},
+        {"type": "ByteFallback"}]}
+      """,
     ])
 
   /// The pipeline of SentencePiece conversions such as stories260K.
@@ -97,14 +97,14 @@ extension TokenizerJSON {
     root: [
       "added_tokens": "[\(addedToken(0, "<unk>")), \(addedToken(1, "<s>")), \(addedToken(2, "</s>"))]",
       "normalizer": """
-        {"type": "Sequence", "normalizers": [
-          {"type": "Prepend", "prepend": "▁"}, {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}]}
-        """,
+      {"type": "Sequence", "normalizers": [
+        {"type": "Prepend", "prepend": "▁"}, {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}]}
+      """,
       "decoder": """
-        {"type": "Sequence", "decoders": [
-          {"type": "Replace", "pattern": {"String": "▁"}, "content": " "}, {"type": "ByteFallback"},
-          {"type": "Fuse"}, {"type": "Strip", "content": " ", "start": 1, "stop": 0}]}
-        """,
+      {"type": "Sequence", "decoders": [
+        {"type": "Replace", "pattern": {"String": "▁"}, "content": " "}, {"type": "ByteFallback"},
+        {"type": "Fuse"}, {"type": "Strip", "content": " ", "start": 1, "stop": 0}]}
+      """,
     ], model: ["unk_token": "\"<unk>\"", "fuse_unk": "true"])
 
   /// The pipeline of GPT-2.

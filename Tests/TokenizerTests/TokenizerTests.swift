@@ -6,28 +6,34 @@ import XverseCore
 
 @Suite("Tokenizer")
 struct TokenizerTests {
-  @Test("encodes as Hugging Face does with the XVERSE pipeline", arguments: [
-    ("hello world", [25, 30]), ("  hello", [2, 2, 25]), ("a 12, world!\n", [3, 2, 13, 14, 16, 30, 18, 21]),
-    ("中文é😀", [19, 20, 227, 201, 272, 191, 184, 160]), ("<sep>hello<pad>", [0, 25, 1]), ("", []), ("\0", [32]),
-    ("<pad", [92, 144, 3, 6]), ("a<sep", [3, 92, 147, 7, 144]),
-  ] as [(String, [Int32])])
+  @Test(
+    "encodes as Hugging Face does with the XVERSE pipeline",
+    arguments: [
+      ("hello world", [25, 30]), ("  hello", [2, 2, 25]), ("a 12, world!\n", [3, 2, 13, 14, 16, 30, 18, 21]),
+      ("中文é😀", [19, 20, 227, 201, 272, 191, 184, 160]), ("<sep>hello<pad>", [0, 25, 1]), ("", []), ("\0", [32]),
+      ("<pad", [92, 144, 3, 6]), ("a<sep", [3, 92, 147, 7, 144]),
+    ] as [(String, [Int32])])
   func encodesXverse(text: String, ids: [Int32]) throws {
     #expect(try TokenizerJSON.xverse.tokenizer().ids(text) == ids)
   }
 
-  @Test("encodes as Hugging Face does with a SentencePiece pipeline", arguments: [
-    ("hello world", [3, 17, 22]), (" hello", [3, 3, 17]), ("<s>hello</s>world", [1, 3, 17, 2, 22]), ("", []),
-    ("é", [3, 219, 193]), ("<s>", [1]),
-  ] as [(String, [Int32])])
+  @Test(
+    "encodes as Hugging Face does with a SentencePiece pipeline",
+    arguments: [
+      ("hello world", [3, 17, 22]), (" hello", [3, 3, 17]), ("<s>hello</s>world", [1, 3, 17, 2, 22]), ("", []),
+      ("é", [3, 219, 193]), ("<s>", [1]),
+    ] as [(String, [Int32])])
   func encodesSentencePiece(text: String, ids: [Int32]) throws {
     #expect(try TokenizerJSON.sentencePiece.tokenizer().ids(text) == ids)
   }
 
-  @Test("encodes as Hugging Face does with the GPT-2 pipeline", arguments: [
-    ("hello world's", [26, 27, 8, 9, 7, 4, 29]), ("  hello", [14, 33]), ("12,,", [30, 32]),
-    ("é  \n  hello", [31, 28, 20, 14, 33]), ("<|end|>hello", [0, 26]), ("hello\n", [26, 20]),
-    ("'s 's ss", [29, 14, 13, 10, 14, 10, 10]), ("   ", [28, 14]),
-  ] as [(String, [Int32])])
+  @Test(
+    "encodes as Hugging Face does with the GPT-2 pipeline",
+    arguments: [
+      ("hello world's", [26, 27, 8, 9, 7, 4, 29]), ("  hello", [14, 33]), ("12,,", [30, 32]),
+      ("é  \n  hello", [31, 28, 20, 14, 33]), ("<|end|>hello", [0, 26]), ("hello\n", [26, 20]),
+      ("'s 's ss", [29, 14, 13, 10, 14, 10, 10]), ("   ", [28, 14]),
+    ] as [(String, [Int32])])
   func encodesByteLevel(text: String, ids: [Int32]) throws {
     #expect(try TokenizerJSON.byteLevel.tokenizer().ids(text) == ids)
   }
@@ -50,9 +56,12 @@ struct TokenizerTests {
     #expect(try wholePieces.tokenizer().ids("ab", parsingSpecials: false) == [0])
   }
 
-  @Test("bytes that are not UTF-8 become their byte tokens and come back as U+FFFD", arguments: [
-    [0x61, 0xFF, 0x62], [0xE4, 0xBD], [0xC0, 0x80], [0xED, 0xA0, 0x80], [0xF5, 0x80, 0x80, 0x80], [0x80], [0xE4, 0x61],
-  ] as [[UInt8]])
+  @Test(
+    "bytes that are not UTF-8 become their byte tokens and come back as U+FFFD",
+    arguments: [
+      [0x61, 0xFF, 0x62], [0xE4, 0xBD], [0xC0, 0x80], [0xED, 0xA0, 0x80], [0xF5, 0x80, 0x80, 0x80], [0x80],
+      [0xE4, 0x61],
+    ] as [[UInt8]])
   func invalidUTF8(bytes: [UInt8]) throws {
     let tokenizer = try TokenizerJSON.xverse.tokenizer()
     let ids = try tokenizer.ids(bytes)
@@ -75,7 +84,8 @@ struct TokenizerTests {
     #expect(try tokenizer.text([1, 18]) == "a\u{FFFD}")
   }
 
-  @Test("an id outside the vocabulary is a range error and leaves the text unchanged", arguments: [-1, 288, .max, .min])
+  @Test(
+    "an id outside the vocabulary is a range error and leaves the text unchanged", arguments: [-1, 288, .max, .min])
   func idOutsideVocabulary(id: Int32) throws {
     let tokenizer = try TokenizerJSON.xverse.tokenizer()
     var text = Buffer<UInt8>()
@@ -129,9 +139,11 @@ struct TokenizerTests {
     #expect(try tokenizer.text(ids) == "a\0b")
   }
 
-  @Test("a text without a boundary takes work in proportion to its length", arguments: [
-    (TokenizerJSON.xverse, 1 << 20), (.sentencePiece, 1 << 16), (.byteLevel, 1 << 16),
-  ])
+  @Test(
+    "a text without a boundary takes work in proportion to its length",
+    arguments: [
+      (TokenizerJSON.xverse, 1 << 20), (.sentencePiece, 1 << 16), (.byteLevel, 1 << 16),
+    ])
   func longWord(file: TokenizerJSON, count: Int) throws {
     let tokenizer = try file.tokenizer()
     let text = [UInt8](repeating: UInt8(ascii: "l"), count: count)
