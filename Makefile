@@ -126,7 +126,7 @@ check-data: all
 	XVERSE_LIBRARY='$(BUILT_LIBRARY)' scripts/check_data.py '$(DATA)'
 
 clean:
-	rm -rf .build .build-lib
+	rm -rf .build .build-lib .build-asan .build-tsan
 
 # Each build uses all processors, and two of them would wait for the same lock.
 .NOTPARALLEL:

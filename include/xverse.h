@@ -125,7 +125,8 @@ void xverse_free(void *memory);
 /* ---------------------------------------------------------------------------------------------- 2 options ---- */
 
 /* An options object holds values for the keys of one kind. A key that does not exist or a value out of bounds fails at
- * once, with the nearest key (or all keys) or the bounds in the message, and changes nothing. xverse_options_describe lists all keys.
+ * once, with the nearest key (or all keys) or the bounds in the message, and changes nothing. xverse_options_describe
+ * lists all keys.
  *
  * RUNTIME   threads             compute threads; default: the CPUs this process may use, or XVERSE_NUM_THREADS
  *           memory_limit        most bytes of memory held at a time, mapped files not counted; 0 = no limit
@@ -139,7 +140,8 @@ void xverse_free(void *memory);
  * SESSION   context             most tokens; memory is taken as the sequence grows; default: the model's n_ctx_train
  *           kv_type             f32 | f16: element type of the KV cache
  *           overflow            error: XVERSE_E_CONTEXT_FULL.  shift: the oldest half is dropped and the rest evaluated
- *                               anew, so the session is as if it had begun with what remains
+ *                               anew, so the session is as if it had begun with what remains; an error while that
+ *                               happens leaves what was evaluated until then
  * SAMPLING  names and meaning are Hugging Face's; defaults come from the model's generation_config.json, else greedy
  *           do_sample           0: greedy (the most probable token).  1: draw from the distribution
  *           temperature         0 is greedy; setting it above 0 also sets do_sample
@@ -276,7 +278,7 @@ xverse_status xverse_model_load(xverse_runtime *runtime, const char *path, const
                                 xverse_cancel *cancel, xverse_progress_fn fn, void *user, xverse_model **out);
 
 /* What a model is, as a JSON object, from the headers of its files only: format, arch, sizes, n_params, weight_bytes,
- * dtypes (elements and bytes of each), files, tokenizer, generation defaults. options: kind MODEL or NULL.
+ * dtypes (elements and bytes of each), files, tokenizer, generation defaults. options: kind MODEL or NULL; len may be NULL.
  * *json goes back with xverse_free. Errors: as xverse_model_open. */
 xverse_status xverse_model_inspect(const char *path, const xverse_options *options, char **json, size_t *len);
 
@@ -333,7 +335,8 @@ xverse_status xverse_tokenizer_token_bytes(const xverse_tokenizer *tokenizer, in
                                            size_t *len, int32_t *is_special);
 
 /* Streaming: push tokens one by one; *text is what became certain, whole characters only, often nothing, valid until the
- * next call. The pieces joined are what xverse_tokenizer_decode gives (up to the number of U+FFFD for stray bytes).
+ * next call; len may be NULL. The pieces joined are what xverse_tokenizer_decode gives (up to the number of U+FFFD for
+ * stray bytes).
  * flush ends the text, giving out what was held back, and makes the object ready for another.
  * The detokenizer keeps its tokenizer alive. */
 xverse_status xverse_detokenizer_create(const xverse_tokenizer *tokenizer, int32_t flags, xverse_detokenizer **out);
@@ -396,7 +399,8 @@ xverse_status xverse_session_stats(const xverse_session *session, xverse_stats *
 xverse_status xverse_session_eval(xverse_session *session, const int32_t *tokens, size_t n, xverse_cancel *cancel,
                                   xverse_progress_fn fn, void *user);
 
-/* The logits after the last token, f32 [n_vocab]; they live until the session's next call. Errors: MISUSE (none yet). */
+/* The logits after the last token, f32 [n_vocab]; they live until the session's next call that is not a getter. n may be
+ * NULL. Errors: MISUSE (none yet). */
 xverse_status xverse_session_logits(const xverse_session *session, const float **logits, size_t *n);
 
 /* The k most probable next tokens and their natural log-probabilities, most probable first, lower id first among
@@ -482,8 +486,9 @@ xverse_status xverse_request_tokens(const xverse_request *request, int32_t *toke
 /* Generates. The longest common beginning of the session's tokens and the prompt is kept, the rest evaluated, so a
  * growing conversation costs only its new part; afterwards the session holds the prompt and the generated tokens except
  * the last. cancel and fn may be NULL; *out is freed with xverse_result_free.
- * Errors: CONTEXT_FULL (a prompt that does not fit), RANGE, MISMATCH (session and request of different models), FAIL,
- * NOMEM. CANCELLED and DEADLINE: no result, the session holds what was evaluated. STOPPED (by fn): *out is valid. */
+ * Errors: CONTEXT_FULL (a prompt that does not fit), INVALID (an empty prompt), RANGE, MISMATCH (session and request of
+ * different models): the session is as before. CANCELLED, DEADLINE, FAIL, NOMEM: no result, the session holds what was
+ * evaluated. STOPPED (by fn): *out is valid. */
 xverse_status xverse_session_generate(xverse_session *session, const xverse_request *request, xverse_cancel *cancel,
                                       xverse_stream_fn fn, void *user, xverse_result **out);
 

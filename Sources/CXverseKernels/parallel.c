@@ -10,16 +10,23 @@
 // costs about as much while the workers still spin, and 12 us once they sleep (libomp 14, Xeon).
 enum { MINIMUM_COST_PER_THREAD = 1 << 16 };
 
-void xvk_parallel(int32_t parts, void (*task)(const void *context, int64_t part), const void *context) {
-  if (parts <= 1) {
-    task(context, 0);
-    return;
-  }
+// Apart from its caller: clang asks libomp for the thread at the entry of the function that holds the region, which would
+// make libomp know every host thread that runs a kernel alone.
+__attribute__((noinline)) static void fork_and_join(int32_t parts, void (*task)(const void *context, int64_t part),
+                                                    const void *context) {
   int32_t taken = 0;
 #ifdef _OPENMP
 #pragma omp parallel num_threads(parts)
 #endif
   for (int32_t part; (part = __atomic_fetch_add(&taken, 1, __ATOMIC_RELAXED)) < parts;) task(context, part);
+}
+
+void xvk_parallel(int32_t parts, void (*task)(const void *context, int64_t part), const void *context) {
+  if (parts <= 1) {
+    task(context, 0);
+  } else {
+    fork_and_join(parts, task, context);
+  }
 }
 
 int32_t xvk_worthwhile_threads(const xvk_compute *c, int64_t cost) {

@@ -35,7 +35,6 @@ extension XverseModel {
       }
       done += tensor.byteCount
     }
-    try progress(total, total)
   }
 }
 

@@ -70,6 +70,8 @@ struct TokenizerFile {
   func readVocabulary() throws(XverseError) -> Vocabulary {
     let model = try root.required("model")
     guard model.value.kind == .object else { throw model.corrupt(expected: "an object") }
+    // Before the vocabulary, whose form depends on it.
+    if let type = model["type"], try type.string() != "BPE" { throw type.unsupported(expected: "\"BPE\"") }
     let file = try model.required("vocab")
     guard file.value.kind == .object else { throw file.corrupt(expected: "an object") }
     var capacity = 0
@@ -108,7 +110,6 @@ struct TokenizerFile {
   /// Reads `model` but for the vocabulary, which must not hold the added tokens yet: merges cannot name those.
   func readModel(_ vocabulary: borrowing Vocabulary) throws(XverseError) -> BytePairEncoding {
     let file = try root.required("model")
-    if let type = file["type"], try type.string() != "BPE" { throw type.unsupported(expected: "\"BPE\"") }
     try file.allowKeys([
       "type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk", "byte_fallback",
       "ignore_merges", "vocab", "merges",

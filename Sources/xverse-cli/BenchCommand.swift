@@ -19,7 +19,8 @@ enum BenchCommand: Command {
     operands: 1...1,
     options: [
       .option("prompt-tokens", "N", "Tokens in the prompt; 512 by default, less where the context is shorter."),
-      .option("decode-tokens", "N", "Tokens to decode after it; 64 by default."),
+      .option("decode-tokens", "N", "Tokens to decode; 64 by default."),
+      .option("depth", "N", "Tokens in the session before those; 0 by default."),
       .option("repeats", "N", "Runs to take the median of; 5 by default."),
       .flag("json", "Print a JSON object."),
     ] + Session.options + Model.options)
@@ -28,6 +29,7 @@ enum BenchCommand: Command {
     let repeats = try arguments.integer("repeats", in: 1...1000) ?? 5
     let decodeTokens = try arguments.integer("decode-tokens", in: 1...1_000_000) ?? 64
     let promptTokens = try arguments.integer("prompt-tokens", in: 1...10_000_000)
+    let depth = try arguments.integer("depth", in: 0...10_000_000) ?? 0
     let threads = try arguments.integer("threads", in: 1...4096) ?? Machine.processorCount
     try Interrupt.install()
     let start = Machine.now
@@ -37,12 +39,14 @@ enum BenchCommand: Command {
     var bench = Bench(
       session: try Session(model, arguments), threads: threads, vocabularySize: Int(info.n_vocab),
       promptTokens: promptTokens ?? min(512, max(1, Int(info.n_ctx_train) - decodeTokens)),
-      decodeTokens: decodeTokens)
+      decodeTokens: decodeTokens, depth: depth)
     try bench.warmUp()
+    let cacheBytesPerPosition = try bench.cacheBytesPerPosition()
     let memory = (peak: Machine.peakResidentMemory, anonymous: Machine.anonymousMemory)
     try bench.measure(repeats: repeats)
     let report = BenchReport(
-      bench: bench, info: info, build: try Library.buildInfo(), loadSeconds: loadSeconds, peakMemory: memory.peak,
+      bench: bench, work: Workload(info, cacheBytesPerPosition: cacheBytesPerPosition), info: info,
+      build: try Library.buildInfo(), loadSeconds: loadSeconds, peakMemory: memory.peak,
       anonymousMemory: memory.anonymous)
     try StandardOutput.write(arguments.has("json") ? report.json.text + "\n" : report.table)
   }
@@ -55,26 +59,36 @@ struct Bench {
   let vocabularySize: Int
   let promptTokens: Int
   let decodeTokens: Int
+  /// Tokens in the session before the decoded ones.
+  let depth: Int
 
-  /// Seconds of a whole prompt, and of all decoded tokens after it.
+  /// Seconds of a whole prompt, and of all decoded tokens.
   private(set) var prefill = Samples()
   private(set) var decode = Samples()
   /// Bytes and floating-point operations a second.
   private(set) var bandwidth = Samples()
   private(set) var sgemm = Samples()
 
-  init(session: Session, threads: Int, vocabularySize: Int, promptTokens: Int, decodeTokens: Int) {
+  init(session: Session, threads: Int, vocabularySize: Int, promptTokens: Int, decodeTokens: Int, depth: Int) {
     self.session = session
     self.threads = threads
     self.vocabularySize = vocabularySize
     self.promptTokens = promptTokens
     self.decodeTokens = decodeTokens
+    self.depth = depth
+  }
+
+  /// Bytes of keys and values of one position, from what the session took so far: whole blocks of 64 positions.
+  func cacheBytesPerPosition() throws(ToolError) -> Double {
+    let blocks = (max(promptTokens, depth + decodeTokens) + 63) / 64
+    return Double(try session.stats().kv_bytes) / Double(blocks * 64)
   }
 
   /// Brings weights, cache and work memory into memory, outside the measurements.
   func warmUp() throws(ToolError) {
     try runPrefill()
-    try session.evaluate(tokens(at: promptTokens, count: 1))
+    try session.truncate(0)
+    try session.evaluate(tokens(at: 0, count: depth + decodeTokens))
   }
 
   mutating func measure(repeats: Int) throws(ToolError) {
@@ -84,9 +98,11 @@ struct Bench {
     for repetition in 1...repeats {
       let start = Machine.now
       try runPrefill()
+      prefill.append(Machine.now - start)
+      try session.truncate(0)
+      if depth > 0 { try session.evaluate(tokens(at: 0, count: depth)) }
       let middle = Machine.now
       try runDecode()
-      prefill.append(middle - start)
       decode.append(Machine.now - middle)
       probe()
       progress.show(Int64(repetition), of: Int64(repeats))
@@ -100,7 +116,7 @@ struct Bench {
   }
 
   private func runDecode() throws(ToolError) {
-    for position in promptTokens..<promptTokens + decodeTokens {
+    for position in depth..<depth + decodeTokens {
       try session.evaluate(tokens(at: position, count: 1))
     }
   }

@@ -4,6 +4,7 @@ import CXverse
 
 struct BenchReport {
   let bench: Bench
+  let work: Workload
   let info: xverse_model_info
   let build: JSON
   let loadSeconds: Double
@@ -20,24 +21,24 @@ struct BenchReport {
   }
 
   private var rows: [Row] {
-    let work = Workload(info)
     let prompt = Double(bench.promptTokens)
     let decoded = Double(bench.decodeTokens)
     let operations = work.operations(prefill: bench.promptTokens)
     let arithmetic = bench.prefill.map { operations / $0 }
-    let reading = bench.decode.map { work.bytesPerToken * decoded / $0 }
+    let reading = bench.decode.map { work.bytes(decode: bench.decodeTokens, depth: bench.depth) / $0 }
     return [
       Row(
         key: "prefill_tokens_per_second", label: "prefill \(bench.promptTokens)", unit: "tokens/s",
         samples: bench.prefill.map { prompt / $0 }),
       Row(
-        key: "decode_tokens_per_second", label: "decode \(bench.decodeTokens)", unit: "tokens/s",
+        key: "decode_tokens_per_second",
+        label: "decode \(bench.decodeTokens)" + (bench.depth > 0 ? " at \(bench.depth)" : ""), unit: "tokens/s",
         samples: bench.decode.map { decoded / $0 }),
       Row(
         key: "prefill_gflops", label: "prefill arithmetic", unit: "GFLOP/s", samples: arithmetic.map { $0 / 1e9 },
         share: arithmetic.asShare(of: bench.sgemm), shareOf: "sgemm"),
       Row(
-        key: "decode_gbytes_per_second", label: "decode weight reads", unit: "GB/s", samples: reading.map { $0 / 1e9 },
+        key: "decode_gbytes_per_second", label: "decode reads", unit: "GB/s", samples: reading.map { $0 / 1e9 },
         share: reading.asShare(of: bench.bandwidth), shareOf: "memory"),
       Row(key: "sgemm_gflops", label: "OpenBLAS sgemm", unit: "GFLOP/s", samples: bench.sgemm.map { $0 / 1e9 }),
       Row(
@@ -77,7 +78,8 @@ struct BenchReport {
       ("model", .string(modelName)), ("parameters", .integer(info.n_params)), ("weights", .string(weightType)),
       ("weight_bytes", .integer(info.weight_bytes)), ("machine", .string(Machine.processor)),
       ("threads", .integer(bench.threads)), ("build", build), ("prompt_tokens", .integer(bench.promptTokens)),
-      ("decode_tokens", .integer(bench.decodeTokens)), ("repeats", .integer(bench.prefill.values.count)),
+      ("decode_tokens", .integer(bench.decodeTokens)), ("depth", .integer(bench.depth)),
+      ("repeats", .integer(bench.prefill.values.count)),
       ("load_seconds", .real(loadSeconds)), ("peak_memory_bytes", .integer(peakMemory)),
       ("anonymous_memory_bytes", .integer(anonymousMemory)),
     ]

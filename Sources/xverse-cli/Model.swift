@@ -63,6 +63,13 @@ final class Session {
     try Library.check(xverse_session_eval(handle, tokens, tokens.count, Interrupt.cancel, nil, nil))
   }
 
+  func stats() throws(ToolError) -> xverse_stats {
+    var stats = xverse_stats()
+    stats.size = UInt32(MemoryLayout<xverse_stats>.size)
+    try Library.check(xverse_session_stats(handle, &stats))
+    return stats
+  }
+
   /// Keeps the first `count` tokens.
   func truncate(_ count: Int) throws(ToolError) {
     try Library.check(xverse_session_truncate(handle, Int64(count)))

@@ -5,8 +5,13 @@ import CXverse
 
 struct Workload {
   private let info: xverse_model_info
+  /// Bytes of keys and values of one position in all layers.
+  private let cacheBytesPerPosition: Double
 
-  init(_ info: xverse_model_info) { self.info = info }
+  init(_ info: xverse_model_info, cacheBytesPerPosition: Double) {
+    self.info = info
+    self.cacheBytesPerPosition = cacheBytesPerPosition
+  }
 
   private var hiddenSize: Double { Double(info.n_embd) }
   private var layerCount: Double { Double(info.n_layers) }
@@ -22,10 +27,17 @@ struct Workload {
   private var isTied: Bool { Double(info.n_params) - layerParameters < 2 * vocabularySize * hiddenSize }
 
   /// Bytes of weights that a decoded token needs: all but the embedding table, of which it needs one row.
-  var bytesPerToken: Double {
+  private var bytesPerToken: Double {
     let bytes = Double(info.weight_bytes)
     let bytesPerParameter = bytes / Double(info.n_params)
     return isTied ? bytes : bytes - vocabularySize * hiddenSize * bytesPerParameter
+  }
+
+  /// Bytes that `tokens` decoded tokens read, the first of them after `depth` others: weights, and the cache so far.
+  func bytes(decode tokens: Int, depth: Int) -> Double {
+    let count = Double(tokens)
+    let positions = count * Double(depth) + count * (count + 1) / 2
+    return count * bytesPerToken + positions * cacheBytesPerPosition
   }
 
   /// Floating-point operations (a multiply-add is two) of a prompt from an empty cache: the matrices for every token,
