@@ -15,7 +15,7 @@ extension XverseModel {
 
   /// Checks that every element of every weight is finite.
   ///
-  /// - Parameter progress: Called before each tensor with bytes done of total.
+  /// - Parameter progress: Called before each tensor, and at the end, with bytes done of total.
   /// - Throws: `corrupt` naming the file, the tensor, the index and the value; what `progress` throws.
   package func verifyValues(
     of checkpoint: Checkpoint, progress: (_ done: Int, _ total: Int) throws(XverseError) -> Void
@@ -35,6 +35,7 @@ extension XverseModel {
       }
       done += tensor.byteCount
     }
+    try progress(total, total)
   }
 }
 

@@ -172,7 +172,7 @@ struct VerificationTests {
     try verify(patch, .float32)
   }
 
-  @Test("tells how far it is before each tensor, and ends where the caller says so")
+  @Test("tells how far it is before each tensor and at the end, and ends where the caller says so")
   func tellsProgress() throws {
     let tiny = try TinyModel(checkpoint())
     var steps: [Int] = []
@@ -188,8 +188,9 @@ struct VerificationTests {
       }
     }
 
-    #expect(steps.count == tiny.checkpoint.tensorNames.count)
+    #expect(steps.count == tiny.checkpoint.tensorNames.count + 1)
     #expect(steps.first == 0)
+    #expect(steps.last == tiny.checkpoint.byteCount)
     #expect(zip(steps, steps.dropFirst()).allSatisfy { $0 < $1 })
     #expect(totals == [tiny.checkpoint.byteCount])
     #expect(error?.message == "stop here")
