@@ -204,9 +204,11 @@ class Tokenizer:
         """The ids of a text. special: "<|endoftext|>" in it becomes that token instead of characters."""
         data = text.encode("utf-8", "surrogatepass")
         flags = (ENCODE_BOS if bos else 0) | (ENCODE_SPECIAL if special else 0)
-        # No token is shorter than a byte.
-        ids, count = (c_int32 * (len(data) + 1))(), c_size_t()
-        _check(_lib.xverse_tokenizer_encode(self._handle, data, len(data), flags, ids, len(ids), byref(count)))
+        count = c_size_t()
+        encode = _lib.xverse_tokenizer_encode
+        _check(encode(self._handle, data, len(data), flags, None, 0, byref(count)))
+        ids = (c_int32 * count.value)()
+        _check(encode(self._handle, data, len(data), flags, ids, len(ids), byref(count)))
         return ids[: count.value]
 
     def decode(self, ids, skip_special=False):
