@@ -91,7 +91,7 @@ uncalled=$(comm -23 "$work/declared" "$work/called")
 built "${CC:-cc}" -std=gnu11 -gdwarf-4 $warnings "$programs/lifecycle.c"
 run "$work/program" "$model"
 
-# ---- valgrind ----
+# ---- valgrind, and the C examples under AddressSanitizer too ----
 
 # OpenMP's workers spin, which takes for ever where one thread runs at a time. Lost are only blocks that nothing points
 # to: Swift's metadata caches and libomp keep pointers into the middle of blocks or with bits added. What is in use at
@@ -102,6 +102,15 @@ for rounds in 1 3; do
     --error-exitcode=9 --num-callers=30 "$work/program" "$model" $rounds
   grep -E 'in use at exit|ERROR SUMMARY' "$work/said"
   sed -n 's/.*in use at exit: //p' "$work/said" >"$work/used$rounds"
+done
+for example in generate chat; do
+  built "${CC:-cc}" -gdwarf-4 "examples/c/$example.c"
+  echo "Hello!" >"$work/typed"
+  run valgrind --leak-check=full --errors-for-leak-kinds=definite,indirect --show-leak-kinds=definite,indirect \
+    --error-exitcode=9 "$work/program" "$model" $([ $example = chat ] || echo Once) <"$work/typed"
+  grep 'ERROR SUMMARY' "$work/said"
+  built "${CC:-cc}" -g -fsanitize=address,undefined "examples/c/$example.c"
+  run "$work/program" "$model" $([ $example = chat ] || echo Once) <"$work/typed"
 done
 cmp -s "$work/used1" "$work/used3" || die "three rounds leave more than one: $(cat "$work/used1" "$work/used3")"
 say "all good"
