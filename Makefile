@@ -13,7 +13,7 @@ BINDIR ?= $(PREFIX)/bin
 DESTDIR ?=
 PC_RPATH ?=
 DATA ?= ../shared
-PROMPT ?= Once upon a time
+PROMPT ?= Tell me a short story.
 
 SWIFT ?= swift
 STRIP ?= strip
@@ -91,7 +91,7 @@ demo: setup cli
 	@if [ -z '$(MODEL)' ]; then echo 'usage: make demo MODEL=DIRECTORY [PROMPT="..."]'; exit 2; fi
 	@$(BUILT_TOOL) info '$(MODEL)'
 	@echo
-	@$(BUILT_TOOL) generate --stats --max-new-tokens 128 -- '$(MODEL)' "$$PROMPT"
+	@$(BUILT_TOOL) generate --chat --stats --max-new-tokens 128 -- '$(MODEL)' "$$PROMPT"
 # Through the environment, so that the shell does not read the text.
 demo: export PROMPT := $(PROMPT)
 
