@@ -31,9 +31,9 @@
  * CALLBACKS  The user pointer comes first; 0 means go on, anything else stop: the call then ends with XVERSE_STOPPED and
  *            what was done so far is valid. Callbacks run on the thread that made the call. Inside one, only
  *            xverse_cancel_trigger, tokenizer calls and getters are allowed; others return XVERSE_E_MISUSE.
- * CANCEL     A cancel object is a flag that stays set, with an optional deadline. It is looked at before every tensor
- *            while loading, and while evaluating at least once in 2^33 multiply-adds (about the work of 64 tokens in one
- *            layer of a 7B model). After XVERSE_E_CANCELLED or XVERSE_E_DEADLINE the session is valid and
+ * CANCEL     A cancel object is a flag that stays set, with an optional deadline. It is looked at before every file and
+ *            after every 64 MiB read while loading, before every tensor while verifying, and while evaluating at least
+ *            once in 2^33 multiply-adds (about the work of 64 tokens in one layer of a 7B model). After XVERSE_E_CANCELLED or XVERSE_E_DEADLINE the session is valid and
  *            xverse_session_length() is exact.
  * PROCESS    No signal handlers, setlocale, chdir, network, output, or files outside the given paths. Computing happens
  *            on one thread of the library's own per runtime and on OpenMP's workers; all signals are blocked there. When

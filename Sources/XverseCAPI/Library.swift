@@ -1,7 +1,6 @@
 // Library.swift -- section 1 of xverse.h.
 
 import CXverse
-import CXverseKernels
 import Glibc
 import XverseCore
 import XverseTensors
@@ -39,8 +38,8 @@ private enum LibraryTexts {
     var writer = JSONWriter()
     writer.beginObject()
     writer.write("\(major).\(minor).\(patch)", "version")
-    writer.write(String(cString: xvk_build_commit()), "commit")
-    writer.write(String(cString: xvk_build_compiler()), "compiler")
+    writer.write(Kernels.buildCommit, "commit")
+    writer.write(Kernels.buildCompiler, "compiler")
     writer.beginArray("kernels")
     for set in Kernels.InstructionSet.allCases where set.isBuilt { writer.write(set.name) }
     writer.endArray()

@@ -53,6 +53,10 @@ package struct Kernels: @unchecked Sendable {
   /// Processors that this process may use.
   package static var processorCount: Int { min(max(1, Int(xvk_processor_count())), 1024) }
 
+  /// The commit that the kernels were built from, or "unknown", and the compiler that built them.
+  package static var buildCommit: String { String(cString: xvk_build_commit()) }
+  package static var buildCompiler: String { String(cString: xvk_build_compiler()) }
+
   package static var hasOpenMP: Bool { xvk_has_openmp() != 0 }
 }
 
