@@ -1,8 +1,9 @@
 # make                     builds the library and the tool
 # make install             installs them: PREFIX=/usr/local, LIBDIR=$(PREFIX)/lib, DESTDIR=, PC_RPATH=1 for a prefix that
 #                          the dynamic linker does not search
-# make demo MODEL=...      sets the machine up, builds, and lets the model speak
-# make test                unit tests
+# make demo                sets the machine up, builds, and shows a conversation; on a terminal you can join it
+#                          MODEL=... another model than ours, PROMPT="..." one answer instead of a chat
+# make test                sets the machine up, builds, and runs the unit tests
 # make check               everything to run before a commit; MODEL=... to run the examples on
 # make check-data DATA=... the comparison with reference outputs
 
@@ -13,17 +14,35 @@ BINDIR ?= $(PREFIX)/bin
 DESTDIR ?=
 PC_RPATH ?=
 DATA ?= ../shared
-PROMPT ?= Tell me a short story.
+
+# As they were typed, and through the environment, so that neither make nor a shell reads a $ or a quote in them. PROMPT
+# only from the command line: some shells export one of their own.
+override MODEL := $(value MODEL)
+export MODEL
+ifeq ($(origin PROMPT),command line)
+  override PROMPT := $(value PROMPT)
+  export PROMPT
+  ifneq ($(filter demo,$(MAKECMDGOALS)),)
+    ifneq ($(words $(MAKECMDGOALS)),1)
+      $(error put quotes around the words of PROMPT, as in: make demo PROMPT="What is a library?")
+    endif
+  endif
+else
+  unexport PROMPT
+endif
 
 SWIFT ?= swift
 STRIP ?= strip
 # The toolchain's crash reporter would wait for a terminal.
 export SWIFT_BACKTRACE = enable=no
+# The toolchain keeps caches in HOME, which not every account has.
+ifneq ($(shell test -w "$$HOME" && echo writable),writable)
+  export HOME := $(CURDIR)/.build/home
+endif
 
 # The version has one home.
 version_part = $(shell sed -n 's/^private let $(1) = \([0-9]*\)$$/\1/p' Sources/XverseCAPI/Library.swift)
-VERSION_MAJOR := $(call version_part,major)
-VERSION := $(VERSION_MAJOR).$(call version_part,minor).$(call version_part,patch)
+VERSION := $(call version_part,major).$(call version_part,minor).$(call version_part,patch)
 # Major version of the C ABI, not of the library.
 SONAME := libxverse.so.1
 REALNAME := libxverse.so.$(VERSION)
@@ -33,6 +52,7 @@ BUILT_LIBRARY := .build-lib/release/libxverse.so
 BUILT_TOOL := .build/release/xverse-cli
 
 BUILD := $(SWIFT) build -c release -Xcc '-DXVERSE_COMMIT="$(COMMIT)"'
+BUILD_TOOL := $(BUILD) --product xverse-cli --static-swift-stdlib
 # A dynamic Swift runtime would install signal handlers in the host; nothing but xverse_* leaves the library; nodelete
 # because dlclose cannot stop the compute threads.
 LIBRARY_FLAGS := -Xswiftc -static-stdlib -Xlinker -soname=$(SONAME) \
@@ -45,10 +65,10 @@ lib:
 	$(BUILD) --scratch-path .build-lib --product xverse $(LIBRARY_FLAGS)
 
 cli:
-	$(BUILD) --product xverse-cli --static-swift-stdlib
+	$(BUILD_TOOL)
 
 setup:
-	@scripts/setup-debian.sh
+	@scripts/setup-debian.sh && echo 'setup: all there'
 
 # ---- install ----
 
@@ -59,25 +79,10 @@ $(BUILT_LIBRARY):
 $(BUILT_TOOL):
 	$(MAKE) cli
 
-SUBSTITUTE = sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
-  -e 's|@VERSION@|$(VERSION)|' -e 's|@VERSION_MAJOR@|$(VERSION_MAJOR)|' -e 's|@SONAME@|$(SONAME)|' \
-  -e "s|@INCLUDEDIR_FROM_LIBDIR@|$$(realpath -m --relative-to='$(LIBDIR)' '$(INCLUDEDIR)')|" \
-  -e 's|@RPATH@|$(if $(PC_RPATH),-Wl$(comma)-rpath$(comma)$(LIBDIR))|'
-comma := ,
-
 install: $(BUILT_LIBRARY) $(BUILT_TOOL)
-	install -d '$(DESTDIR)$(LIBDIR)/pkgconfig' '$(DESTDIR)$(LIBDIR)/cmake/xverse' '$(DESTDIR)$(INCLUDEDIR)' \
-	  '$(DESTDIR)$(BINDIR)'
-	install -m 755 $(BUILT_LIBRARY) '$(DESTDIR)$(LIBDIR)/$(REALNAME)'
-	install -m 755 $(BUILT_TOOL) '$(DESTDIR)$(BINDIR)/xverse'
-	$(STRIP) -s '$(DESTDIR)$(LIBDIR)/$(REALNAME)' '$(DESTDIR)$(BINDIR)/xverse'
-	ln -sf $(REALNAME) '$(DESTDIR)$(LIBDIR)/$(SONAME)'
-	ln -sf $(SONAME) '$(DESTDIR)$(LIBDIR)/libxverse.so'
-	install -m 644 include/xverse.h '$(DESTDIR)$(INCLUDEDIR)/xverse.h'
-	$(SUBSTITUTE) pkgconfig/xverse.pc.in > '$(DESTDIR)$(LIBDIR)/pkgconfig/xverse.pc'
-	$(SUBSTITUTE) cmake/xverse-config.cmake.in > '$(DESTDIR)$(LIBDIR)/cmake/xverse/xverse-config.cmake'
-	$(SUBSTITUTE) cmake/xverse-config-version.cmake.in > '$(DESTDIR)$(LIBDIR)/cmake/xverse/xverse-config-version.cmake'
-	@if [ -z '$(DESTDIR)' ] && [ "$$(id -u)" = 0 ]; then ldconfig; fi
+	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' INCLUDEDIR='$(INCLUDEDIR)' BINDIR='$(BINDIR)' \
+	  PC_RPATH='$(PC_RPATH)' VERSION='$(VERSION)' SONAME='$(SONAME)' REALNAME='$(REALNAME)' STRIP='$(STRIP)' \
+	  BUILT_LIBRARY='$(BUILT_LIBRARY)' BUILT_TOOL='$(BUILT_TOOL)' scripts/install.sh
 
 uninstall:
 	rm -f '$(DESTDIR)$(BINDIR)/xverse' '$(DESTDIR)$(INCLUDEDIR)/xverse.h' '$(DESTDIR)$(LIBDIR)/pkgconfig/xverse.pc'
@@ -87,22 +92,27 @@ uninstall:
 
 # ---- use ----
 
-demo: setup cli
-	@if [ -z '$(MODEL)' ]; then echo 'usage: make demo MODEL=DIRECTORY [PROMPT="..."]'; exit 2; fi
-	@$(BUILT_TOOL) info '$(MODEL)'
-	@echo
-	@$(BUILT_TOOL) generate --chat --stats --max-new-tokens 128 -- '$(MODEL)' "$$PROMPT"
-# Through the environment, so that the shell does not read the text.
-demo: export PROMPT := $(PROMPT)
+demo:
+	@scripts/demo.sh check
+	@echo 'demo: 1/3 packages and Swift' >&2
+	@scripts/setup-debian.sh
+	@echo 'demo: 2/3 building (a minute the first time)' >&2
+	@scripts/build.sh $(BUILD_TOOL)
+	@scripts/demo.sh talk
 
 bench: cli
-	@if [ -z '$(MODEL)' ]; then echo 'usage: make bench MODEL=DIRECTORY'; exit 2; fi
-	$(BUILT_TOOL) bench '$(MODEL)'
+	@if [ -z "$$MODEL" ]; then echo 'usage: make bench MODEL=DIRECTORY'; exit 2; fi
+	$(BUILT_TOOL) bench -- "$$MODEL"
 
 # ---- checks ----
 
-test: setup
-	$(SWIFT) test
+test:
+	@echo 'test: 1/3 packages and Swift' >&2
+	@scripts/setup-debian.sh
+	@echo 'test: 2/3 building (two minutes the first time)' >&2
+	@scripts/build.sh $(SWIFT) build --build-tests
+	@echo 'test: 3/3 running' >&2
+	$(SWIFT) test --skip-build
 
 check: test check-installed check-sanitizers
 
@@ -110,10 +120,10 @@ check: test check-installed check-sanitizers
 check-installed: all
 	scripts/check-format.sh
 	scripts/check-exports.sh $(BUILT_LIBRARY)
-	scripts/check-examples.sh $(if $(MODEL),'$(MODEL)')
+	scripts/check-examples.sh $(if $(MODEL),"$$MODEL")
 	$(MAKE) -s install DESTDIR= PREFIX='$(STAGE)' LIBDIR='$(STAGE)/lib' INCLUDEDIR='$(STAGE)/include' \
 	  BINDIR='$(STAGE)/bin' PC_RPATH=1
-	scripts/check_docs.py '$(STAGE)' $(if $(MODEL),'$(MODEL)')
+	scripts/check_docs.py '$(STAGE)' $(if $(MODEL),"$$MODEL")
 
 STAGE = $(CURDIR)/.build/stage
 

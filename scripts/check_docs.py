@@ -10,6 +10,7 @@ XVERSE-7B-Chat in the blocks. Without it programs are compiled but not run. What
     python         run with examples/python on the path
     sh             run line by line in a copy of the page's folder: `xverse` is the installed tool, `cc` lines build the C program
                    above, `make` lines are checked with `make -n`, for CI runs those targets themselves
+    console        a transcript: the lines after `$ ` are run in the root of the repository and must print the lines that follow
     cmake          configured, built and run as a project of one C program, where cmake exists
     text           left alone; a block without a language is an error
 """
@@ -88,6 +89,15 @@ class Checker:
                 problem = self.shell(self.with_model(command))
             if problem:
                 return f"`{line}`: {problem}"
+        return None
+
+    def check_console(self, body):
+        for part in re.split(r"^\$ ", body, flags=re.M)[1:]:
+            command, expected = part.split("\n", 1)
+            done = subprocess.run(["bash", "-c", command], cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL,
+                                  capture_output=True, timeout=300, text=True)  # fmt: skip
+            if done.returncode or done.stdout != expected:
+                return f"`{command}`: exit status {done.returncode}, printed\n{done.stdout}{done.stderr}expected\n{expected}"
         return None
 
     def with_model(self, text):

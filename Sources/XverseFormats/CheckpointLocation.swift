@@ -61,7 +61,7 @@ package struct CheckpointLocation: Sendable {
     _ name: String, maximumLength: Int, allocator: MemoryAllocator = .system
   ) throws(XverseError) -> MappedFile {
     if let file = try companion(name, maximumLength: maximumLength, allocator: allocator) { return file }
-    throw .notFound("\(directory.inMessage): there is no \(name) beside the weights")
+    throw .notFound("\(directory.inMessage): there is no \(name), expected a Hugging Face model directory")
   }
 
   /// The weights, searched in the order of Hugging Face's loader: one file goes before an index of shards.

@@ -14,6 +14,7 @@ enum ChatCommand: Command {
     operands: 1...1,
     options: [
       .option("system", "TEXT", "A system message before the conversation."),
+      .flag("echo", "Write each message before its answer when it is not typed at a prompt."),
       .flag("stats", "Print counts and speeds to standard error after each answer."),
     ] + Request.options + Session.options + Model.options)
 
@@ -30,7 +31,7 @@ enum ChatCommand: Command {
     let model = try Model(arguments)
     var conversation = Conversation(
       model: model, session: try Session(model, arguments), sampling: sampling,
-      printsStats: arguments.has("stats"))
+      echoes: arguments.has("echo"), printsStats: arguments.has("stats"))
     conversation.reset(system: arguments.string("system") ?? "")
     try conversation.run()
   }
@@ -41,14 +42,16 @@ private struct Conversation {
   let model: Model
   let session: Session
   let sampling: LibraryOptions
+  let echoes: Bool
   let printsStats: Bool
   private var messages: [(role: String, text: [CChar])] = []
   private let isInteractive = InputReader.isTerminal && StandardOutput.isTerminal
 
-  init(model: Model, session: Session, sampling: LibraryOptions, printsStats: Bool) {
+  init(model: Model, session: Session, sampling: LibraryOptions, echoes: Bool, printsStats: Bool) {
     self.model = model
     self.session = session
     self.sampling = sampling
+    self.echoes = echoes
     self.printsStats = printsStats
   }
 
@@ -60,6 +63,7 @@ private struct Conversation {
     var input = try InputReader(path: "-")
     if isInteractive { try StandardOutput.write("/help lists the commands.\n") }
     while let line = try nextLine(&input) {
+      if echoes, !isInteractive, !line.isEmpty { try StandardOutput.write("> \(String(characters: line))\n") }
       if line.first == CChar(UInt8(ascii: "/")) {
         if try obey(String(characters: line)) == .leave { return }
       } else if !line.isEmpty {

@@ -92,7 +92,7 @@ struct CheckpointLocationTests {
       try location.requiredCompanion("config.json", maximumLength: 100)
     }
 
-    #expect(error == .notFound("\(directory.path): there is no config.json beside the weights"))
+    #expect(error == .notFound("\(directory.path): there is no config.json, expected a Hugging Face model directory"))
   }
 
   @Test("gives config.json although the weights are missing, and then says so")

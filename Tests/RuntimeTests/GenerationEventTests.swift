@@ -226,14 +226,22 @@ struct EndedGenerationTests {
   func endsFromAnotherThread() throws {
     let session = try Session(try loadTiny(), context: 200, overflow: .shift)
     let cancellation = Cancellation()
-    Thread {
+    let canceller = Thread {
       usleep(20_000)
       cancellation.trigger()
-    }.start()
+    }
+    var isStarted = false
 
     let error = #expect(throws: XverseError.self) {
       _ = try session.generate(
-        generationPrompt, greedyOptions { $0.ignoresEOS = true }, cancellation: cancellation)
+        generationPrompt, greedyOptions { $0.ignoresEOS = true }, cancellation: cancellation
+      ) { event in
+        if event.kind == .tokens, !isStarted {
+          canceller.start()
+          isStarted = true
+        }
+        return true
+      }
     }
 
     #expect(error?.code == .cancelled)

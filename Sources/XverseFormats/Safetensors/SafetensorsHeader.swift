@@ -8,6 +8,8 @@ struct SafetensorsHeader: ~Copyable {
   /// Longest header that the format allows.
   static let maximumLength = 100_000_000
   private static let lengthBytes = 8
+  /// "version ", with which the pointers begin that a clone without Git LFS has.
+  private static let gitLFSPointer: UInt64 = 0x206E_6F69_7372_6576
 
   private let fileName: String
   private let fileNumber: Int
@@ -70,6 +72,11 @@ struct SafetensorsHeader: ~Copyable {
       try file.read(into: buffer, at: 0)
       var reader = ByteReader(UnsafeRawBufferPointer(buffer), source: file.name)
       let written = try reader.readInteger(UInt64.self, "the header length")
+      guard written != gitLFSPointer else {
+        throw .corrupt(
+          "\(file.name): a Git LFS pointer stands in place of the weights, expected a safetensors file: run 'git lfs pull'",
+          offset: 0)
+      }
       guard let length = Int(exactly: written), length > 0, length <= min(available, maximumLength) else {
         throw .corrupt(
           "\(file.name): the header length is \(written), expected 1 to \(min(available, maximumLength)) "
@@ -138,11 +145,14 @@ struct SafetensorsHeader: ~Copyable {
     }
     var offsets = list.elements
     guard let first = offsets.next(), let second = offsets.next(), offsets.next() == nil,
-      let begin = first.int, let end = second.int, 0 <= begin, begin <= end, end <= dataLength
+      let begin = first.int, let end = second.int, 0 <= begin, begin <= end
     else {
       throw fault(
         name, list,
         "has data_offsets \(list.snippet.inMessage), expected [begin, end] with 0 <= begin <= end <= \(dataLength)")
+    }
+    guard end <= dataLength else {
+      throw fault(name, list, "ends at byte \(end) of the data, expected at most \(dataLength): the file is truncated")
     }
     return (begin, end)
   }

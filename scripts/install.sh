@@ -1,0 +1,46 @@
+#!/bin/sh
+# Installs the built library and tool; `make install` gives the places and names in the environment.
+# Every file is first written beside its place as NAME.new, and renames come last: a full disk or Ctrl-C leaves what was
+# there before, and no program ever finds half a library.
+
+set -eu
+
+cd "$(dirname "$0")/.."
+umask 022
+lib=$DESTDIR$LIBDIR
+
+set -- "$lib/$REALNAME" "$lib/$SONAME" "$lib/libxverse.so" "$DESTDIR$BINDIR/xverse" "$DESTDIR$INCLUDEDIR/xverse.h" \
+  "$lib/pkgconfig/xverse.pc" "$lib/cmake/xverse/xverse-config.cmake" "$lib/cmake/xverse/xverse-config-version.cmake"
+
+finish() {
+  status=$?
+  for place; do rm -f "$place.new"; done
+  if [ $status != 0 ]; then echo "install: stopped; what was installed before is unchanged" >&2; fi
+}
+trap 'finish "$@"' EXIT
+trap 'exit 130' INT TERM HUP
+
+# Copies template $1 to $2, with our paths in it.
+substitute() {
+  sed -e "s|@PREFIX@|$PREFIX|" -e "s|@LIBDIR@|$LIBDIR|" -e "s|@INCLUDEDIR@|$INCLUDEDIR|" -e "s|@VERSION@|$VERSION|" \
+    -e "s|@VERSION_MAJOR@|${VERSION%%.*}|" -e "s|@SONAME@|$SONAME|" \
+    -e "s|@INCLUDEDIR_FROM_LIBDIR@|$(realpath -m --relative-to="$LIBDIR" "$INCLUDEDIR")|" \
+    -e "s|@RPATH@|${PC_RPATH:+-Wl,-rpath,$LIBDIR}|" "$1" >"$2"
+}
+
+mkdir -p "$lib/pkgconfig" "$lib/cmake/xverse" "$DESTDIR$INCLUDEDIR" "$DESTDIR$BINDIR"
+install -m 755 "$BUILT_LIBRARY" "$lib/$REALNAME.new"
+install -m 755 "$BUILT_TOOL" "$DESTDIR$BINDIR/xverse.new"
+$STRIP -s "$lib/$REALNAME.new" "$DESTDIR$BINDIR/xverse.new"
+install -m 644 include/xverse.h "$DESTDIR$INCLUDEDIR/xverse.h.new"
+substitute pkgconfig/xverse.pc.in "$lib/pkgconfig/xverse.pc.new"
+for name in xverse-config xverse-config-version; do
+  substitute cmake/$name.cmake.in "$lib/cmake/xverse/$name.cmake.new"
+done
+ln -sfn "$REALNAME" "$lib/$SONAME.new"
+ln -sfn "$SONAME" "$lib/libxverse.so.new"
+
+trap '' INT TERM HUP
+for place; do mv -fT "$place.new" "$place"; done
+if [ -z "$DESTDIR" ] && [ "$(id -u)" = 0 ]; then ldconfig; fi
+echo "installed libxverse $VERSION: $lib, $DESTDIR$INCLUDEDIR/xverse.h, $DESTDIR$BINDIR/xverse"
