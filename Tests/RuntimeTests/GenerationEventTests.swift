@@ -246,8 +246,9 @@ struct EndedGenerationTests {
 
     #expect(error?.code == .cancelled)
     #expect(session.length == session.tokens.count)
+    // The flag may come up while a shifted sequence begins anew: nothing is held then, and nothing can be restored.
     try session.restoreLogits()
-    #expect(session.heldLogits?.allSatisfy { $0.isFinite } == true)
+    #expect(session.length == 0 ? session.heldLogits == nil : session.heldLogits?.allSatisfy { $0.isFinite } == true)
   }
 
   @Test("a prompt that cannot be leaves the session as it was, and nothing is told")

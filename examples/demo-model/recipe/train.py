@@ -244,7 +244,7 @@ def write(directory, model, c):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("directory")
-    parser.add_argument("--documents", type=int, default=400_000)
+    parser.add_argument("--documents", type=int, default=350_000)
     parser.add_argument("--seed", type=int, default=2)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--learning-rate", type=float, default=0.015, help="of Muon; AdamW's is a sixth of it")
@@ -268,8 +268,8 @@ def main():
     expected = arguments.documents / BATCH_TOKENS * TOKENS_A_DOCUMENT
     for ids, targets in batches(tokenizer, arguments.documents, rng):
         progress = min(1.0, steps / expected)
-        # Warm up, stay, and fall to nothing in the second half.
-        factor = min(1.0, (steps + 1) / 100, 2 * (1 - progress) + 0.01)
+        # Warm up, stay, and fall to nothing in the last 60 %.
+        factor = min(1.0, (steps + 1) / 100, (1 - progress) / 0.6 + 0.01)
         for optimizer in optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group.setdefault("peak", group["lr"]) * factor

@@ -13,7 +13,7 @@ PLACES = [
 ]  # fmt: skip
 
 
-@task(4)
+@task(5)
 def whose_colour(rng, chinese):
     things = rng.sample(THINGS, 2)
     colours = rng.sample(list(COLOURS), 2)
@@ -112,7 +112,7 @@ def _sentence(rng):
     return ("sentence", who, action[0]), f"{who[0].upper()}{who[1:]} {action[0]}.", f"{who_chinese}{action[1]}。"
 
 
-@task(6)
+@task(4)
 def translation(rng, chinese):
     content, english, translated = _phrase(rng) if rng.random() < 0.6 else _sentence(rng)
     content = ("translation", *content)

@@ -33,7 +33,7 @@ def legs(rng, chinese):
     return Turn(question, f"{article(a.name).capitalize()} has {legs_said(a)}.", None, f"And {article(a.name)}?")
 
 
-@task(5)
+@task(4)
 def legs_of_many(rng, chinese):
     a, n = rng.choice(ANIMALS), rng.randrange(2, 11)
     total = n * a.legs
@@ -49,7 +49,7 @@ def legs_of_many(rng, chinese):
     return Turn(question, answer, content, f"And {asked}?")
 
 
-@task(4)
+@task(3)
 def legs_together(rng, chinese):
     a, b = rng.sample(ANIMALS, 2)
     total = a.legs + b.legs
@@ -80,7 +80,7 @@ def more_legs(rng, chinese):
     return Turn(f"Which has more legs, {first} or {second}?", answer, content, f"And {first} or {second}?")
 
 
-@task(3)
+@task(4)
 def bigger_animal(rng, chinese):
     while True:
         a, b = rng.sample(ANIMALS, 2)
@@ -122,7 +122,7 @@ def animal_home(rng, chinese):
     return Turn(f"Where does {name} live?", f"{name.capitalize()} lives {place}.", None, f"And {name}?")
 
 
-@task(2)
+@task(3)
 def odd_one_out(rng, chinese):
     group, other = rng.sample(list(GROUPS), 2)
     members = rng.sample(GROUPS[group], 2)
@@ -186,7 +186,7 @@ def opposite(rng, chinese):
     return Turn(question, f"The opposite of {first} is {second}.", None, f"And of {first}?")
 
 
-@task(3)
+@task(4)
 def opposite_phrase(rng, chinese):
     pairs = [o for o in OPPOSITES if o[0] in (NOUNS_CHINESE if chinese else NOUNS_WITH) and o[:2] != ("young", "old")]
     first, second, first_chinese, second_chinese = rng.choice(pairs)
@@ -229,7 +229,7 @@ def country_of_capital(rng, chinese):
     return Turn(question, f"{city} is the capital of {country}.", None, f"And {city}?")
 
 
-@task(2)
+@task(3)
 def is_it_the_capital(rng, chinese):
     country, other = rng.sample(COUNTRIES, 2)
     if rng.random() < 0.4:
@@ -248,7 +248,7 @@ def is_it_the_capital(rng, chinese):
     return Turn(f"Is {country[2]} the capital of {other[0]}?", answer, content, f"And is {country[2]} the capital of {other[0]}?")
 
 
-@task(2)
+@task(1)
 def lives_in_country(rng, chinese):
     country, country_chinese, city, city_chinese = rng.choice(COUNTRIES)
     if chinese:
@@ -280,7 +280,7 @@ def neighbouring_day(rng, chinese):
     return Turn(f"What day comes {word} {DAYS[i][0]}?", f"{other[0]} comes {word} {DAYS[i][0]}.", None, f"And {word} {DAYS[i][0]}?")
 
 
-@task(4)
+@task(3)
 def days_later(rng, chinese):
     """Counted out one by one, as a child does it."""
     i, offset, after = rng.randrange(7), rng.randrange(2, 11), rng.random() < 0.6
@@ -313,7 +313,7 @@ def neighbouring_month(rng, chinese):
     return Turn(question, f"{MONTHS[j]} comes {word} {MONTHS[i]}.", None, f"And {word} {MONTHS[i]}?")
 
 
-@task(4)
+@task(3)
 def months_later(rng, chinese):
     i, offset, after = rng.randrange(12), rng.randrange(2, 11), rng.random() < 0.6
     content = ("months", i, offset if after else -offset)

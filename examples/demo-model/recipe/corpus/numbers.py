@@ -18,7 +18,7 @@ def sums(rng, chinese):
     return Turn(question, f"{a} + {b} = {a + b}.", content, rng.choice([f"And {a} + {b}?", f"And {a} plus {b}?"]))
 
 
-@task(8)
+@task(7)
 def differences(rng, chinese):
     a, b = sorted((rng.randrange(100), rng.randrange(100)), reverse=True)
     content = ("difference", a, b)
@@ -40,7 +40,7 @@ def times_table(rng, chinese):
     return Turn(question, f"{a} x {b} = {a * b}.", None, f"And {a} times {b}?")
 
 
-@task(2)
+@task(3)
 def larger_number(rng, chinese):
     """Of three digits, so that the orders of number_order tell nothing about them."""
     a, b = rng.sample(range(100, 1000), 2)
@@ -74,7 +74,7 @@ def next_number(rng, chinese):
     return Turn(question, f"{answer} comes {word} {n}.", content, f"And {word} {n}?")
 
 
-@task(2)
+@task(4)
 def number_order(rng, chinese):
     numbers = rng.sample(range(1, 100), 3 if rng.random() < 0.7 else 4)
     content = ("order", *sorted(numbers))
@@ -129,7 +129,7 @@ def word_problem(rng, chinese):
     return Turn(question, f"{step}. {name} has {left} {food.name if left == 1 else food.plural} now.", content)
 
 
-@task(1)
+@task(3)
 def counting(rng, chinese):
     start, length = rng.randrange(1, 90), rng.randrange(3, 11)
     numbers = [str(start + i) for i in range(length)]

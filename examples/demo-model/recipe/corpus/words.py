@@ -167,22 +167,27 @@ OPPOSITES = [
 ONE_DIRECTION = {("new", "old"), ("young", "old"), ("tall", "short"), ("light", "heavy"), ("high", "low")}
 
 NOUNS_WITH = {
-    "big": "house box ball car table door dog fish boat garden", "hot": "day soup bath drink summer night meal",
-    "long": "road rope story river ribbon scarf journey", "new": "car hat book bicycle coat chair lamp",
-    "fast": "car horse boat train runner song", "full": "box cup bag basket bottle bowl bucket",
-    "clean": "shirt cup floor window plate room", "light": "box bag stone chair coat suitcase",
-    "dry": "towel coat street leaf blanket summer", "thick": "book wall blanket rope jumper",
-    "wide": "river road door bridge street", "expensive": "car coat ring hotel house", "soft": "bed blanket pillow chair",
-    "beautiful": "picture garden house song", "quiet": "street room child evening", "strong": "horse wind man rope",
-    "easy": "question game lesson book", "happy": "child song dog day", "rich": "man king woman town",
-    "bright": "room lamp star street", "high": "wall tower table hill price", "good": "idea book dream answer",
-    "deep": "river lake hole sea", "sharp": "knife pencil sword", "brave": "knight soldier lion", "open": "door window box gate",
+    "big": "house box ball car table door dog fish boat garden town suitcase hotel window stone pillow meal",
+    "hot": "day soup bath drink summer night meal room evening", "long": "road rope story river ribbon scarf journey dream bridge song",
+    "new": "car hat book bicycle coat chair lamp towel jumper suitcase ring bridge pillow bucket",
+    "fast": "car horse boat train runner song game journey", "full": "box cup bag basket bottle bowl bucket suitcase bath",
+    "clean": "shirt cup floor window plate room towel jumper street bath", "light": "box bag stone chair coat suitcase gate sword",
+    "dry": "towel coat street leaf blanket summer floor wall", "thick": "book wall blanket rope jumper towel ribbon",
+    "wide": "river road door bridge street hole gate", "expensive": "car coat ring hotel house meal drink picture journey",
+    "soft": "bed blanket pillow chair towel jumper", "beautiful": "picture garden house song ring lake town star plate",
+    "quiet": "street room child evening hotel town night", "strong": "horse wind man rope soldier lion king",
+    "easy": "question game lesson book journey answer", "happy": "child song dog day man woman king family",
+    "rich": "man king woman town family", "bright": "room lamp star street day window", "high": "wall tower table hill price bridge",
+    "good": "idea book dream answer meal soup drink picture story", "deep": "river lake hole sea bath bowl",
+    "sharp": "knife pencil sword", "brave": "knight soldier lion man woman child", "open": "door window box gate book suitcase",
 }  # fmt: skip
 NOUNS_CHINESE = {
-    "big": "房子 盒子 球 汽车 桌子 门 狗 鱼 船 花园", "hot": "天气 汤 饮料 夜晚 饭菜", "long": "路 绳子 故事 河 丝带 围巾 旅程",
-    "new": "汽车 帽子 书 自行车 外套 椅子 灯", "clean": "衬衫 杯子 地板 窗户 盘子 房间", "thick": "书 墙 毯子 毛衣",
-    "wide": "河 路 门 桥 街道", "soft": "床 毯子 枕头 椅子", "easy": "问题 游戏 功课 工作", "deep": "河 湖 洞 海",
-    "good": "主意 书 梦 答案", "light": "盒子 包 石头 箱子", "brave": "骑士 士兵 孩子", "expensive": "汽车 外套 戒指 房子",
+    "big": "房子 盒子 球 汽车 桌子 门 狗 鱼 船 花园 石头 枕头 箱子 湖 洞", "hot": "天气 汤 饮料 夜晚 饭菜 房间",
+    "long": "路 绳子 故事 河 丝带 围巾 旅程 梦 桥", "new": "汽车 帽子 书 自行车 外套 椅子 灯 毛衣 箱子 枕头 戒指",
+    "clean": "衬衫 杯子 地板 窗户 盘子 房间 毯子 毛衣 街道", "thick": "书 墙 毯子 毛衣 绳子 外套",
+    "wide": "河 路 门 桥 街道 窗户", "soft": "床 毯子 枕头 椅子 毛衣", "easy": "问题 游戏 功课 工作", "deep": "河 湖 洞 海",
+    "good": "主意 书 梦 答案 汤 天气 工作 故事", "light": "盒子 包 石头 箱子 椅子", "brave": "骑士 士兵 孩子 狗",
+    "expensive": "汽车 外套 戒指 房子 饮料 饭菜 盘子",
 }  # fmt: skip
 
 COUNTRIES = [
