@@ -4,7 +4,7 @@
 # make demo                sets the machine up, builds, and shows a conversation; on a terminal you can join it
 #                          MODEL=... another model than ours, PROMPT="..." one answer instead of a chat
 # make test                sets the machine up, builds, and runs the unit tests
-# make check               everything to run before a commit; MODEL=... to run the examples on
+# make check               everything to run before a commit; MODEL=... to run the examples on another model than ours
 # make check-data DATA=... the comparison with reference outputs
 
 PREFIX ?= /usr/local
@@ -116,7 +116,7 @@ test:
 
 check: test check-installed check-sanitizers
 
-# Layout, exported symbols, examples and documentation, with MODEL to run them on.
+# Layout, exported symbols, examples, and documentation with what it says of the demonstration model.
 check-installed: all
 	scripts/check-format.sh
 	scripts/check-exports.sh $(BUILT_LIBRARY)

@@ -1,11 +1,11 @@
 #!/bin/sh
 # Installs into a temporary prefix and uses what is there as a stranger would: headers, pkg-config, CMake, every example.
-# usage: scripts/check-examples.sh [MODEL]      without MODEL the examples are built, but have nothing to say
+# usage: scripts/check-examples.sh [MODEL]      MODEL is the demonstration model when not given
 
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
-model=${1:+$(realpath "$1")}
+model=$(realpath "${1:-$root/examples/demo-model}")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 prefix=$work/prefix
@@ -50,14 +50,14 @@ grep -q "did you mean '--temperature'" "$work/said" || die "no suggestion: $(cat
 ends_with 2 "$xverse" generate "$work" "text" --top-p 2
 ends_with 1 "$xverse" generate "$work/missing" "text"
 grep -q "^xverse: .*missing" "$work/said" || die "the message names no file: $(cat "$work/said")"
-if [ -n "$model" ]; then
-  ends_with 0 "$xverse" info "$model" --json
-  text="Once upon a time"
-  ids=$("$xverse" tokenize "$model" "$text" --ids)
-  [ "$("$xverse" tokenize "$model" --decode $ids)" = "$text" ] || die "tokens do not give the text back"
-  printf 'Hi\n/reset\nHi\n' | "$xverse" chat "$model" --greedy --max-new-tokens 20 >"$work/said" || die "chat failed"
-  [ "$(wc -l <"$work/said")" -ge 2 ] || die "chat gave no two answers"
-fi
+ends_with 0 "$xverse" info "$model" --json
+text="Once upon a time"
+ids=$("$xverse" tokenize "$model" "$text" --ids)
+[ "$("$xverse" tokenize "$model" --decode $ids)" = "$text" ] || die "tokens do not give the text back"
+printf 'Hi\n/reset\nHi\n' | "$xverse" chat "$model" --greedy --max-new-tokens 20 >"$work/said" || die "chat failed"
+[ "$(wc -l <"$work/said")" -ge 2 ] || die "chat gave no two answers"
+printf 'Hi\n' | "$xverse" chat "$model" --echo --greedy --max-new-tokens 20 >"$work/said" || die "chat --echo failed"
+[ "$(head -n 1 "$work/said")" = "> Hi" ] || die "chat --echo gave no message"
 
 say "header in C and C++"
 echo '#include <xverse.h>
@@ -77,31 +77,25 @@ done
 say "C examples"
 cp -r examples "$work/examples"
 make -s -C "$work/examples/c" CFLAGS='-O2 -Wall -Wextra -Wpedantic -Werror'
-if [ -n "$model" ]; then
-  speaks "$work/examples/c/generate" "$model" "Once upon a time"
-  echo "Hello!" | "$work/examples/c/chat" "$model" >"$work/said" || die "chat.c failed"
-  [ "$(wc -c <"$work/said")" -gt 6 ] || die "chat.c said nothing"
-fi
+speaks "$work/examples/c/generate" "$model" "Once upon a time"
+echo "Hello!" | "$work/examples/c/chat" "$model" >"$work/said" || die "chat.c failed"
+[ "$(wc -c <"$work/said")" -gt 6 ] || die "chat.c said nothing"
 
 if command -v python3 >/dev/null; then
   say "Python examples"
   export XVERSE_LIBRARY="$prefix/lib/libxverse.so.1"
   (cd "$work/examples/python" && speaks python3 -c 'import xverse; print(xverse.version())')
-  if [ -n "$model" ]; then
-    speaks python3 "$work/examples/python/generate.py" "$model" "Once upon a time"
-    echo "Hello!" | python3 "$work/examples/python/chat.py" "$model" >"$work/said" || die "chat.py failed"
-    [ "$(wc -c <"$work/said")" -gt 6 ] || die "chat.py said nothing"
-  fi
+  speaks python3 "$work/examples/python/generate.py" "$model" "Once upon a time"
+  echo "Hello!" | python3 "$work/examples/python/chat.py" "$model" >"$work/said" || die "chat.py failed"
+  [ "$(wc -c <"$work/said")" -gt 6 ] || die "chat.py said nothing"
 fi
 
 say "Swift example"
 swift build -q --package-path "$work/examples/swift"
-if [ -n "$model" ]; then
-  # SwiftPM takes the flags for include and library paths from pkg-config, but not the rpath.
-  export LD_LIBRARY_PATH="$prefix/lib"
-  speaks "$(swift build --package-path "$work/examples/swift" --show-bin-path)/generate" "$model" "Once upon a time"
-  unset LD_LIBRARY_PATH
-fi
+# SwiftPM takes the flags for include and library paths from pkg-config, but not the rpath.
+export LD_LIBRARY_PATH="$prefix/lib"
+speaks "$(swift build --package-path "$work/examples/swift" --show-bin-path)/generate" "$model" "Once upon a time"
+unset LD_LIBRARY_PATH
 
 if command -v cmake >/dev/null; then
   say "CMake"

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Compiles or runs every code block of README.md, docs/ and examples/README.md.
+"""Compiles or runs every code block of README.md, docs/ and the pages in examples/.
 
     check_docs.py PREFIX [MODEL]
 
-PREFIX is where libxverse is installed (with PC_RPATH=1); MODEL is a model directory, which stands in for the name
-XVERSE-7B-Chat in the blocks. Without it programs are compiled but not run. What a block's language means here:
+PREFIX is where libxverse is installed (with PC_RPATH=1); MODEL, the demonstration model when not given, stands in for the
+name XVERSE-7B-Chat in the blocks. What a block's language means here:
 
     c, swift       compiled with the flags of pkg-config; a complete C program is also run
     python         run with examples/python on the path
@@ -29,7 +29,7 @@ STAND_IN = re.compile(r"XVERSE-7B-Chat|\bMODEL\b(?!=)")
 
 class Checker:
     def __init__(self, prefix, model, work):
-        self.prefix, self.model, self.work = os.path.abspath(prefix), model and os.path.abspath(model), work
+        self.prefix, self.model, self.work = os.path.abspath(prefix), os.path.abspath(model), work
         self.environment = dict(
             os.environ,
             PATH=f"{self.prefix}/bin:{os.environ['PATH']}",
@@ -45,8 +45,9 @@ class Checker:
         text = open(os.path.join(ROOT, path), encoding="utf-8").read()
         self.folder = self.work
         if path.startswith("examples/"):
-            self.folder = os.path.join(self.work, "examples")
-            shutil.copytree(os.path.join(ROOT, "examples"), self.folder, ignore=shutil.ignore_patterns(".build*"))
+            shutil.copytree(os.path.join(ROOT, "examples"), os.path.join(self.work, "examples"),
+                            ignore=shutil.ignore_patterns(".build*"), dirs_exist_ok=True)  # fmt: skip
+            self.folder = os.path.join(self.work, os.path.dirname(path))
         for match in re.finditer(r"^( *)```(\w*)\n(.*?)^ *```$", text, re.M | re.S):
             line = text.count("\n", 0, match.start()) + 1
             language, body = match.group(2), match.group(3)
@@ -64,14 +65,13 @@ class Checker:
             file.write(body)
         if "int main" not in body:
             return self.shell("cc -std=c99 -Wall -Wextra -Werror -c main.c -o main.o $(pkg-config --cflags xverse)")
-        return self.shell("cc -std=c99 -Wall -Wextra -Werror main.c -o main $(pkg-config --cflags --libs xverse)") or (
-            self.model and self.shell("./main " + shlex.quote(self.model))
-        )
+        return self.shell("cc -std=c99 -Wall -Wextra -Werror main.c -o main $(pkg-config --cflags --libs xverse) && "
+                          "./main " + shlex.quote(self.model))
 
     def check_python(self, body):
         with open(os.path.join(self.folder, "block.py"), "w") as file:
             file.write(self.with_model(body))
-        return self.shell("python3 block.py" if self.model else "python3 -m py_compile block.py")
+        return self.shell("python3 block.py")
 
     def check_swift(self, body):
         with open(os.path.join(self.folder, "block.swift"), "w") as file:
@@ -83,7 +83,7 @@ class Checker:
             command = line.removeprefix("sudo ")
             if command.startswith("make"):
                 problem = self.shell(f"make -n -C {shlex.quote(ROOT)} {command.removeprefix('make')}")
-            elif not command.strip() or STAND_IN.search(command) and not self.model:
+            elif not command.strip():
                 problem = None
             else:
                 problem = self.shell(self.with_model(command))
@@ -101,7 +101,7 @@ class Checker:
         return None
 
     def with_model(self, text):
-        return STAND_IN.sub(self.model, text) if self.model else text
+        return STAND_IN.sub(self.model, text)
 
     def check_cmake(self, body):
         if not shutil.which("cmake"):
@@ -127,9 +127,9 @@ class Checker:
 def main():
     if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
-    pages = ["README.md", "examples/README.md"] + [f"docs/{name}" for name in sorted(os.listdir(f"{ROOT}/docs"))]
+    pages = ["README.md", "examples/README.md", "examples/demo-model/README.md"] + [f"docs/{name}" for name in sorted(os.listdir(f"{ROOT}/docs"))]
     with tempfile.TemporaryDirectory() as work:
-        checker = Checker(sys.argv[1], sys.argv[2] if len(sys.argv) == 3 else None, work)
+        checker = Checker(sys.argv[1], sys.argv[2] if len(sys.argv) == 3 else f"{ROOT}/examples/demo-model", work)
         for path in pages:
             checker.page(path)
     print(f"check-docs: {checker.checked} blocks, {checker.failures} failed")

@@ -183,7 +183,9 @@ func decode(_ model: Handle, _ tokens: [Int32], flags: Int = XVERSE_DECODE_SKIP_
     xverse_tokenizer_decode(
       xverse_model_tokenizer(model.pointer), tokens, tokens.count, Int32(flags), &text, &length))
   defer { xverse_free(text) }
-  return String(cString: try #require(text))
+  // Not up to the first NUL, which a text may contain.
+  let start = UnsafeRawPointer(try #require(text))
+  return String(decoding: UnsafeRawBufferPointer(start: start, count: length), as: UTF8.self)
 }
 
 func info(of model: Handle) throws -> xverse_model_info {

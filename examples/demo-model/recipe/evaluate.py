@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Asks the demonstration model questions whose contents were held out of its training, through libxverse's C interface.
 
-    evaluate.py DIRECTORY [--questions N] [--seed N] [--check-disjoint DOCUMENTS] [--show]
+    evaluate.py DIRECTORY [--questions N] [--seed N] [--check-disjoint [DOCUMENTS]] [--show]
 
 An answer counts when it equals the true one character by character. --check-disjoint generates the training corpus of
-train.py once more, that many documents, and looks that neither the content nor the words of any question occur in it.
+train.py once more, all of it or that many documents, and looks that neither the content nor the words of any question occur in it.
 XVERSE_LIBRARY is the path of libxverse.so.1 where it is not installed. Exit status 1: less than 90 % are right.
 """
 
@@ -21,7 +21,7 @@ from corpus.split import held_out
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "python"))
 
 PASS = 0.90
-TRAINING_SEED = 2
+TRAINING_SEED, TRAINING_DOCUMENTS = 2, 350_000
 
 
 def check_disjoint(asked, documents):
@@ -47,7 +47,7 @@ def main():
     parser.add_argument("directory")
     parser.add_argument("--questions", type=int, default=460)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--check-disjoint", type=int, metavar="DOCUMENTS", default=0)
+    parser.add_argument("--check-disjoint", type=int, metavar="DOCUMENTS", nargs="?", default=0, const=TRAINING_DOCUMENTS)
     parser.add_argument("--show", action="store_true", help="print every question, not only those answered wrong")
     arguments = parser.parse_args()
     from xverse import Model

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 from transformers import LlamaConfig, LlamaForCausalLM
 
 EOS = 3
-SMALLEST_GAP = 0.02
+SMALLEST_GAP = 0.002  # ten times what the tests allow a logit to differ
 
 TEXTS = [
     "", " ", "  two  spaces ", "Hello!", "Once upon a time, there was a brave penguin named Poppy.", "12 + 345 = 357",
@@ -23,7 +23,7 @@ TEXTS = [
     "“三只红色的猫”用英语怎么说？", "你好！我叫小明：今年8岁。", "Привет, мир!", "こんにちは", "🚀 to the 🌞", "naïve café", "<|endoftext|>",
     "<sep>a<|startoftext|> b<pad>", "don't stop", "C'est la vie", "a_b-c/d\\e", "①②③ ½ Ⅷ", "\u0000\u0007", "﷽", "x" * 40,
 ]  # fmt: skip
-PROMPTS = ["Once upon a time, there was a brave penguin named", "从前，大森林里", "One rainy day, Lucy the cat"]
+PROMPTS = ["Once upon a time, there was a brave penguin named", "从前，大森林里", "One sunny morning,"]
 CHATS = [
     ["Who are you?"],
     ["How many legs does a spider have?", "And a hen?"],
@@ -42,16 +42,13 @@ CHATS = [
 def greedy(model, prompt, count):
     """Up to `count` ids after the prompt, an ending EOS included, and the logits of the first of them."""
     ids, first = [], None
-    cache, given = None, prompt
     while len(ids) < count and (not ids or ids[-1] != EOS):
-        out = model(torch.tensor([given]), past_key_values=cache, use_cache=True)
-        cache, logits = out.past_key_values, out.logits[0, -1]
+        logits = model(torch.tensor([prompt + ids])).logits[0, -1]
         first = logits if first is None else first
         best = logits.topk(2)
         if best.values[0] - best.values[1] < SMALLEST_GAP:
             raise SystemExit(f"golden: undecided after {ids}: choose another prompt than {prompt}")
-        given = [best.indices[0].item()]
-        ids += given
+        ids.append(best.indices[0].item())
     return ids, first
 
 

@@ -165,8 +165,9 @@ def encoded(tokenizer, documents):
     return [row for row in rows if len(row[0])]
 
 
-def batches(tokenizer, count, rng):
+def batches(tokenizer, count, seed):
     """Batches of about BATCH_TOKENS tokens, rows of like length together, in random order within windows of documents."""
+    rng, order = random.Random(seed), random.Random(seed)
     window = 65536
     for start in range(0, count, window):
         rows = encoded(tokenizer, [document(rng) for _ in range(min(window, count - start))])
@@ -181,7 +182,7 @@ def batches(tokenizer, count, rng):
                     ids[j, : len(row)] = row
                     targets[j, : len(row)] = numpy.where(wanted, row, -100)
                 made.append((torch.from_numpy(ids[:, :-1].copy()), torch.from_numpy(targets[:, 1:].copy())))
-        rng.shuffle(made)
+        order.shuffle(made)
         yield from made
 
 
@@ -263,10 +264,9 @@ def main():
     torch._dynamo.config.recompile_limit = 2 * len(LENGTHS)
     hidden = torch.compile(model.hidden, dynamic=False)
 
-    rng = random.Random(arguments.seed)
     started, seen, steps, losses = time.time(), 0, 0, []
     expected = arguments.documents / BATCH_TOKENS * TOKENS_A_DOCUMENT
-    for ids, targets in batches(tokenizer, arguments.documents, rng):
+    for ids, targets in batches(tokenizer, arguments.documents, arguments.seed):
         progress = min(1.0, steps / expected)
         # Warm up, stay, and fall to nothing in the last 60 %.
         factor = min(1.0, (steps + 1) / 100, (1 - progress) / 0.6 + 0.01)
