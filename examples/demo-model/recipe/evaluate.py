@@ -4,7 +4,8 @@
     evaluate.py DIRECTORY [--questions N] [--seed N] [--check-disjoint [DOCUMENTS]] [--show]
 
 An answer counts when it equals the true one character by character. --check-disjoint generates the training corpus of
-train.py once more, all of it or that many documents, and looks that neither the content nor the words of any question occur in it.
+train.py once more, all of it or that many documents, and looks that neither the content nor the words of any question
+occur in it.
 XVERSE_LIBRARY is the path of libxverse.so.1 where it is not installed. Exit status 1: less than 90 % are right.
 """
 
@@ -27,7 +28,7 @@ TRAINING_SEED, TRAINING_DOCUMENTS = 2, 350_000
 def check_disjoint(asked, documents):
     """Ends the program when a question, or its content, occurs in the training corpus."""
     contents = {turns[-1].content for _, turns in asked}
-    texts = {turns[-1].question for _, turns in asked}
+    texts = {turns[-1].question for _, turns in asked if len(turns) == 1}  # a follow-up alone asks nothing
     assert all(held_out(content) for content in contents)
     rng = random.Random(TRAINING_SEED)
     turns_seen = 0

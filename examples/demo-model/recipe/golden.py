@@ -23,15 +23,15 @@ TEXTS = [
     "“三只红色的猫”用英语怎么说？", "你好！我叫小明：今年8岁。", "Привет, мир!", "こんにちは", "🚀 to the 🌞", "naïve café", "<|endoftext|>",
     "<sep>a<|startoftext|> b<pad>", "don't stop", "C'est la vie", "a_b-c/d\\e", "①②③ ½ Ⅷ", "\u0000\u0007", "﷽", "x" * 40,
 ]  # fmt: skip
-PROMPTS = ["Once upon a time, there was a brave penguin named", "从前，大森林里", "One sunny morning,"]
+PROMPTS = ["Once upon a time, there was a brave penguin named", "从前，大森林里"]
 CHATS = [
     ["Who are you?"],
     ["How many legs does a spider have?", "And a hen?"],
     ["My name is Anna.", "What is 17 + 25?", "What is my name?"],
-    ["Tell me a short story about a fox."],
+    ["Tell me a short story about a bear."],
     ["“三只白色的猫”用英语怎么说？"],
     ["法国的首都是哪里？", "意大利呢？"],
-    ["讲一个关于兔子的故事。"],
+    ["讲一个关于熊猫的故事。"],
     ["What is the capital of Peru?", "And of Kenya?", "What is the opposite of hot?"],
     ["Bonjour !"],
     ["<|endoftext|>"],
