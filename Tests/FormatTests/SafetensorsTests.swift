@@ -238,7 +238,8 @@ struct SafetensorsTests {
   @Test(
     "rejects a tensor that ends behind the file",
     arguments: [
-      ("[0, 5]", 5), ("[5, 5]", 5), ("[0, 9223372036854775807]", Int.max), ("[9223372036854775807, 9223372036854775807]", Int.max),
+      ("[0, 5]", 5), ("[5, 5]", 5), ("[0, 9223372036854775807]", Int.max),
+      ("[9223372036854775807, 9223372036854775807]", Int.max),
     ])
   func rejectsEnds(offsets: String, end: Int) {
     let value = "{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":\(offsets)}"
