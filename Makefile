@@ -6,6 +6,9 @@
 # make test                sets the machine up, builds, and runs the unit tests
 # make check               everything to run before a commit; MODEL=... to run the examples on another model than ours
 # make check-data DATA=... the comparison with reference outputs
+# make bench               measures this machine and what the library makes of it, on random weights; SIZE=7b for the
+#                          shape of XVERSE-7B, TYPES="int8 int4" for some types only, MODEL=... for one model
+# make bench-compare       the same beside llama.cpp; Benchmarks/compare/compare.py tells what it needs
 
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
@@ -14,6 +17,8 @@ BINDIR ?= $(PREFIX)/bin
 DESTDIR ?=
 PC_RPATH ?=
 DATA ?= ../shared
+SIZE ?= 1b
+TYPES ?=
 
 # As they were typed, and through the environment, so that neither make nor a shell reads a $ or a quote in them. PROMPT
 # only from the command line: some shells export one of their own.
@@ -50,6 +55,7 @@ COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 
 BUILT_LIBRARY := .build-lib/release/libxverse.so
 BUILT_TOOL := .build/release/xverse-cli
+BUILT_BENCH := .build/release/xverse-bench
 
 BUILD := $(SWIFT) build -c release -Xcc '-DXVERSE_COMMIT="$(COMMIT)"'
 BUILD_TOOL := $(BUILD) --product xverse-cli --static-swift-stdlib
@@ -100,9 +106,16 @@ demo:
 	@scripts/build.sh $(BUILD_TOOL)
 	@scripts/demo.sh talk
 
-bench: cli
-	@if [ -z "$$MODEL" ]; then echo 'usage: make bench MODEL=DIRECTORY'; exit 2; fi
-	$(BUILT_TOOL) bench -- "$$MODEL"
+# ---- speed ----
+
+bench-program:
+	$(BUILD) --product xverse-bench --static-swift-stdlib
+
+bench: bench-program
+	@SIZE='$(SIZE)' TYPES='$(TYPES)' scripts/bench.sh $(BUILT_BENCH)
+
+bench-compare: bench-program
+	Benchmarks/compare/compare.py --size '$(SIZE)' $(BUILT_BENCH)
 
 # ---- checks ----
 
@@ -114,7 +127,7 @@ test:
 	@echo 'test: 3/3 running' >&2
 	$(SWIFT) test --skip-build
 
-check: test check-installed check-sanitizers
+check: test check-neon check-installed check-sanitizers
 
 # Layout, exported symbols, examples, and documentation with what it says of the demonstration model.
 check-installed: all
@@ -126,6 +139,10 @@ check-installed: all
 	scripts/check_docs.py '$(STAGE)' $(if $(MODEL),"$$MODEL")
 
 STAGE = $(CURDIR)/.build/stage
+
+# The NEON kernels under emulation, and the quantized ones of this CPU without OpenMP.
+check-neon:
+	scripts/check-neon.sh
 
 check-sanitizers: all
 	scripts/check-sanitizers.sh
@@ -141,4 +158,5 @@ clean:
 # Each build uses all processors, and two of them would wait for the same lock.
 .NOTPARALLEL:
 
-.PHONY: all lib cli setup install uninstall demo bench test check check-installed check-sanitizers check-data clean
+.PHONY: all lib cli setup install uninstall demo bench-program bench bench-compare test check check-neon \
+  check-installed check-sanitizers check-data clean

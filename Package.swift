@@ -6,7 +6,7 @@ import PackageDescription
 /// OpenMP through clang's own pragmas and Debian's libomp; SwiftPM compiles C with -O2 only, which leaves loops
 /// unvectorized. These are the only unsafe flags of the package.
 let kernelFlags: [CSetting] = [
-  .unsafeFlags(["-O3", "-fopenmp", "-fvisibility=hidden", "-Wall", "-Wextra"])
+  .unsafeFlags(["-O3", "-fopenmp", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wpointer-arith"])
 ]
 let kernelLibraries: [LinkerSetting] = [
   .linkedLibrary("openblas"), .linkedLibrary(":libomp.so.5"), .linkedLibrary("m"),
@@ -35,23 +35,30 @@ let package = Package(
     .target(name: "XverseModels", dependencies: ["XverseFormats"]),
     // When to run the model and for whom: compute thread, sessions, sampling, generation.
     .target(name: "XverseRuntime", dependencies: ["XverseModels", "XverseTokenizers"]),
+    // Float weights -> int8 and int4.
+    .target(name: "XverseQuantization", dependencies: ["XverseModels"]),
     // xverse.h implemented.
     .target(
-      name: "XverseCAPI", dependencies: ["XverseRuntime", "CXverse"], exclude: ["exports.map"]),
-    // Probes of the machine's limits, for `xverse bench`.
+      name: "XverseCAPI", dependencies: ["XverseRuntime", "XverseQuantization", "CXverse"], exclude: ["exports.map"]),
+    // Probes of the machine's limits, for the benchmarks.
     .target(
       name: "CMachineLimits", cSettings: kernelFlags, linkerSettings: kernelLibraries),
     // The command-line tool, written against xverse.h alone.
     .executableTarget(name: "xverse-cli", dependencies: ["CXverse", "XverseCAPI", "CMachineLimits"]),
 
+    // The benchmark of `make bench`: the machine's limits, kernels and whole models.
+    .executableTarget(
+      name: "xverse-bench", dependencies: ["XverseRuntime", "CMachineLimits"], path: "Benchmarks/xverse-bench"),
+
     .target(name: "TestSupport", path: "Tests/Support"),
     .testTarget(name: "XverseCoreTests", dependencies: ["XverseCore", "TestSupport"], path: "Tests/CoreTests"),
-    .testTarget(name: "KernelTests", dependencies: ["CXverseKernels", "TestSupport"]),
+    .testTarget(name: "KernelTests", dependencies: ["CXverseKernels", "TestSupport"], exclude: ["c"]),
     .testTarget(name: "TensorTests", dependencies: ["XverseTensors", "TestSupport"]),
     .testTarget(name: "TokenizerTests", dependencies: ["XverseTokenizers", "TestSupport"]),
     .testTarget(name: "FormatTests", dependencies: ["XverseFormats", "TestSupport"]),
     .testTarget(name: "ModelTests", dependencies: ["XverseModels", "TestSupport"]),
     .testTarget(name: "RuntimeTests", dependencies: ["XverseRuntime", "TestSupport"]),
+    .testTarget(name: "QuantizationTests", dependencies: ["XverseQuantization", "TestSupport"]),
     .testTarget(name: "CAPITests", dependencies: ["CXverse", "XverseCAPI", "TestSupport"], exclude: ["c"]),
   ],
   cLanguageStandard: .c11

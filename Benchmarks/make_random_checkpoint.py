@@ -3,22 +3,25 @@
 
     make_random_checkpoint.py /tmp/xverse-1b                       1.5 G parameters, bf16, 3.1 GB
     make_random_checkpoint.py /tmp/xverse-7b --preset 7b           the shape of XVERSE-7B, 14.6 GB in shards
+    make_random_checkpoint.py /tmp/int4 --preset 7b --dtype int4   the same as `xverse convert` would write it
     make_random_checkpoint.py /tmp/small --layers 2 --hidden 256 --heads 4 --intermediate 704 --vocab 2000
 
-Speed does not depend on the values of the weights as long as they are ordinary numbers: matrices are normal with standard
-deviation 0.02, norms are 1. The text that comes out means nothing. The tokenizer has the structure of XVERSE's
-(specials, single characters, merges, byte tokens) with characters of our own choice, so that every id exists.
+Speed does not depend on the values of the weights as long as they are ordinary numbers: elements of matrices have
+random signs and fractions and magnitudes around 0.02, norms are 1. The text that comes out means nothing. The tokenizer
+has the structure of XVERSE's (specials, single characters, merges, byte tokens) with characters of our own choice, so
+that every id exists.
 
-Needs numpy only, and less than 200 MB of memory for any size.
+Needs nothing but Python, and less than 200 MB of memory for any size.
 """
 
 import argparse
 import json
+import os
+import random
+import shutil
 import struct
 import unicodedata
 from pathlib import Path
-
-import numpy as np
 
 PRESETS = {
     "1b": dict(hidden=2048, layers=22, heads=32, intermediate=5632, vocab=100534),
@@ -54,90 +57,139 @@ def tensors(shape):
     yield "lm_head.weight", (vocab, hidden)
 
 
-class Encoder:
-    """Turns float32 into the bytes of one safetensors element type."""
+class Encoding:
+    """How numbers stand in a file: as units of bytes, in which the bits of `mask` are random and the others fixed."""
 
-    NAMES = {"bf16": "BF16", "f16": "F16", "f32": "F32"}
-    TORCH_NAMES = {"bf16": "bfloat16", "f16": "float16", "f32": "float32"}
+    PANEL, GROUP = 16, 32  # rows and columns of a block of quantized weights
 
-    def __init__(self, dtype):
-        self.dtype = dtype
-        self.size = 4 if dtype == "f32" else 2
+    def __init__(self, name, mask, fixed, one=None):
+        self.name, self.mask, self.fixed, self.one = name, mask, fixed, one
 
-    def __call__(self, values):
-        if self.dtype == "f32":
-            return values.astype("<f4")
-        if self.dtype == "f16":
-            return values.astype("<f2")
-        bits = values.astype("<f4").view("<u4")
-        # Round to nearest, ties to even: bf16 is the upper half of f32.
-        return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype("<u2")
+    def stored_shape(self, shape):
+        if self.one:
+            return shape
+        rows, columns = shape
+        return (-(-rows // self.PANEL), -(-columns // self.GROUP), len(self.fixed))
+
+    def byte_count(self, shape):
+        stored = self.stored_shape(shape)
+        return product(stored) * (len(self.fixed) if self.one else 1)
+
+    def supply(self, generator):
+        """At least 4 MiB of random units."""
+        count = (1 << 22) // len(self.fixed) + 1
+        bits = int.from_bytes(generator.randbytes(count * len(self.fixed)), "little")
+        bits = bits & int.from_bytes(self.mask * count, "little") | int.from_bytes(self.fixed * count, "little")
+        return bits.to_bytes(count * len(self.fixed), "little")
+
+
+def words(value, count=1):
+    return struct.pack("<H", value) * count
+
+
+# A float has a random sign and fraction and an exponent of 2^-6; docs/quantization.md draws the blocks.
+ENCODINGS = {
+    "f32": Encoding("F32", struct.pack("<I", 0x807FFFFF), struct.pack("<I", 0x3C800000), struct.pack("<f", 1)),
+    "f16": Encoding("F16", words(0x83FF), words(0x2400), words(0x3C00)),
+    "bf16": Encoding("BF16", words(0x807F), words(0x3C80), words(0x3F80)),
+    # Odd codes, of which none is -128; scales of 2^-12.
+    "int8": Encoding("U8", b"\xFE" * 512 + words(0, 16), b"\x01" * 512 + words(0x0C00, 16)),
+    # Any codes; scales of 2^-2 * 2^-8, zero points of 7.5 codes.
+    "int4": Encoding("U8", b"\xFF" * 256 + words(0, 16), bytes(256) + words(0x681E, 16)),
+}
+TORCH_NAMES = {"bf16": "bfloat16", "f16": "float16", "f32": "float32"}
+
+
+def encoding_of(name, shape, dtype):
+    """Quantized models keep their norms in f32, and int4 ones embedding and lm_head in int8."""
+    is_quantized = dtype not in TORCH_NAMES
+    if len(shape) == 1:
+        return ENCODINGS["f32" if is_quantized else dtype]
+    return ENCODINGS["int8" if is_quantized and "layers" not in name else dtype]
+
+
+def product(numbers):
+    result = 1
+    for number in numbers:
+        result *= number
+    return result
 
 
 class Weights:
-    """An endless supply of normal numbers: pieces, at random places, of one pool that is drawn once."""
+    """An endless supply of random weights: pieces, at random places, of one pool for each encoding."""
 
-    POOL = 1 << 22
     PIECE = 1 << 21
 
-    def __init__(self, seed, encode):
-        self.random = np.random.default_rng(seed)
-        self.ones = encode(np.ones(1 << 16, dtype=np.float32))
-        self.pool = encode(0.02 * self.random.standard_normal(self.POOL, dtype=np.float32))
+    def __init__(self, seed):
+        self.random = random.Random(seed)
+        self.pools = {}
 
-    def pieces(self, shape):
-        """The elements of a tensor as a series of arrays: a vector is a norm's weight, a matrix is random."""
-        remaining = int(np.prod(shape))
+    def pieces(self, shape, encoding):
+        """The bytes of a tensor piece by piece: a vector is a norm's weight, a matrix is random."""
+        remaining = encoding.byte_count(shape)
+        if len(shape) == 1:
+            yield encoding.one * shape[0]
+            return
+        if encoding not in self.pools:
+            self.pools[encoding] = memoryview(encoding.supply(self.random))
+        pool, unit = self.pools[encoding], len(encoding.fixed)
         while remaining > 0:
-            if len(shape) == 1:
-                piece = self.ones[:remaining]
-            else:
-                start = int(self.random.integers(self.POOL - self.PIECE))
-                piece = self.pool[start : start + min(self.PIECE, remaining)]
+            start = self.random.randrange((len(pool) - self.PIECE) // unit) * unit
+            piece = pool[start : start + min(self.PIECE // unit * unit, remaining)]
             remaining -= len(piece)
             yield piece
 
 
-def write_safetensors(path, entries, weights, encode):
+def write_safetensors(path, entries, weights, dtype):
     """One file: the header's length (8 bytes), the header (JSON), then the tensors without gaps."""
     header, end = {"__metadata__": {"format": "pt"}}, 0
     for name, shape in entries:
-        start, end = end, end + int(np.prod(shape)) * encode.size
-        header[name] = {"dtype": Encoder.NAMES[encode.dtype], "shape": list(shape), "data_offsets": [start, end]}
+        encoding = encoding_of(name, shape, dtype)
+        start, end = end, end + encoding.byte_count(shape)
+        stored = list(encoding.stored_shape(shape))
+        header[name] = {"dtype": encoding.name, "shape": stored, "data_offsets": [start, end]}
     text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
+    text += b" " * (-(8 + len(text)) % 64)
     with open(path, "wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
-        for _, shape in entries:
-            for piece in weights.pieces(shape):
-                file.write(piece.data)
+        for name, shape in entries:
+            for piece in weights.pieces(shape, encoding_of(name, shape, dtype)):
+                file.write(piece)
+        file.flush()
+        # Out of the page cache, so that it comes back as a reader maps it: in huge pages.
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     return end
 
 
-def shards(entries, element_size, most_bytes):
+def byte_count(entry, dtype):
+    name, shape = entry
+    return encoding_of(name, shape, dtype).byte_count(shape)
+
+
+def shards(entries, dtype, most_bytes):
     """Deals the tensors out to files of at most `most_bytes`, in order."""
     result, used = [[]], 0
-    for name, shape in entries:
-        size = int(np.prod(shape)) * element_size
+    for entry in entries:
+        size = byte_count(entry, dtype)
         if result[-1] and used + size > most_bytes:
             result.append([])
             used = 0
-        result[-1].append((name, shape))
+        result[-1].append(entry)
         used += size
     return result
 
 
 def write_weights(directory, shape, dtype, seed, most_bytes):
-    encode = Encoder(dtype)
-    weights = Weights(seed, encode)
-    groups = shards(tensors(shape), encode.size, most_bytes)
+    weights = Weights(seed)
+    groups = shards(tensors(shape), dtype, most_bytes)
     if len(groups) == 1:
-        write_safetensors(directory / "model.safetensors", groups[0], weights, encode)
+        write_safetensors(directory / "model.safetensors", groups[0], weights, dtype)
         return
     total, places = 0, {}
     for number, group in enumerate(groups, start=1):
         file = f"model-{number:05}-of-{len(groups):05}.safetensors"
-        total += write_safetensors(directory / file, group, weights, encode)
+        total += write_safetensors(directory / file, group, weights, dtype)
         places.update({name: file for name, _ in group})
     write_json(directory / "model.safetensors.index.json", {"metadata": {"total_size": total}, "weight_map": places})
 
@@ -194,6 +246,7 @@ def tokenizer(size):
 
 
 def configuration(shape, dtype):
+    quantization = {"quant_method": "xverse", "type": dtype, "group_size": Encoding.GROUP}
     return {
         "architectures": ["XverseForCausalLM"],
         "model_type": "xverse",
@@ -207,12 +260,13 @@ def configuration(shape, dtype):
         "rms_norm_eps": 1e-06,
         "initializer_range": 0.02,
         "tie_word_embeddings": False,
-        "torch_dtype": Encoder.TORCH_NAMES[dtype],
+        "torch_dtype": TORCH_NAMES.get(dtype, "bfloat16"),
         "vocab_size": shape["vocab"],
         "use_cache": True,
         "pad_token_id": PAD,
         "bos_token_id": BOS,
         "eos_token_id": EOS,
+        **({} if dtype in TORCH_NAMES else {"quantization_config": quantization}),
     }
 
 
@@ -233,15 +287,23 @@ def write_json(path, value):
     path.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 
+def require_room(directory, byte_count):
+    free = shutil.disk_usage(directory.parent).free
+    if free < byte_count:
+        raise SystemExit(
+            f"{directory} takes {byte_count / 1e9:.1f} GB, and its disk has {free / 1e9:.1f} GB left; make room there"
+        )
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    parser.add_argument("directory", type=Path, help="made if missing; must be empty")
+    parser.add_argument("directory", type=Path, help="must not exist; appears when everything is written")
     parser.add_argument("--preset", choices=sorted(PRESETS), default="1b")
     for name in ("hidden", "layers", "heads", "intermediate", "vocab"):
         parser.add_argument(f"--{name}", type=int, metavar="N", help=f"overrides the preset's {name}")
-    parser.add_argument("--dtype", choices=sorted(Encoder.NAMES), default="bf16")
+    parser.add_argument("--dtype", choices=list(ENCODINGS), default="bf16")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--shard-gb", type=float, default=4.0, metavar="GB", help="most GB in a file (default 4)")
     arguments = parser.parse_args()
@@ -249,13 +311,23 @@ def main():
     shape = {name: getattr(arguments, name) or size for name, size in PRESETS[arguments.preset].items()}
     if min(shape.values()) < 1 or shape["hidden"] % (2 * shape["heads"]):
         parser.error(f"hidden {shape['hidden']} is not an even multiple of heads {shape['heads']}")
-    arguments.directory.mkdir(parents=True, exist_ok=True)
-    if any(arguments.directory.iterdir()):
-        parser.error(f"{arguments.directory} is not empty")
-    write_json(arguments.directory / "tokenizer.json", tokenizer(shape["vocab"]))
-    write_json(arguments.directory / "config.json", configuration(shape, arguments.dtype))
-    write_json(arguments.directory / "generation_config.json", GENERATION)
-    write_weights(arguments.directory, shape, arguments.dtype, arguments.seed, int(arguments.shard_gb * 1e9))
+    directory, dtype = arguments.directory, arguments.dtype
+    if directory.exists():
+        parser.error(f"{directory} is there already")
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the weights a tokenizer of a few MB.
+    require_room(directory, sum(byte_count(entry, dtype) for entry in tensors(shape)) + (32 << 20))
+    part = directory.with_name(directory.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        part.mkdir()
+        write_json(part / "tokenizer.json", tokenizer(shape["vocab"]))
+        write_json(part / "config.json", configuration(shape, dtype))
+        write_json(part / "generation_config.json", GENERATION)
+        write_weights(part, shape, dtype, arguments.seed, int(arguments.shard_gb * 1e9))
+        part.rename(directory)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -33,8 +33,8 @@
  *            xverse_cancel_trigger, tokenizer calls and getters are allowed; others return XVERSE_E_MISUSE.
  * CANCEL     A cancel object is a flag that stays set, with an optional deadline. It is looked at before every file and
  *            after every 64 MiB read while loading, before every tensor while verifying, and while evaluating at least
- *            once in 2^33 multiply-adds (about the work of 64 tokens in one layer of a 7B model). After XVERSE_E_CANCELLED or XVERSE_E_DEADLINE the session is valid and
- *            xverse_session_length() is exact.
+ *            once in 2^33 multiply-adds (about the work of 64 tokens in one layer of a 7B model). After
+ *            XVERSE_E_CANCELLED or XVERSE_E_DEADLINE the session is valid and xverse_session_length() is exact.
  * PROCESS    No signal handlers, setlocale, chdir, network, output, or files outside the given paths. Computing happens
  *            on one thread of the library's own per runtime and on OpenMP's workers; all signals are blocked there. When
  *            the pthread flavour of OpenBLAS is linked its number of threads is set to 1 for the process. Environment:
@@ -130,15 +130,22 @@ void xverse_free(void *memory);
  *
  * RUNTIME   threads             compute threads; default: the CPUs this process may use, or XVERSE_NUM_THREADS
  *           memory_limit        most bytes of memory held at a time, mapped files not counted; 0 = no limit
- *           isa                 auto | reference | avx2: which kernels; one that the CPU lacks is XVERSE_E_UNSUPPORTED
- * MODEL     load                mmap: weights stay in the files' mapping, shared between processes; a file that is truncated
+ *           isa                 auto | reference | avx2 | avxvnni | avx512 | neon: which kernels; a set that the CPU lacks is
+ *                               XVERSE_E_UNSUPPORTED
+ * MODEL     quantize            none | int8 | int4: float weights become 8.5 or 4.5 bits each while they are read (int4: the
+ *                               embedding and lm_head 8.5); docs/quantization.md tells what that costs. xverse_convert
+ *                               does it once and for all
+ *           calibration         path of a text in the model's languages, of which 32768 tokens are used: quantizes every
+ *                               matrix with the inputs in mind that this text gives it (GPTQ); takes minutes to an hour
+ *           load                mmap: weights stay in the files' mapping, shared between processes; a file that is truncated
  *                               while it is mapped ends the process with SIGBUS.  read: a private copy, immune to that
  *           verify              header: sizes, shapes and names.  values: also reads every weight, rejects NaN and infinity
  *           vocab_only          1: configuration and tokenizer only; sessions cannot be made from it
  *           rope_theta          base of the rotary frequencies; default: config.json's
  *           rope_scaling        none | linear:FACTOR | dynamic:FACTOR; default: config.json's
  * SESSION   context             most tokens; memory is taken as the sequence grows; default: the model's n_ctx_train
- *           kv_type             f32 | f16: element type of the KV cache
+ *           kv_type             f32 | f16 | int8: element type of the KV cache, 32, 16 or 8 bits a number (int8: and a
+ *                               scale for each head and position); docs/numerics.md tells what f16 and int8 cost
  *           overflow            error: XVERSE_E_CONTEXT_FULL.  shift: the oldest half is dropped and the rest evaluated
  *                               anew, so the session is as if it had begun with what remains; an error while that
  *                               happens leaves what was evaluated until then
@@ -156,6 +163,7 @@ void xverse_free(void *memory);
  *           ignore_eos          1: end-of-sequence tokens do not end generation
  *           logprobs            1: also return the log-probability of every generated token
  *           deadline_ms         end generation after this time with XVERSE_FINISH_DEADLINE; 0: none
+ * CONVERT   quantize calibration                              as for MODEL
  * SCORE     context             tokens in a window of xverse_model_perplexity
  *           bos                 1: every window begins with the BOS token
  *           windows             score at most this many windows; 0: all
@@ -165,6 +173,7 @@ enum {
   XVERSE_OPTIONS_MODEL = 2,
   XVERSE_OPTIONS_SESSION = 3,
   XVERSE_OPTIONS_SAMPLING = 4,
+  XVERSE_OPTIONS_CONVERT = 6,
   XVERSE_OPTIONS_SCORE = 7
 };
 
@@ -244,14 +253,15 @@ void xverse_cancel_reset(xverse_cancel *cancel, int64_t deadline_ms);
 
 /* ------------------------------------------------------------------------------------------------ 5 model ---- */
 
-/* phase: "load", "verify", "prefill" or "score", static; done of total in bytes (load, verify) or tokens. */
+/* phase, static: "load", "verify", "quantize" or "write", done of total in bytes; "calibrate" in layers; "prefill" or
+ * "score" in tokens. */
 typedef int32_t (*xverse_progress_fn)(void *user, const char *phase, int64_t done, int64_t total);
 
 typedef struct {
   uint32_t size;
   int32_t n_layers;
   int64_t n_params;
-  int64_t weight_bytes;     /* of the tensors as stored                                                      */
+  int64_t weight_bytes;     /* of the tensors as stored, or as quantized                                     */
   int32_t n_embd;           /* hidden_size                                                                   */
   int32_t n_ff;             /* intermediate_size                                                             */
   int32_t n_heads;
@@ -261,13 +271,15 @@ typedef struct {
   int32_t n_experts;        /* 0: dense                                                                      */
   int32_t n_experts_used;
   const char *arch;         /* "xverse" or "llama"; these three live as long as the model                    */
-  const char *quant;        /* type of the matrices: "f32", "f16", "bf16", "mixed"; "none" with vocab_only   */
+  const char *quant;        /* type of the matrices: "f32", "f16", "bf16", "int8", "int4" (embedding and     */
+                            /* lm_head int8), "mixed"; "none" with vocab_only                                */
   const char *name;         /* last component of the path                                                    */
 } xverse_model_info;
 
 /* Loads a model: the everyday call.
  * path: a Hugging Face directory with config.json, tokenizer.json and model.safetensors or
- * model.safetensors.index.json with its shards (f32, f16 or bf16), or one .safetensors file beside those two.
+ * model.safetensors.index.json with its shards (f32, f16, bf16, or what xverse_convert wrote), or one .safetensors file
+ * beside those two.
  * options: kind MODEL or NULL.
  * Errors: NOTFOUND, IO, CORRUPT, UNSUPPORTED, LIMIT (each naming the file and the field or tensor), INVALID, NOMEM. */
 xverse_status xverse_model_open(const char *path, const xverse_options *options, xverse_model **out);
@@ -281,6 +293,14 @@ xverse_status xverse_model_load(xverse_runtime *runtime, const char *path, const
  * dtypes (elements and bytes of each), files, tokenizer, generation defaults. options: kind MODEL or NULL; len may be NULL.
  * *json goes back with xverse_free. Errors: as xverse_model_open. */
 xverse_status xverse_model_inspect(const char *path, const xverse_options *options, char **json, size_t *len);
+
+/* Writes the model at `source` as a Hugging Face directory of its own: config.json, tokenizer files, and model.safetensors
+ * with the weights as options say (kind CONVERT or NULL, which writes them as they are). Loading a quantized one is a mapping:
+ * no work, no memory. `destination` must not exist; it appears when everything is on the disk, or not at all. Takes memory for
+ * the quantized weights. phases: those of loading, "quantize" or "calibrate", "write".
+ * Errors: as xverse_model_load; MISUSE (destination exists), IO. */
+xverse_status xverse_convert(xverse_runtime *runtime, const char *source, const char *destination,
+                             const xverse_options *options, xverse_cancel *cancel, xverse_progress_fn fn, void *user);
 
 /* Adds a reference and returns the model. */
 xverse_model *xverse_model_retain(xverse_model *model);

@@ -1,26 +1,25 @@
 // bench_kernels.c -- how near the kernels come to the limits of the machine, each limit measured in the same run.
 //
-//   GEMV       GB/s of weights read          beside a bare read of the same memory
-//   GEMM       GFLOP/s with 512 tokens       beside single-thread sgemm on slices, M=512 N=4096 K=4096
+//   GEMV       GB/s of weights read          beside a bare read of memory
+//   GEMM       GOP/s with 512 tokens         beside OpenBLAS or the bare multipliers
 //   attention  GFLOP/s with 512 tokens, and GB/s of cache read by one token at depth 4096
 //
+// `make bench` measures whole models; this is for work on a kernel, as it is built in seconds.
 // Build, from the top of the repository, with the compiler of the Swift toolchain (another clang does as well):
-//   clang -O3 -Xclang -fopenmp -ISources/CXverseKernels/include Benchmarks/kernels/bench_kernels.c
-//     Sources/CXverseKernels/*.c Sources/CXverseKernels/*/*.c -lopenblas -l:libomp.so.5 -lm -o bench_kernels
+//   clang -O3 -Xclang -fopenmp -ISources/CXverseKernels/include -ISources/CMachineLimits/include
+//     Benchmarks/kernels/bench_kernels.c Sources/CXverseKernels/*.c Sources/CXverseKernels/*/*.c
+//     Sources/CMachineLimits/*.c -lopenblas -l:libomp.so.5 -lm -o bench_kernels
 // Run: ./bench_kernels [threads [repeats [gemv | small | gemm | attention | layers]]]
 //
 // Each figure is the median of the repeats; limit and kernel take turns, so both see the same clock and neighbours.
 #define _GNU_SOURCE
+#include "machine_limits.h"
 #include "xverse_kernels.h"
-#include <immintrin.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
-
-void cblas_sgemm(int order, int trans_a, int trans_b, int m, int n, int k, float alpha, const float *a, int lda,
-                 const float *b, int ldb, float beta, float *c, int ldc);
 
 enum { MAX_REPEATS = 101 };
 static const size_t memory_size = 1u << 30; // beyond every cache
@@ -60,65 +59,82 @@ static float *random_floats(size_t count) {
   return values;
 }
 
-// ---- reading memory ----
+// ---- limits ----
 
 static volatile uint64_t sink;
 
-__attribute__((target("avx2"))) static uint64_t read_streams(const unsigned char *p, size_t bytes) {
-  const size_t quarter = bytes / 4 / 64 * 64;
-  __m256i sums[4] = {_mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256()};
-  for (size_t i = 0; i < quarter; i += 64) {
-    for (size_t s = 0; s < 4; ++s) {
-      const __m256i a = _mm256_loadu_si256((const void *)(p + s * quarter + i));
-      const __m256i b = _mm256_loadu_si256((const void *)(p + s * quarter + i + 32));
-      sums[s] = _mm256_add_epi64(sums[s], _mm256_add_epi64(a, b));
-    }
+// GB/s.
+static double read_speed(void) { return 1e-9 * ml_read_bandwidth(memory_size, compute.threads, 1); }
+
+static int multipliers(void) {
+  switch (xvk_best_isa()) {
+  case XVK_ISA_AVX512: return ML_AVX512;
+  case XVK_ISA_AVXVNNI: return ML_AVXVNNI;
+  default: return ML_AVX2;
   }
-  const __m256i sum = _mm256_add_epi64(_mm256_add_epi64(sums[0], sums[1]), _mm256_add_epi64(sums[2], sums[3]));
-  return (uint64_t)_mm256_extract_epi64(sum, 0) + (uint64_t)_mm256_extract_epi64(sum, 3);
 }
 
-static double read_seconds(size_t bytes) {
-  const double start = now();
-  const int parts = compute.threads;
-#pragma omp parallel for schedule(static) num_threads(parts)
-  for (int part = 0; part < parts; ++part) {
-    const size_t share = bytes / (size_t)parts;
-    sink = read_streams(memory + share * (size_t)part, share);
-  }
-  return now() - start;
-}
+// ---- products ----
 
-typedef void gemm_kernel(const xvk_compute *c, float *y, int64_t y_stride, const float *x, const void *w,
-                         int64_t tokens, int64_t rows, int64_t cols, float *scratch);
+typedef void gemm_kernel(const xvk_compute *c, const xvk_product *products, int64_t count, const float *x,
+                         int64_t tokens, int64_t cols, float *scratch);
 
+// Bytes of `group` weights that stand together; the multipliers of ML_* that bound it, -1 for OpenBLAS.
 static const struct {
   const char *name;
   gemm_kernel *gemm;
-  size_t size;
-} kinds[] = {{"f32", xvk_gemm_f32_f32, 4}, {"f16", xvk_gemm_f32_f16, 2}, {"bf16", xvk_gemm_f32_bf16, 2}};
+  size_t size, group;
+  int numbers;
+} kinds[] = {
+  {"f32", xvk_gemm_f32_f32, 4, 1, -1},
+  {"f16", xvk_gemm_f32_f16, 2, 1, -1},
+  {"bf16", xvk_gemm_f32_bf16, 2, 1, -1},
+  {"int8", xvk_gemm_f32_int8, XVK_INT8_BLOCK, XVK_PANEL * XVK_GROUP, ML_S16},
+  {"int4", xvk_gemm_f32_int4, XVK_INT4_BLOCK, XVK_PANEL * XVK_GROUP, ML_S8},
+};
 
 static const int64_t shapes[][2] = {{2048, 2048}, {5632, 2048}, {2048, 5632}, {11008, 4096}};
-enum { KINDS = 3, SHAPES = 4, LARGEST_ROWS = 11008, LARGEST_COLS = 5632 };
+enum { KINDS = 5, SHAPES = 4, LARGEST_ROWS = 11008, LARGEST_COLS = 5632 };
+
+static size_t matrix_size(int kind, const int64_t *shape) {
+  return (size_t)(shape[0] * shape[1]) / kinds[kind].group * kinds[kind].size;
+}
+
+static void multiply(int kind, float *y, const float *x, const void *w, int64_t tokens, const int64_t *shape,
+                     float *scratch) {
+  const xvk_product product = {y, shape[0], w, shape[0]};
+  kinds[kind].gemm(&compute, &product, 1, x, tokens, shape[1], scratch);
+}
+
+static float *scratch_for(int64_t tokens) {
+  return allocate(xvk_gemm_scratch(&compute, tokens, LARGEST_COLS) * sizeof(float));
+}
+
+// GFLOP/s or GOP/s.
+static double product_limit(int kind) {
+  const int numbers = kinds[kind].numbers;
+  return 1e-9 * (numbers < 0 ? ml_sgemm_peak(compute.threads, 1)
+                             : ml_multiplier_peak(numbers, multipliers(), compute.threads, 1));
+}
 
 // One pass over the whole memory as a row of matrices of this shape.
-static double gemv_seconds(int kind, int64_t tokens, const int64_t *shape, float *y, const float *x, size_t *bytes) {
-  const size_t matrix = (size_t)(shape[0] * shape[1]) * kinds[kind].size;
+static double gemv_seconds(int kind, const int64_t *shape, float *y, const float *x, float *scratch, size_t *bytes) {
+  const size_t matrix = matrix_size(kind, shape);
   const double start = now();
   for (*bytes = 0; *bytes + matrix <= memory_size; *bytes += matrix)
-    kinds[kind].gemm(&compute, y, shape[0], x, memory + *bytes, tokens, shape[0], shape[1], NULL);
+    multiply(kind, y, x, memory + *bytes, 1, shape, scratch);
   return now() - start;
 }
 
 static void bench_gemv(void) {
-  float *x = random_floats(LARGEST_COLS), *y = allocate(LARGEST_ROWS * sizeof(float));
+  float *x = random_floats(LARGEST_COLS), *y = allocate(LARGEST_ROWS * sizeof(float)), *scratch = scratch_for(1);
   for (int kind = 0; kind < KINDS; ++kind) {
     for (int s = 0; s < SHAPES; ++s) {
       double reads[MAX_REPEATS], speeds[MAX_REPEATS], ratios[MAX_REPEATS];
       for (int i = 0; i < repeats; ++i) {
         size_t bytes;
-        reads[i] = 1e-9 * (double)memory_size / read_seconds(memory_size);
-        const double seconds = gemv_seconds(kind, 1, shapes[s], y, x, &bytes);
+        reads[i] = read_speed();
+        const double seconds = gemv_seconds(kind, shapes[s], y, x, scratch, &bytes);
         speeds[i] = 1e-9 * (double)bytes / seconds;
         ratios[i] = speeds[i] / reads[i];
       }
@@ -128,37 +144,25 @@ static void bench_gemv(void) {
   }
   free(x);
   free(y);
-}
-
-// ---- products with several tokens ----
-
-static double sgemm_gflops(float *y, const float *x, const float *w) {
-  const int m = 512, n = 4096, k = 4096, parts = compute.threads;
-  const double start = now();
-#pragma omp parallel for schedule(static) num_threads(parts)
-  for (int part = 0; part < parts; ++part) {
-    const int row = n / parts * part, rows = part + 1 == parts ? n - row : n / parts;
-    cblas_sgemm(101, 111, 112, m, rows, k, 1, x, k, w + (size_t)row * k, k, 0, y + row, n);
-  }
-  return 2e-9 * m * n * k / (now() - start);
+  free(scratch);
 }
 
 static void bench_gemm(void) {
   const int64_t tokens = 512;
   float *x = random_floats(512 * LARGEST_COLS), *y = allocate((size_t)tokens * LARGEST_ROWS * sizeof(float));
-  float *scratch = allocate(xvk_gemm_scratch(&compute, tokens, LARGEST_COLS) * sizeof(float));
+  float *scratch = scratch_for(tokens);
   for (int kind = 0; kind < KINDS; ++kind) {
     for (int s = 0; s < SHAPES; ++s) {
       double limits[MAX_REPEATS], speeds[MAX_REPEATS], ratios[MAX_REPEATS];
       const int64_t rows = shapes[s][0], cols = shapes[s][1];
       for (int i = 0; i < repeats; ++i) {
-        limits[i] = sgemm_gflops(y, x, (const float *)(const void *)memory);
+        limits[i] = product_limit(kind);
         const double start = now();
-        kinds[kind].gemm(&compute, y, rows, x, memory, tokens, rows, cols, scratch);
+        multiply(kind, y, x, memory, tokens, shapes[s], scratch);
         speeds[i] = 2e-9 * (double)(tokens * rows * cols) / (now() - start);
         ratios[i] = speeds[i] / limits[i];
       }
-      printf("gemm %-4s %ld x %5ld x %-5ld %6.1f GFLOP/s, sgemm %6.1f GFLOP/s, ratio %.3f\n", kinds[kind].name,
+      printf("gemm %-4s %ld x %5ld x %-5ld %6.1f GOP/s, limit %6.1f GOP/s, ratio %.3f\n", kinds[kind].name,
              (long)tokens, (long)rows, (long)cols, median(speeds), median(limits), median(ratios));
     }
   }
@@ -167,21 +171,21 @@ static void bench_gemm(void) {
   free(scratch);
 }
 
-// Where the own kernel and BLAS meet.
+// Batches of sequences, and where the own kernel and BLAS meet.
 static void bench_small_gemm(void) {
-  const int64_t shape[2] = {2048, 2048}, counts[] = {1, 2, 3, 4, 6, 8, 12, 15, 16, 24, 32, 48, 64, 128};
-  float *x = random_floats(128 * 2048), *y = allocate(128 * 2048 * sizeof(float));
-  float *scratch = allocate(xvk_gemm_scratch(&compute, 128, 2048) * sizeof(float));
-  for (size_t n = 0; n < sizeof counts / sizeof *counts; ++n) {
-    double speeds[MAX_REPEATS];
-    const size_t matrix = (size_t)(shape[0] * shape[1]) * 2;
-    for (int i = 0; i < repeats; ++i) {
-      const double start = now();
-      for (size_t m = 0; m < 8; ++m)
-        xvk_gemm_f32_bf16(&compute, y, shape[0], x, memory + m * matrix, counts[n], shape[0], shape[1], scratch);
-      speeds[i] = 2e-9 * 8 * (double)(counts[n] * shape[0] * shape[1]) / (now() - start);
+  const int64_t counts[] = {1, 2, 3, 4, 6, 8, 12, 15, 16, 24, 32, 48, 64, 128};
+  float *x = random_floats(128 * 2048), *y = allocate(128 * 2048 * sizeof(float)), *scratch = scratch_for(128);
+  for (int kind = 0; kind < KINDS; ++kind) {
+    const size_t matrix = matrix_size(kind, shapes[0]);
+    for (size_t n = 0; n < sizeof counts / sizeof *counts; ++n) {
+      double speeds[MAX_REPEATS];
+      for (int i = 0; i < repeats; ++i) {
+        const double start = now();
+        for (size_t m = 0; m < 8; ++m) multiply(kind, y, x, memory + m * matrix, counts[n], shapes[0], scratch);
+        speeds[i] = 2e-9 * 8 * (double)(counts[n] * shapes[0][0] * shapes[0][1]) / (now() - start);
+      }
+      printf("gemm %-4s %3ld x 2048 x 2048 %6.1f GOP/s\n", kinds[kind].name, (long)counts[n], median(speeds));
     }
-    printf("gemm bf16 %3ld x 2048 x 2048 %6.1f GFLOP/s\n", (long)counts[n], median(speeds));
   }
   free(x);
   free(y);
@@ -192,7 +196,7 @@ static void bench_small_gemm(void) {
 
 typedef void attention_kernel(const xvk_compute *c, float *out, const float *q, const void *const *key_blocks,
                               const void *const *value_blocks, int64_t position, int64_t tokens, int64_t heads,
-                              int64_t kv_heads, int64_t head_size, float scale);
+                              int64_t kv_heads, int64_t head_size, float scale, float *scratch);
 typedef void store_kernel(const xvk_compute *c, void *const *key_blocks, void *const *value_blocks, const float *k,
                           const float *v, int64_t position, int64_t tokens, int64_t kv_heads, int64_t head_size);
 
@@ -218,6 +222,7 @@ static void bench_attention_shape(int cache, int64_t kv_heads, int64_t size) {
       caches[cache].store(&compute, keys[layer], values[layer], q, q + 1, p, 511, kv_heads, size);
   }
 
+  float *scratch = allocate(xvk_attention_scratch(&compute, DEPTH, 512, HEADS, kv_heads, size) * sizeof(float));
   double prefill[MAX_REPEATS], stores[MAX_REPEATS], decode[MAX_REPEATS], reads[MAX_REPEATS], ratios[MAX_REPEATS];
   const float scale = 0.125f;
   const size_t bytes = LAYERS * BLOCKS * 2 * block;
@@ -227,13 +232,13 @@ static void bench_attention_shape(int cache, int64_t kv_heads, int64_t size) {
     stores[i] = 1e6 * (now() - start);
     start = now();
     caches[cache].attend(&compute, out, q, (const void *const *)keys[0], (const void *const *)values[0], 0, 512, HEADS,
-                         kv_heads, size, scale);
+                         kv_heads, size, scale, scratch);
     prefill[i] = 4e-9 * HEADS * (double)size * (512 * 513 / 2) / (now() - start);
-    reads[i] = 1e-9 * (double)bytes / read_seconds(bytes);
+    reads[i] = read_speed();
     start = now();
     for (int layer = 0; layer < LAYERS; ++layer)
       caches[cache].attend(&compute, out, q, (const void *const *)keys[layer], (const void *const *)values[layer],
-                           DEPTH - 1, 1, HEADS, kv_heads, size, scale);
+                           DEPTH - 1, 1, HEADS, kv_heads, size, scale, scratch);
     decode[i] = 1e-9 * (double)bytes / (now() - start);
     ratios[i] = decode[i] / reads[i];
   }
@@ -243,6 +248,7 @@ static void bench_attention_shape(int cache, int64_t kv_heads, int64_t size) {
          median(reads), median(ratios));
   free(q);
   free(out);
+  free(scratch);
 }
 
 static void bench_attention(void) {

@@ -1,16 +1,15 @@
-// limits.c -- the two probes of machine_limits.h.
+// limits.c -- the probes of memory and of OpenBLAS; peaks.c has those of the multipliers.
 //
 // The body of an OpenMP region is compiled without its function's target attribute, so the AVX2 code is a serial function
 // that the portable region calls.
 
 #define _GNU_SOURCE
 #include "machine_limits.h"
+#include "medians.h"
 
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -22,25 +21,7 @@ void cblas_sgemm(int order, int trans_a, int trans_b, int m, int n, int k, float
 void openblas_set_num_threads(int threads);
 enum { ROW_MAJOR = 101, NO_TRANS = 111, TRANS = 112 };
 
-enum { LINE = 64, HUGE_PAGE = 2 << 20, STREAMS = 4, MAX_REPEATS = 64 };
-
-static double seconds(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
-static int compare(const void *a, const void *b) {
-  const double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
-static double median(double *values, int count) {
-  qsort(values, (size_t)count, sizeof *values, compare);
-  return count % 2 ? values[count / 2] : 0.5 * (values[count / 2 - 1] + values[count / 2]);
-}
-
-static int clamped(int value, int low, int high) { return value < low ? low : value > high ? high : value; }
+enum { LINE = 64, HUGE_PAGE = 2 << 20, STREAMS = 4 };
 
 // Sums `length` bytes at each of four addresses `distance` apart. length: a multiple of LINE.
 static uint64_t read_portable(const unsigned char *start, size_t distance, size_t length) {

@@ -12,7 +12,9 @@ const char *xvk_build_compiler(void) { return __VERSION__; }
 
 int32_t xvk_isa_is_built(int32_t isa) {
 #if defined(__x86_64__)
-  return isa == XVK_ISA_REFERENCE || isa == XVK_ISA_AVX2;
+  return isa >= XVK_ISA_REFERENCE && isa <= XVK_ISA_AVX512;
+#elif defined(__aarch64__)
+  return isa == XVK_ISA_REFERENCE || isa == XVK_ISA_NEON;
 #else
   return isa == XVK_ISA_REFERENCE;
 #endif

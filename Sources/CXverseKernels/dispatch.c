@@ -1,35 +1,132 @@
 // dispatch.c -- which kernels each instruction set has, and which sets this CPU can run.
 #include "kernels.h"
+#if defined(__aarch64__)
+#include <sys/auxv.h>
+#endif
 
 static const xvk_table reference = {
-    .gemm = {xvk_gemm_f32_f32_reference, xvk_gemm_f32_f16_reference, xvk_gemm_f32_bf16_reference},
+    .gemm = {xvk_gemm_f32_f32_reference, xvk_gemm_f32_f16_reference, xvk_gemm_f32_bf16_reference,
+             xvk_gemm_s16_int8_reference, xvk_gemm_s8_int4_reference},
     .widen = {xvk_widen_f32_f32_reference, xvk_widen_f32_f16_reference, xvk_widen_f32_bf16_reference},
+    .pack_s16 = xvk_pack_s16_reference,
+    .pack_s8 = xvk_pack_s8_reference,
+    .pack_tile = 4,
+    .quantize_int8 = xvk_quantize_int8_reference,
+    .quantize_int4 = xvk_quantize_int4_reference,
+    .feedback_int8 = xvk_feedback_int8_reference,
+    .feedback_int4 = xvk_feedback_int4_reference,
     .rmsnorm = xvk_rmsnorm_f32_reference,
     .rope = xvk_rope_f32_reference,
     .swiglu = xvk_swiglu_f32_reference,
     .add = xvk_add_f32_reference,
     .logsumexp = xvk_logsumexp_f32_reference,
-    .kv_store = {xvk_kv_store_f32_reference, xvk_kv_store_f16_reference},
-    .attention = {xvk_attention_f32_f32_reference, xvk_attention_f32_f16_reference},
+    .kv_store = {[XVK_F32] = xvk_kv_store_f32_reference,
+                 [XVK_F16] = xvk_kv_store_f16_reference,
+                 [XVK_INT8] = xvk_kv_store_int8_reference},
+    .attention = {[XVK_F32] = xvk_attention_f32_f32_reference,
+                  [XVK_F16] = xvk_attention_f32_f16_reference,
+                  [XVK_INT8] = xvk_attention_f32_int8_reference},
+    .attention_merge = xvk_attention_merge_reference,
 };
 
 #if defined(__x86_64__)
-// Where a name ends in _reference, plain C is as fast: the operation is bound by memory or a sliver of a layer.
+// Where a name ends in _reference, plain C is as fast: the operation is bound by memory or a sliver of a layer. A set has
+// kernels of its own where they pay and those of a lesser set elsewhere.
+#define AVX2_KERNELS                                                                                                   \
+  .widen = {xvk_widen_f32_f32_reference, xvk_widen_f32_f16_avx2, xvk_widen_f32_bf16_avx2}, .pack_s16 = xvk_pack_s16_avx2, .pack_s8 = xvk_pack_s8_avx2, \
+  .rmsnorm = xvk_rmsnorm_f32_avx2, .rope = xvk_rope_f32_reference, .swiglu = xvk_swiglu_f32_avx2,                      \
+  .add = xvk_add_f32_reference, .logsumexp = xvk_logsumexp_f32_avx2,                                                   \
+  .kv_store = {[XVK_F32] = xvk_kv_store_f32_avx2,                                                                      \
+               [XVK_F16] = xvk_kv_store_f16_avx2,                                                                      \
+               [XVK_INT8] = xvk_kv_store_int8_avx2}
+
+#define AVX2_ATTENTION                                                                                                 \
+  .attention = {[XVK_F32] = xvk_attention_f32_f32_avx2,                                                                \
+                [XVK_F16] = xvk_attention_f32_f16_avx2,                                                                \
+                [XVK_INT8] = xvk_attention_f32_int8_avx2},                                                             \
+  .attention_merge = xvk_attention_merge_avx2
+
 static const xvk_table avx2 = {
-    .gemm = {xvk_gemm_f32_f32_avx2, xvk_gemm_f32_f16_avx2, xvk_gemm_f32_bf16_avx2},
-    .widen = {xvk_widen_f32_f32_reference, xvk_widen_f32_f16_avx2, xvk_widen_f32_bf16_avx2},
-    .rmsnorm = xvk_rmsnorm_f32_avx2,
-    .rope = xvk_rope_f32_reference,
-    .swiglu = xvk_swiglu_f32_avx2,
-    .add = xvk_add_f32_reference,
-    .logsumexp = xvk_logsumexp_f32_avx2,
-    .kv_store = {xvk_kv_store_f32_avx2, xvk_kv_store_f16_avx2},
-    .attention = {xvk_attention_f32_f32_avx2, xvk_attention_f32_f16_avx2},
+    .gemm = {xvk_gemm_f32_f32_avx2, xvk_gemm_f32_f16_avx2, xvk_gemm_f32_bf16_avx2, xvk_gemm_s16_int8_avx2,
+             xvk_gemm_s8_int4_avx2},
+    .pack_tile = 4,
+    .quantize_int8 = xvk_quantize_int8_avx2,
+    .quantize_int4 = xvk_quantize_int4_avx2,
+    .feedback_int8 = xvk_feedback_int8_avx2,
+    .feedback_int4 = xvk_feedback_int4_avx2,
+    AVX2_KERNELS,
+    AVX2_ATTENTION,
+};
+
+static const xvk_table avxvnni = {
+    .gemm = {xvk_gemm_f32_f32_avx2, xvk_gemm_f32_f16_avx2, xvk_gemm_f32_bf16_avx2, xvk_gemm_s16_int8_avxvnni,
+             xvk_gemm_s8_int4_avxvnni},
+    .pack_tile = 6,
+    .pack_offset = 128,
+    .quantize_int8 = xvk_quantize_int8_avx2,
+    .quantize_int4 = xvk_quantize_int4_avx2,
+    .feedback_int8 = xvk_feedback_int8_avx2,
+    .feedback_int4 = xvk_feedback_int4_avx2,
+    AVX2_KERNELS,
+    AVX2_ATTENTION,
+};
+
+static const xvk_table avx512 = {
+    .gemm = {xvk_gemm_f32_f32_avx2, xvk_gemm_f32_f16_avx2, xvk_gemm_f32_bf16_avx2, xvk_gemm_s16_int8_avx512,
+             xvk_gemm_s8_int4_avx512},
+    .pack_tile = 6,
+    .pack_offset = 128,
+    .quantize_int8 = xvk_quantize_int8_avx512,
+    .quantize_int4 = xvk_quantize_int4_avx512,
+    .feedback_int8 = xvk_feedback_int8_avx512,
+    .feedback_int4 = xvk_feedback_int4_avx512,
+    AVX2_KERNELS,
+    .attention = {[XVK_F32] = xvk_attention_f32_f32_avx512,
+                  [XVK_F16] = xvk_attention_f32_f16_avx512,
+                  [XVK_INT8] = xvk_attention_f32_int8_avx512},
+    .attention_merge = xvk_attention_merge_avx512,
 };
 
 static int cpu_has_avx2(void) {
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
 }
+
+static int cpu_has_avxvnni(void) { return cpu_has_avx2() && __builtin_cpu_supports("avxvnni"); }
+
+static int cpu_has_avx512(void) {
+  return cpu_has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+         __builtin_cpu_supports("avx512vnni");
+}
+#endif
+
+#if defined(__aarch64__)
+static const xvk_table neon = {
+    .gemm = {xvk_gemm_f32_f32_reference, xvk_gemm_f32_f16_reference, xvk_gemm_f32_bf16_reference,
+             xvk_gemm_s16_int8_neon, xvk_gemm_s8_int4_neon},
+    .widen = {xvk_widen_f32_f32_reference, xvk_widen_f32_f16_reference, xvk_widen_f32_bf16_reference},
+    .pack_s16 = xvk_pack_s16_reference,
+    .pack_s8 = xvk_pack_s8_reference,
+    .pack_tile = 4,
+    .quantize_int8 = xvk_quantize_int8_reference,
+    .quantize_int4 = xvk_quantize_int4_reference,
+    .feedback_int8 = xvk_feedback_int8_reference,
+    .feedback_int4 = xvk_feedback_int4_reference,
+    .rmsnorm = xvk_rmsnorm_f32_reference,
+    .rope = xvk_rope_f32_reference,
+    .swiglu = xvk_swiglu_f32_reference,
+    .add = xvk_add_f32_reference,
+    .logsumexp = xvk_logsumexp_f32_reference,
+    .kv_store = {[XVK_F32] = xvk_kv_store_f32_reference,
+                 [XVK_F16] = xvk_kv_store_f16_reference,
+                 [XVK_INT8] = xvk_kv_store_int8_reference},
+    .attention = {[XVK_F32] = xvk_attention_f32_f32_reference,
+                  [XVK_F16] = xvk_attention_f32_f16_reference,
+                  [XVK_INT8] = xvk_attention_f32_int8_reference},
+    .attention_merge = xvk_attention_merge_reference,
+};
+
+static int cpu_has_dot_products(void) { return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0; }
 #endif
 
 const xvk_table *xvk_table_for(int32_t isa) {
@@ -37,17 +134,30 @@ const xvk_table *xvk_table_for(int32_t isa) {
   case XVK_ISA_REFERENCE: return &reference;
 #if defined(__x86_64__)
   case XVK_ISA_AVX2: return cpu_has_avx2() ? &avx2 : NULL;
+  case XVK_ISA_AVXVNNI: return cpu_has_avxvnni() ? &avxvnni : NULL;
+  case XVK_ISA_AVX512: return cpu_has_avx512() ? &avx512 : NULL;
+#endif
+#if defined(__aarch64__)
+  case XVK_ISA_NEON: return cpu_has_dot_products() ? &neon : NULL;
 #endif
   default: return NULL;
   }
 }
 
-int32_t xvk_best_isa(void) { return xvk_table_for(XVK_ISA_AVX2) ? XVK_ISA_AVX2 : XVK_ISA_REFERENCE; }
+int32_t xvk_best_isa(void) {
+  static const int32_t from_best[] = {XVK_ISA_AVX512, XVK_ISA_AVXVNNI, XVK_ISA_AVX2, XVK_ISA_NEON};
+  for (size_t i = 0; i < sizeof from_best / sizeof *from_best; ++i)
+    if (xvk_table_for(from_best[i])) return from_best[i];
+  return XVK_ISA_REFERENCE;
+}
 
 const char *xvk_isa_name(int32_t isa) {
   switch (isa) {
   case XVK_ISA_REFERENCE: return "reference";
   case XVK_ISA_AVX2: return "avx2";
+  case XVK_ISA_AVXVNNI: return "avxvnni";
+  case XVK_ISA_AVX512: return "avx512";
+  case XVK_ISA_NEON: return "neon";
   default: return NULL;
   }
 }

@@ -1,44 +1,83 @@
-// gemm.c -- y = x W^T for f32, f16 and bf16 weights: chooses between the own kernels and BLAS, splits by rows of W.
+// gemm.c -- products y = x W^T that share x: chooses between the own kernels and BLAS, splits by rows of all W.
 #include "blas.h"
-#include "numbers.h"
 #include "parallel.h"
+#include "quantized.h"
 
-// Rows that one thread takes together at least: 16 floats are a cache line of y.
+// Rows that one thread takes together at least: 16 floats are a cache line of y, and a panel of quantized weights.
 enum { ROW_GRAIN = 16 };
 
 // Columns of a widened panel: the depth that OpenBLAS itself cuts products into on current x86, 384. A panel of
 // XVK_GEMM_TILE rows is then 768 KiB and waits in a core's L2 until sgemm has packed it.
 enum { PANEL_COLS = 384 };
 
+// What it takes to pack an element of x, in multiply-adds of xvk_worthwhile_threads.
+enum { PACK_COST = 4 };
+
+static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
+static int is_quantized(xvk_number number) { return number == XVK_INT8 || number == XVK_INT4; }
+
+size_t xvk_gemm_scratch(const xvk_compute *c, int64_t tokens, int64_t cols) {
+  const size_t packed = (size_t)(tokens * xvk_groups(cols)) * XVK_S16_GROUP / sizeof(float);
+  if (tokens < XVK_GEMM_BLAS) return packed;
+  const size_t widened = (size_t)c->threads * XVK_GEMM_TILE * (size_t)smaller(cols, PANEL_COLS);
+  return packed > widened ? packed : widened;
+}
+
+// ---- own kernels: all products in one region, cut at rows of any of them ----
+
 typedef struct {
-  xvk_gemm_work product;
+  xvk_range *kernel;
+  const xvk_gemm_work *products;
+  int64_t count, grains, parts;
+} own_work;
+
+static int64_t grains_of(const xvk_gemm_work *p) { return (p->rows + ROW_GRAIN - 1) / ROW_GRAIN; }
+
+static void own_part(const void *context, int64_t part) {
+  const own_work *const w = context;
+  const int64_t begin = xvk_part_begin(w->grains, w->parts, part), end = xvk_part_begin(w->grains, w->parts, part + 1);
+  int64_t first = 0; // grain of the product
+  for (int64_t i = 0; i < w->count; ++i) {
+    const xvk_gemm_work *const p = &w->products[i];
+    const int64_t from = begin > first ? begin - first : 0, to = smaller(end - first, grains_of(p));
+    if (from < to) w->kernel(p, from * ROW_GRAIN, smaller(to * ROW_GRAIN, p->rows));
+    first += grains_of(p);
+  }
+}
+
+static void own(int32_t threads, xvk_range *kernel, const xvk_gemm_work *products, int64_t count) {
+  own_work w = {kernel, products, count, 0, 0};
+  for (int64_t i = 0; i < count; ++i) w.grains += grains_of(&products[i]);
+  w.parts = smaller(w.grains, threads);
+  xvk_parallel((int32_t)w.parts, own_part, &w);
+}
+
+// ---- BLAS ----
+
+typedef struct {
+  const xvk_gemm_work *product;
   xvk_number number;
   xvk_widen *widen;
   float *scratch;
   int64_t parts;
 } blas_work;
 
-static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-
-size_t xvk_gemm_scratch(const xvk_compute *c, int64_t tokens, int64_t cols) {
-  if (tokens < XVK_GEMM_BLAS) return 0;
-  return (size_t)c->threads * XVK_GEMM_TILE * (size_t)smaller(cols, PANEL_COLS);
-}
-
 // One tile: the columns are the inner dimension of the product, so its panels add up in y.
 static void blas_tile(const blas_work *b, float *panel, int64_t row, int64_t rows) {
-  const xvk_gemm_work *const p = &b->product;
+  const xvk_gemm_work *const p = b->product;
+  const float *const x = p->x;
   const int64_t size = xvk_number_size(b->number);
   const int in_place = b->number == XVK_F32 && (uintptr_t)p->w % sizeof(float) == 0;
   for (int64_t col = 0; col < p->cols; col += PANEL_COLS) {
     const int64_t cols = smaller(PANEL_COLS, p->cols - col);
     const unsigned char *const w = p->w + (row * p->cols + col) * size;
     if (in_place) {
-      xvk_blas_gemm(p->y + row, p->y_stride, p->x + col, p->cols, (const void *)w, p->cols, p->tokens, rows, cols,
+      xvk_blas_gemm(p->y + row, p->y_stride, x + col, p->cols, (const void *)w, p->cols, p->tokens, rows, cols,
                     col > 0);
     } else {
       for (int64_t r = 0; r < rows; ++r) b->widen(panel + r * cols, w + r * p->cols * size, cols);
-      xvk_blas_gemm(p->y + row, p->y_stride, p->x + col, p->cols, panel, cols, p->tokens, rows, cols, col > 0);
+      xvk_blas_gemm(p->y + row, p->y_stride, x + col, p->cols, panel, cols, p->tokens, rows, cols, col > 0);
     }
   }
 }
@@ -53,36 +92,71 @@ static int64_t rows_of_tile(int64_t rows) {
 
 static void blas_part(const void *context, int64_t part) {
   const blas_work *const b = context;
-  const int64_t rows = b->product.rows, tile = rows_of_tile(rows), tiles = (rows + tile - 1) / tile;
-  float *const panel = b->scratch + part * XVK_GEMM_TILE * smaller(b->product.cols, PANEL_COLS);
+  const int64_t rows = b->product->rows, tile = rows_of_tile(rows), tiles = (rows + tile - 1) / tile;
+  float *const panel = b->scratch + part * XVK_GEMM_TILE * smaller(b->product->cols, PANEL_COLS);
   const int64_t end = xvk_part_begin(tiles, b->parts, part + 1);
   for (int64_t i = xvk_part_begin(tiles, b->parts, part); i < end; ++i) {
     blas_tile(b, panel, i * tile, smaller(tile, rows - i * tile));
   }
 }
 
-static void gemm(const xvk_compute *c, const xvk_gemm_work *product, xvk_number number, float *scratch) {
-  const int32_t threads = xvk_worthwhile_threads(c, product->tokens * product->rows * product->cols);
-  if (product->tokens < XVK_GEMM_BLAS) {
-    xvk_split(threads, c->table->gemm[number], product, product->rows, ROW_GRAIN);
-  } else {
-    const blas_work b = {*product, number, c->table->widen[number], scratch, threads};
-    xvk_blas_keep_serial();
+// ---- drivers ----
+
+// Packs x for quantized weights into scratch; returns the tokens of a tile.
+static int64_t pack(const xvk_compute *c, xvk_number number, const float *x, int64_t tokens, int64_t cols,
+                    float *scratch) {
+  const int alone = tokens == 1;
+  xvk_range *const kernel = number == XVK_INT8 ? c->table->pack_s16 : c->table->pack_s8;
+  const xvk_pack_work p = {(unsigned char *)scratch, x, tokens, cols, alone ? 1 : c->table->pack_tile,
+                           alone ? 0 : c->table->pack_offset};
+  const int64_t tiles = (tokens + p.tile - 1) / p.tile;
+  xvk_split(xvk_worthwhile_threads(c, PACK_COST * tokens * cols), kernel, &p, tiles, 1);
+  return p.tile;
+}
+
+static void gemm(const xvk_compute *c, xvk_number number, const xvk_product *products, int64_t count, const float *x,
+                 int64_t tokens, int64_t cols, float *scratch) {
+  const int64_t tile = is_quantized(number) ? pack(c, number, x, tokens, cols, scratch) : 0;
+  xvk_gemm_work work[XVK_MAX_PRODUCTS];
+  int64_t rows = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    const xvk_product *const p = &products[i];
+    work[i] = (xvk_gemm_work){p->y, tile ? (const void *)scratch : x, p->w, p->y_stride, tokens, p->rows, cols, tile};
+    rows += p->rows;
+  }
+  const int32_t threads = xvk_worthwhile_threads(c, tokens * rows * cols);
+  if (is_quantized(number) || tokens < XVK_GEMM_BLAS) {
+    own(threads, c->table->gemm[number], work, count);
+    return;
+  }
+  xvk_blas_keep_serial();
+  for (int64_t i = 0; i < count; ++i) {
+    const blas_work b = {&work[i], number, c->table->widen[number], scratch, threads};
     xvk_parallel(threads, blas_part, &b);
   }
 }
 
-void xvk_gemm_f32_f32(const xvk_compute *c, float *y, int64_t y_stride, const float *x, const void *w, int64_t tokens,
-                      int64_t rows, int64_t cols, float *scratch) {
-  gemm(c, &(xvk_gemm_work){y, x, w, y_stride, tokens, rows, cols}, XVK_F32, scratch);
+void xvk_gemm_f32_f32(const xvk_compute *c, const xvk_product *products, int64_t count, const float *x, int64_t tokens,
+                      int64_t cols, float *scratch) {
+  gemm(c, XVK_F32, products, count, x, tokens, cols, scratch);
 }
 
-void xvk_gemm_f32_f16(const xvk_compute *c, float *y, int64_t y_stride, const float *x, const void *w, int64_t tokens,
-                      int64_t rows, int64_t cols, float *scratch) {
-  gemm(c, &(xvk_gemm_work){y, x, w, y_stride, tokens, rows, cols}, XVK_F16, scratch);
+void xvk_gemm_f32_f16(const xvk_compute *c, const xvk_product *products, int64_t count, const float *x, int64_t tokens,
+                      int64_t cols, float *scratch) {
+  gemm(c, XVK_F16, products, count, x, tokens, cols, scratch);
 }
 
-void xvk_gemm_f32_bf16(const xvk_compute *c, float *y, int64_t y_stride, const float *x, const void *w, int64_t tokens,
-                       int64_t rows, int64_t cols, float *scratch) {
-  gemm(c, &(xvk_gemm_work){y, x, w, y_stride, tokens, rows, cols}, XVK_BF16, scratch);
+void xvk_gemm_f32_bf16(const xvk_compute *c, const xvk_product *products, int64_t count, const float *x, int64_t tokens,
+                       int64_t cols, float *scratch) {
+  gemm(c, XVK_BF16, products, count, x, tokens, cols, scratch);
+}
+
+void xvk_gemm_f32_int8(const xvk_compute *c, const xvk_product *products, int64_t count, const float *x, int64_t tokens,
+                       int64_t cols, float *scratch) {
+  gemm(c, XVK_INT8, products, count, x, tokens, cols, scratch);
+}
+
+void xvk_gemm_f32_int4(const xvk_compute *c, const xvk_product *products, int64_t count, const float *x, int64_t tokens,
+                       int64_t cols, float *scratch) {
+  gemm(c, XVK_INT4, products, count, x, tokens, cols, scratch);
 }

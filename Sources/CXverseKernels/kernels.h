@@ -8,8 +8,8 @@
 #include "xverse_kernels.h"
 
 // How stored numbers are encoded; an index into the arrays of the table.
-typedef enum { XVK_F32, XVK_F16, XVK_BF16 } xvk_number;
-enum { XVK_WEIGHT_NUMBERS = 3, XVK_CACHE_NUMBERS = 2 };
+typedef enum { XVK_F32, XVK_F16, XVK_BF16, XVK_INT8, XVK_INT4 } xvk_number;
+enum { XVK_FLOAT_NUMBERS = 3, XVK_WEIGHT_NUMBERS = 5, XVK_CACHE_NUMBERS = XVK_INT8 + 1 }; // no cache is bf16
 
 // Computes the units begin ..< end of `work`, a struct of the operation. Units never share an output.
 typedef void xvk_range(const void *work, int64_t begin, int64_t end);
@@ -17,13 +17,30 @@ typedef void xvk_range(const void *work, int64_t begin, int64_t end);
 // y[i] = w[i] for count numbers, exactly; w may start at any byte.
 typedef void xvk_widen(float *y, const void *w, int64_t count);
 
-// Unit: a row of W. The sum of y[t, r] has the same order whatever the range and the number of tokens are.
+// Unit: a row of W; ranges of quantized W begin at multiples of XVK_PANEL. The sum of y[t, r] has the same order whatever
+// the range and the number of tokens are. x is f32, for quantized W packed in tiles of `tile` tokens (quantized.h).
 typedef struct {
   float *y;
-  const float *x;
+  const void *x;
   const unsigned char *w;
-  int64_t y_stride, tokens, rows, cols;
+  int64_t y_stride, tokens, rows, cols, tile;
 } xvk_gemm_work;
+
+// Unit: a tile of `tile` tokens; `offset` is added to every byte.
+typedef struct {
+  unsigned char *packed;
+  const float *x;
+  int64_t tokens, cols, tile;
+  int32_t offset;
+} xvk_pack_work;
+
+// Unit: a panel of w. *faults becomes 1 when a weight is not finite or its scale is too large for an f16.
+typedef struct {
+  unsigned char *w;
+  const float *x, *importance;
+  int64_t rows, cols;
+  int32_t *faults;
+} xvk_quantize_work;
 
 // Unit: a token.
 typedef struct {
@@ -72,22 +89,33 @@ static inline xvk_kv_segment xvk_kv_store_segment(const xvk_kv_store_work *s, in
   return (xvk_kv_segment){block, unit % s->kv_heads, first - start, first - s->position, last - first};
 }
 
-// Unit: a tile of queries, u = kv_head * tiles + i. The queries of a KV head are numbered token by token, the heads of
-// its group innermost, and cut into `tiles` tiles of `tile` (the last may be shorter). No bit depends on the tile.
+// The queries of a KV head are numbered token by token, the heads of its group innermost, and cut into `tiles` tiles of
+// `tile` (the last may be shorter). Unit: a part of a tile, u = (kv_head * tiles + i) * parts + part. There is one part,
+// or one tile and a part for each chunk of positions, whose softmax goes to `partials` [kv_heads, parts, queries]; the
+// units of attention_merge, u = kv_head * queries + i, then make `out` of them. No bit depends on the cuts.
 typedef struct {
   float *out;
   const float *q;
   const void *const *key_blocks, *const *value_blocks;
-  int64_t position, heads, kv_heads, head_size, queries, tile, tiles;
+  int64_t position, heads, kv_heads, head_size;
   float scale;
+  float *partials;
+  int64_t queries, tile, tiles, parts;
 } xvk_attention_work;
 
 enum { XVK_ATTENTION_TILE = 12 }; // the largest `tile`
 
-// The first query of the i-th tile of a KV head. Later queries see more positions, so short and long tiles take turns:
-// any contiguous run of units then costs about the same.
-static inline int64_t xvk_attention_first_query(const xvk_attention_work *a, int64_t i) {
-  return (i % 2 == 0 ? i / 2 : a->tiles - 1 - i / 2) * a->tile;
+// The softmax over some positions: the largest score m, s = sum of e^(score - m), o = sum of e^(score - m) * V. In arrays
+// each ends after its head_size numbers, rounded up to whole vectors.
+typedef struct {
+  float m, s, unused[14], o[XVK_MAX_HEAD_SIZE];
+} xvk_softmax;
+
+// Distance of two in floats.
+static inline int64_t xvk_softmax_stride(int64_t head_size) { return 16 + (head_size + 15) / 16 * 16; }
+
+static inline int64_t xvk_attention_chunks(int64_t seen) {
+  return (seen + XVK_ATTENTION_CHUNK - 1) / XVK_ATTENTION_CHUNK;
 }
 
 // Where the vector of the i-th query of a KV head stands in q and out.
@@ -96,29 +124,69 @@ static inline int64_t xvk_attention_query_offset(const xvk_attention_work *a, in
   return (i / group * a->heads + kv_head * group + i % group) * a->head_size;
 }
 
+// The partial of the i-th query of a KV head; those of the next queries follow it.
+static inline xvk_softmax *xvk_attention_partial(const xvk_attention_work *a, int64_t kv_head, int64_t part,
+                                                 int64_t i) {
+  const int64_t index = (kv_head * a->parts + part) * a->queries + i;
+  return (xvk_softmax *)(a->partials + index * xvk_softmax_stride(a->head_size));
+}
+
 // The number of positions that the i-th query of a KV head sees.
 static inline int64_t xvk_attention_seen(const xvk_attention_work *a, int64_t i) {
   return a->position + i / (a->heads / a->kv_heads) + 1;
 }
 
+// The queries first ..< first + queries of a KV head over the chunks chunk ..< chunks.
+typedef struct {
+  int64_t kv_head, first, queries, chunk, chunks;
+} xvk_attention_unit;
+
+// Later queries see more positions, so short and long tiles take turns: any contiguous run of units costs about the
+// same.
+static inline xvk_attention_unit xvk_attention_unit_at(const xvk_attention_work *a, int64_t u) {
+  const int64_t i = u / a->parts % a->tiles, part = u % a->parts;
+  const int64_t first = (i % 2 == 0 ? i / 2 : a->tiles - 1 - i / 2) * a->tile;
+  const int64_t queries = a->queries - first < a->tile ? a->queries - first : a->tile;
+  const int64_t chunks = xvk_attention_chunks(xvk_attention_seen(a, first + queries - 1));
+  return (xvk_attention_unit){u / a->parts / a->tiles, first, queries, part, a->parts > 1 ? part + 1 : chunks};
+}
+
+// Unit: a panel of w. The columns col ..< col + width; errors [rows, XVK_FEEDBACK].
+typedef struct {
+  unsigned char *w;
+  float *x, *errors;
+  const float *u;
+  int64_t rows, cols, col, width;
+  int32_t *faults;
+} xvk_feedback_work;
+
 struct xvk_table {
   xvk_range *gemm[XVK_WEIGHT_NUMBERS];
-  xvk_widen *widen[XVK_WEIGHT_NUMBERS];
+  xvk_widen *widen[XVK_FLOAT_NUMBERS];
+  xvk_range *pack_s16, *pack_s8;
+  int32_t pack_tile, pack_offset; // of several tokens; a single one stands alone, without an offset
+  xvk_range *quantize_int8, *quantize_int4, *feedback_int8, *feedback_int4;
   xvk_range *rmsnorm, *rope, *swiglu, *add;
   double (*logsumexp)(const float *x, int64_t count);
   xvk_range *kv_store[XVK_CACHE_NUMBERS];
-  xvk_range *attention[XVK_CACHE_NUMBERS];
+  xvk_range *attention[XVK_CACHE_NUMBERS], *attention_merge;
 };
 
 #define XVK_DECLARE_KERNELS(isa)                                                                                       \
   xvk_range xvk_gemm_f32_f32_##isa, xvk_gemm_f32_f16_##isa, xvk_gemm_f32_bf16_##isa;                                   \
+  xvk_range xvk_gemm_s16_int8_##isa, xvk_gemm_s8_int4_##isa, xvk_pack_s16_##isa, xvk_pack_s8_##isa;                    \
+  xvk_range xvk_quantize_int8_##isa, xvk_quantize_int4_##isa, xvk_feedback_int8_##isa, xvk_feedback_int4_##isa;        \
   xvk_widen xvk_widen_f32_f32_##isa, xvk_widen_f32_f16_##isa, xvk_widen_f32_bf16_##isa;                                \
   xvk_range xvk_rmsnorm_f32_##isa, xvk_rope_f32_##isa, xvk_swiglu_f32_##isa, xvk_add_f32_##isa;                        \
   double xvk_logsumexp_f32_##isa(const float *x, int64_t count);                                                       \
-  xvk_range xvk_kv_store_f32_##isa, xvk_kv_store_f16_##isa;                                                            \
-  xvk_range xvk_attention_f32_f32_##isa, xvk_attention_f32_f16_##isa
+  xvk_range xvk_kv_store_f32_##isa, xvk_kv_store_f16_##isa, xvk_kv_store_int8_##isa;                                   \
+  xvk_range xvk_attention_f32_f32_##isa, xvk_attention_f32_f16_##isa, xvk_attention_f32_int8_##isa;                    \
+  xvk_range xvk_attention_merge_##isa
 
 XVK_DECLARE_KERNELS(reference);
 XVK_DECLARE_KERNELS(avx2);
+XVK_DECLARE_KERNELS(avxvnni);
+XVK_DECLARE_KERNELS(avx512);
+XVK_DECLARE_KERNELS(neon);
 
 #endif

@@ -1,6 +1,6 @@
 // layers.c -- drivers of the pieces of a layer between its matrix products, and of the look-up of rows.
-#include "numbers.h"
 #include "parallel.h"
+#include "quantized.h"
 
 // What an element of an operation takes, in multiply-adds of xvk_worthwhile_threads.
 enum { ROWS_COST = 2, RMSNORM_COST = 4, ROPE_COST = 8, SWIGLU_COST = 16, ADD_COST = 4 };
@@ -13,19 +13,27 @@ typedef struct {
   const unsigned char *w;
   const int32_t *ids;
   xvk_widen *widen;
-  int64_t cols, row_size;
+  xvk_number number;
+  int64_t cols;
 } rows_work;
 
 static void widen_rows(const void *work, int64_t begin, int64_t end) {
   const rows_work *const r = work;
   for (int64_t t = begin; t < end; ++t) {
-    r->widen(r->y + t * r->cols, r->w + (r->ids ? r->ids[t] : t) * r->row_size, r->cols);
+    const int64_t row = r->ids ? r->ids[t] : t;
+    float *const y = r->y + t * r->cols;
+    if (r->widen) {
+      r->widen(y, r->w + row * r->cols * xvk_number_size(r->number), r->cols);
+    } else {
+      xvk_dequantize_row(r->number, y, r->w, row, r->cols);
+    }
   }
 }
 
 static void rows(const xvk_compute *c, xvk_number number, float *y, const void *w, const int32_t *ids, int64_t tokens,
                  int64_t cols) {
-  const rows_work work = {y, w, ids, c->table->widen[number], cols, cols * xvk_number_size(number)};
+  xvk_widen *const widen = number < XVK_FLOAT_NUMBERS ? c->table->widen[number] : NULL;
+  const rows_work work = {y, w, ids, widen, number, cols};
   xvk_split(xvk_worthwhile_threads(c, ROWS_COST * tokens * cols), widen_rows, &work, tokens, 1);
 }
 
@@ -40,6 +48,16 @@ void xvk_rows_f32_f16(const xvk_compute *c, float *y, const void *w, const int32
 void xvk_rows_f32_bf16(const xvk_compute *c, float *y, const void *w, const int32_t *ids, int64_t tokens,
                        int64_t cols) {
   rows(c, XVK_BF16, y, w, ids, tokens, cols);
+}
+
+void xvk_rows_f32_int8(const xvk_compute *c, float *y, const void *w, const int32_t *ids, int64_t tokens,
+                       int64_t cols) {
+  rows(c, XVK_INT8, y, w, ids, tokens, cols);
+}
+
+void xvk_rows_f32_int4(const xvk_compute *c, float *y, const void *w, const int32_t *ids, int64_t tokens,
+                       int64_t cols) {
+  rows(c, XVK_INT4, y, w, ids, tokens, cols);
 }
 
 void xvk_rmsnorm_f32(const xvk_compute *c, float *y, const float *x, const float *weight, int64_t tokens, int64_t size,

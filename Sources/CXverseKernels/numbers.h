@@ -1,10 +1,11 @@
-// numbers.h -- f32, f16 and bf16 at any byte, in plain C: the meaning of the stored numbers.
+// numbers.h -- f32, f16, bf16 and bytes at any byte, in plain C: the meaning of the stored numbers.
 #ifndef XVK_NUMBERS_H
 #define XVK_NUMBERS_H
 #include "kernels.h"
 #include <string.h>
 
-static inline int64_t xvk_number_size(xvk_number number) { return number == XVK_F32 ? 4 : 2; }
+// XVK_INT8 stands for signed bytes, their scale apart.
+static inline int64_t xvk_number_size(xvk_number number) { return number == XVK_F32 ? 4 : number == XVK_INT8 ? 1 : 2; }
 
 static inline float xvk_float_from_bits(uint32_t bits) {
   float value;
@@ -58,9 +59,29 @@ static inline float xvk_load(xvk_number number, const void *numbers, int64_t i) 
     memcpy(&value, place, sizeof value);
     return value;
   }
+  if (number == XVK_INT8) return (float)*(const signed char *)place;
   uint16_t bits;
   memcpy(&bits, place, sizeof bits);
   return number == XVK_F16 ? xvk_widen_f16(bits) : xvk_widen_bf16(bits);
+}
+
+// ---- KV cache ----
+
+// The bytes of a KV head in a key or value block: numbers, then for int8 a scale a position.
+static inline int64_t xvk_kv_head_bytes(xvk_number number, int64_t head_size) {
+  return XVK_KV_BLOCK * (head_size * xvk_number_size(number) + (number == XVK_INT8 ? (int64_t)sizeof(float) : 0));
+}
+
+// How int8 stores a vector whose largest magnitude has these bits: a code is x * inverse, rounded to nearest even.
+typedef struct {
+  float scale, inverse;
+} xvk_kv_steps;
+
+static inline xvk_kv_steps xvk_kv_steps_of(uint32_t largest) {
+  if (largest >= 0x7F800000u) return (xvk_kv_steps){xvk_float_from_bits(0x7FC00000u), 0}; // infinity or NaN: all NaN
+  const float magnitude = xvk_float_from_bits(largest);
+  if (magnitude < 0x1p-100f) return (xvk_kv_steps){0, 0}; // an inverse would be near the largest float
+  return (xvk_kv_steps){magnitude / 127, 127 / magnitude};
 }
 
 #endif

@@ -36,6 +36,7 @@ private func headerAgreement() {
   agree(type(of: XverseCAPI.xverse_model_release), type(of: CXverse.xverse_model_release))
   agree(type(of: XverseCAPI.xverse_model_get_info), type(of: CXverse.xverse_model_get_info))
   agree(type(of: XverseCAPI.xverse_model_perplexity), type(of: CXverse.xverse_model_perplexity))
+  agree(type(of: XverseCAPI.xverse_convert), type(of: CXverse.xverse_convert))
   agree(type(of: XverseCAPI.xverse_model_tokenizer), type(of: CXverse.xverse_model_tokenizer))
   agree(type(of: XverseCAPI.xverse_tokenizer_open), type(of: CXverse.xverse_tokenizer_open))
   agree(type(of: XverseCAPI.xverse_tokenizer_release), type(of: CXverse.xverse_tokenizer_release))

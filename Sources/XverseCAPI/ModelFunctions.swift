@@ -2,6 +2,8 @@
 
 import CXverse
 import XverseCore
+import XverseFormats
+import XverseQuantization
 import XverseRuntime
 
 @_cdecl("xverse_model_open")
@@ -18,11 +20,14 @@ public func xverse_model_load(
 ) -> xverse_status {
   creating(out) { () throws(XverseError) in
     let path = try string(path, "path")
-    let options = OptionValues.modelOptions(try optionValues(options, .model))
+    let values = try optionValues(options, .model)
     let cancellation = try cancellation(cancel)
     let reporter = ProgressReporter(function: fn, user: user)
-    let model = try LoadedModel(path: path, options: options, runtime: try runtime(handle)) {
-      (phase, done, total) throws(XverseError) in
+    let runtime = try runtime(handle)
+    let model = try LoadedModel(
+      path: path, options: OptionValues.modelOptions(values), runtime: runtime,
+      conversion: try OptionValues.quantization(values, runtime, cancellation, reporter)
+    ) { (phase, done, total) throws(XverseError) in
       try cancellation?.check()
       try reporter.report(phase, done, total)
     }
@@ -96,6 +101,36 @@ public func xverse_model_perplexity(
     ) { (done, total) throws(XverseError) in try reporter.report("score", done, total) }
     perplexity.pointee = result.value
     standardError?.pointee = result.standardError
+  }
+}
+
+@_cdecl("xverse_convert")
+public func xverse_convert(
+  _ handle: OpaquePointer?, _ source: UnsafePointer<CChar>?, _ destination: UnsafePointer<CChar>?,
+  _ options: OpaquePointer?, _ cancel: OpaquePointer?, _ fn: xverse_progress_fn?, _ user: UnsafeMutableRawPointer?
+) -> xverse_status {
+  reportingErrors { () throws(XverseError) in
+    let source = try string(source, "source")
+    let destination = try string(destination, "destination")
+    let values = try optionValues(options, .convert)
+    let cancellation = try cancellation(cancel)
+    let reporter = ProgressReporter(function: fn, user: user)
+    let runtime = try runtime(handle)
+    let conversion = try OptionValues.quantization(values, runtime, cancellation, reporter)
+    // Made first: a destination that cannot be must not cost the time of a conversion.
+    let directory = try OutputDirectory(path: destination)
+    let model = try LoadedModel(path: source, options: ModelOptions(), runtime: runtime, conversion: conversion) {
+      (phase, done, total) throws(XverseError) in
+      try cancellation?.check()
+      try reporter.report(phase, done, total)
+    }
+    guard let network = model.network else { throw XverseError(.internal, "the model has no weights") }
+    try CheckpointConverter.write(
+      network, from: CheckpointLocation(path: source), to: directory, allocator: runtime.allocator
+    ) { (done, total) throws(XverseError) in
+      try cancellation?.check()
+      try reporter.report("write", done, total)
+    }
   }
 }
 

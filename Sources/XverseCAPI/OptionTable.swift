@@ -8,6 +8,7 @@ enum OptionKind: Int32 {
   case model = 2
   case session = 3
   case sampling = 4
+  case convert = 6
   case score = 7
 
   var name: StaticString {
@@ -16,6 +17,7 @@ enum OptionKind: Int32 {
     case .model: "MODEL"
     case .session: "SESSION"
     case .sampling: "SAMPLING"
+    case .convert: "CONVERT"
     case .score: "SCORE"
     }
   }
@@ -26,6 +28,7 @@ enum OptionKind: Int32 {
     case .model: OptionTable.model
     case .session: OptionTable.session
     case .sampling: OptionTable.sampling
+    case .convert: OptionTable.convert
     case .score: OptionTable.score
     }
   }
@@ -71,6 +74,9 @@ struct OptionDefinition: Sendable {
     Self(key: key, kind: .string, choices: choices, doc: doc)
   }
 
+  /// A string that can be anything.
+  static func path(_ key: StaticString, _ doc: StaticString) -> Self { Self(key: key, kind: .string, doc: doc) }
+
   static func json(_ key: StaticString, _ doc: StaticString) -> Self { Self(key: key, kind: .json, doc: doc) }
 }
 
@@ -84,10 +90,16 @@ enum OptionTable {
   static let runtime: [OptionDefinition] = [
     .int("threads", 1...1024, "Compute threads; default: the CPUs this process may use, or XVERSE_NUM_THREADS."),
     .int("memory_limit", 0...large, standard: 0, "Most bytes held at a time, mapped files not counted; 0: no limit."),
-    .string("isa", choices: "auto|reference|avx2", "Which kernels compute; auto: the fastest of this CPU."),
+    .string("isa", choices: "auto|reference|avx2|avxvnni|avx512|neon", "Which kernels compute; auto: the best ones."),
   ]
 
+  private static let quantize = OptionDefinition.string(
+    "quantize", choices: "none|int8|int4", "Make float weights a half or a quarter of bf16.")
+  private static let calibration = OptionDefinition.path(
+    "calibration", "A text file to quantize on: better answers for minutes of work; needs quantize.")
+
   static let model: [OptionDefinition] = [
+    quantize, calibration,
     .string("load", choices: "mmap|read", "Use weights where the files are mapped, or read a private copy."),
     .string("verify", choices: "header|values", "Check headers only, or also that every weight is finite."),
     .int("vocab_only", 0...1, standard: 0, "1: load configuration and tokenizer only."),
@@ -97,7 +109,7 @@ enum OptionTable {
 
   static let session: [OptionDefinition] = [
     .int("context", 1...largestContext, "Most tokens; default: the model's n_ctx_train."),
-    .string("kv_type", choices: "f32|f16", "Element type of the KV cache."),
+    .string("kv_type", choices: "f32|f16|int8", "Element type of the KV cache."),
     .string("overflow", choices: "error|shift", "Fail when the context is full, or go on with its newer half."),
   ]
 
@@ -120,6 +132,8 @@ enum OptionTable {
     .int("logprobs", 0...1, standard: 0, "1: return the log-probability of every generated token."),
     .int("deadline_ms", 0...large, standard: 0, "Milliseconds after which generation ends; 0: no limit."),
   ]
+
+  static let convert: [OptionDefinition] = [quantize, calibration]
 
   static let score: [OptionDefinition] = [
     .int("context", 2...largestContext, "Tokens in a window; default: n_ctx_train, at most 2048."),

@@ -4,6 +4,7 @@ import CXverse
 import XverseCore
 import XverseFormats
 import XverseModels
+import XverseQuantization
 import XverseRuntime
 import XverseTensors
 
@@ -22,11 +23,7 @@ func optionValues(
 
 extension OptionValues {
   static func instructionSet(_ values: OptionValues?) -> Kernels.InstructionSet? {
-    switch values?.string("isa") {
-    case "reference": .reference
-    case "avx2": .avx2
-    default: nil
-    }
+    values?.string("isa").flatMap { name in Kernels.InstructionSet.allCases.first { $0.name == name } }
   }
 
   static func modelOptions(_ values: OptionValues?) -> ModelOptions {
@@ -39,6 +36,36 @@ extension OptionValues {
     options.ropeScaling = values.string("rope_scaling").flatMap(ropeScaling)
     return options
   }
+
+  /// What `quantize` and `calibration` ask for; nil for nothing.
+  static func quantization(
+    _ values: OptionValues?, _ runtime: Runtime, _ cancellation: Cancellation?, _ reporter: ProgressReporter
+  ) throws(XverseError) -> LoadedModel.Conversion? {
+    let calibration = values?.string("calibration")
+    guard let scheme = values?.string("quantize").flatMap(QuantizationScheme.init) else {
+      guard calibration == nil else { throw .invalid("calibration is set, expected quantize=int8 or int4 with it") }
+      return nil
+    }
+    func context(_ phase: StaticString) -> QuantizationContext {
+      QuantizationContext(
+        kernels: runtime.kernels, allocator: runtime.allocator, executor: runtime.onComputeThread,
+        cancellation: cancellation
+      ) { (done, total) throws(XverseError) in try reporter.report(phase, done, total) }
+    }
+    guard let calibration else {
+      return { (model, _) throws(XverseError) in try RoundToNearest(scheme, context("quantize")).quantize(model) }
+    }
+    let text = try MappedFile(
+      path: calibration, mode: .read, allocator: runtime.allocator, maximumLength: calibrationLimit)
+    return { (model, tokenizer) throws(XverseError) in
+      var tokens = Buffer<Int32>(allocator: runtime.allocator)
+      try tokenizer.encode(text.bytes, parsingSpecials: false, into: &tokens)
+      return try Calibration(scheme, context("calibrate")).quantize(model, on: tokens.elements)
+    }
+  }
+
+  /// Most bytes of a calibration text: many times what is used of it.
+  private static let calibrationLimit = 64 << 20
 
   private static func ropeScaling(_ text: String) -> ModelConfiguration.RoPEScaling? {
     let parts = text.split(separator: ":", maxSplits: 1)

@@ -22,8 +22,8 @@ struct OptionValues {
     case biases([(token: Int32, bias: Float)])
   }
 
-  /// Longest value, in bytes, that a string option can have.
-  private static let longestString = 256
+  /// Longest value, in bytes, that a string option can have: one of its choices, or a path.
+  private static func longestString(_ definition: OptionDefinition) -> Int { definition.choices == nil ? 4096 : 256 }
 
   let kind: OptionKind
   private var values: [String: Value] = [:]
@@ -67,8 +67,9 @@ struct OptionValues {
   mutating func set(_ key: String, text: UnsafeRawBufferPointer) throws(XverseError) {
     let definition = try definition(of: key)
     guard definition.kind == .json else {
-      let value = String(decoding: text.prefix(Self.longestString), as: UTF8.self)
-      guard text.count <= Self.longestString else { throw noChoice(value, definition) }
+      let longest = Self.longestString(definition)
+      let value = String(decoding: text.prefix(longest), as: UTF8.self)
+      guard text.count <= longest else { throw noChoice(value, definition) }
       values[key] = try checked(value, for: definition)
       return
     }
@@ -123,6 +124,10 @@ struct OptionValues {
   }
 
   private func checked(_ value: String, for definition: OptionDefinition) throws(XverseError) -> Value {
+    if definition.kind == .string, definition.choices == nil {
+      guard value.utf8.count <= Self.longestString(definition) else { throw noChoice(value, definition) }
+      return .string(value)
+    }
     let isAllowed = definition.allowedStrings.contains { choice in
       guard choice.hasSuffix(":") else { return choice == value }
       return value.hasPrefix(choice) && (ScalingFactor(value.dropFirst(choice.count)) != nil)
@@ -157,6 +162,11 @@ struct OptionValues {
     guard definition.kind == .string else {
       return wrongType("the string '\(Spelling.shortened(found))'", definition)
     }
+    guard definition.choices != nil else {
+      return .range(
+        "option '\(definition.key)' is '\(Spelling.shortened(found))', expected at most "
+          + "\(Self.longestString(definition)) bytes")
+    }
     return .range(
       "option '\(definition.key)' is '\(Spelling.shortened(found))', expected one of "
         + definition.allowedStrings.map { $0.hasSuffix(":") ? $0 + "FACTOR" : $0 }.joined(separator: ", "))
@@ -167,7 +177,7 @@ struct OptionValues {
       switch definition.kind {
       case .int: "an integer"
       case .float: "a number"
-      case .string: "one of \(definition.choices.map { "\($0)" } ?? "")"
+      case .string: definition.choices.map { "one of \($0)" } ?? "a string"
       case .json: "JSON text through xverse_options_set_string or set_json"
       }
     return .invalid("option '\(definition.key)' is \(found), expected \(expected)")

@@ -33,6 +33,9 @@ package final class MemoryAllocator: Sendable {
   /// Every block starts on a cache line, which is also the width of the widest vector register.
   package static let alignment = 64
 
+  /// Weights and caches of many MB are read end to end: in pages of this size that is up to a tenth faster.
+  private static let hugePage = 2 << 20
+
   private let functions: Functions?
   private let limit: Int
   private let currentBytes = Atomic<Int>(0)
@@ -96,7 +99,11 @@ package final class MemoryAllocator: Sendable {
 
   private func obtain(_ bytes: Int) -> UnsafeMutableRawPointer? {
     if let functions { return functions.allocate(functions.user, bytes, Self.alignment) }
+    let isLarge = bytes >= 2 * Self.hugePage
     var pointer: UnsafeMutableRawPointer?
-    return posix_memalign(&pointer, Self.alignment, bytes) == 0 ? pointer : nil
+    guard posix_memalign(&pointer, isLarge ? Self.hugePage : Self.alignment, bytes) == 0 else { return nil }
+    // Advice only. The page after the last whole huge page is left out, as it would cost memory that nobody asked for.
+    if isLarge, let pointer { madvise(pointer, bytes / Self.hugePage * Self.hugePage, MADV_HUGEPAGE) }
+    return pointer
   }
 }

@@ -9,7 +9,7 @@ import XverseTensors
 /// there like the others, as they are for Hugging Face's loader.
 ///
 /// Threads: immutable; any number of readers.
-package final class Checkpoint: @unchecked Sendable {
+package final class Checkpoint: WeightMemory, @unchecked Sendable {
   private let location: CheckpointLocation
   /// The sum over all tensors.
   package let byteCount: Int
@@ -64,19 +64,22 @@ package final class Checkpoint: @unchecked Sendable {
 
   /// The tensor called `name`; nil when there is none. O(log n).
   ///
-  /// - Throws: `unsupported` for a tensor whose dtype is not float32, float16 or bfloat16.
+  /// - Throws: `unsupported` for a tensor whose dtype is not float32, float16 or bfloat16, nor bytes in the shape of int8
+  ///   or int4 blocks.
   package func tensor(named name: String) throws(XverseError) -> CheckpointTensor? {
     guard let number = table.number(of: name) else { return nil }
     let entry = table.entries[number]
     let file = files[entry.file]
-    guard let dtype = entry.dtype.dtype else {
+    let shape = table.shape(of: number)
+    guard let dtype = entry.dtype.dtype(shape: shape) else {
       throw .unsupported(
-        "\(file.name): tensor '\(name.inMessage)' has dtype \(entry.dtype.rawValue), expected F32, F16 or BF16")
+        "\(file.name): tensor '\(name.inMessage)' has dtype \(entry.dtype.rawValue) and shape \(shape), "
+          + "expected F32, F16 or BF16, or blocks of int8 or int4: U8 and [panels, groups, 544 or 288]")
     }
     let data = try ByteReader(file.bytes, source: file.name)
       .slice(at: entry.begin, count: entry.byteCount, "tensor '\(name.inMessage)'")
     return CheckpointTensor(
-      name: name, dtype: dtype, shape: table.shape(of: number),
+      name: name, dtype: dtype, shape: shape,
       data: data.baseAddress ?? file.bytes.baseAddress.unsafelyUnwrapped, byteCount: entry.byteCount,
       fileName: file.name)
   }
@@ -89,6 +92,10 @@ package final class Checkpoint: @unchecked Sendable {
     _ name: String, maximumLength: Int, allocator: MemoryAllocator = .system
   ) throws(XverseError) -> MappedFile? {
     try location.companion(name, maximumLength: maximumLength, allocator: allocator)
+  }
+
+  package func discardPages(of bytes: UnsafeRawBufferPointer) {
+    for file in files { file.discardPages(of: bytes) }
   }
 
   // MARK: opening

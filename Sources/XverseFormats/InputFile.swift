@@ -97,6 +97,8 @@ struct InputFile: ~Copyable {
     guard let start = mmap(nil, length, PROT_READ, MAP_PRIVATE, descriptor.number, 0), start != MAP_FAILED else {
       throw path.failure(errno, to: "map")
     }
+    // Advice only: a file system that can then reads the file in huge pages, which costs fewer faults and lookups.
+    madvise(start, length, MADV_HUGEPAGE)
     return UnsafeRawBufferPointer(start: start, count: length)
   }
 

@@ -53,6 +53,18 @@ package final class MappedFile: @unchecked Sendable {
     if mode == .map { try progress(bytes.count) }
   }
 
+  /// Gives back the memory of whole pages of `part`, if it is a part of this file and mapped: reading them again costs
+  /// reading the file.
+  func discardPages(of part: UnsafeRawBufferPointer) {
+    guard allocator == nil, let start = part.baseAddress, let first = bytes.baseAddress, start >= first,
+      start - first <= bytes.count - part.count
+    else { return }
+    let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+    let begin = (start - first + page - 1) / page * page
+    let end = (start - first + part.count) / page * page
+    if begin < end { madvise(UnsafeMutableRawPointer(mutating: first + begin), end - begin, MADV_DONTNEED) }
+  }
+
   deinit {
     let memory = UnsafeMutableRawPointer(mutating: bytes.baseAddress.unsafelyUnwrapped)
     if let allocator {

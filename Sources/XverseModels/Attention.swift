@@ -6,26 +6,34 @@ import XverseTensors
 
 /// Projections `q, k, v, o` without bias.
 package struct Attention: Sendable {
-  let query: WeightMatrix  // q_proj [heads * headSize, hiddenSize]
-  let key: WeightMatrix  // k_proj [kvHeads * headSize, hiddenSize]
-  let value: WeightMatrix  // v_proj [kvHeads * headSize, hiddenSize]
-  let output: WeightMatrix  // o_proj [hiddenSize, heads * headSize]
+  package let query: WeightMatrix  // q_proj [heads * headSize, hiddenSize]
+  package let key: WeightMatrix  // k_proj [kvHeads * headSize, hiddenSize]
+  package let value: WeightMatrix  // v_proj [kvHeads * headSize, hiddenSize]
+  package let output: WeightMatrix  // o_proj [hiddenSize, heads * headSize]
+
+  package init(query: WeightMatrix, key: WeightMatrix, value: WeightMatrix, output: WeightMatrix) {
+    self.query = query
+    self.key = key
+    self.value = value
+    self.output = output
+  }
 
   /// Attends from the tokens of this pass to everything in the cache up to themselves.
   ///
   /// - Parameters:
   ///   - y: Receives `[tokens, hiddenSize]`.
   ///   - x: Normalized input `[tokens, hiddenSize]`.
-  ///   - cache: Keys and values of this layer; receives those of `pass.position` and up.
-  func forward(into y: Matrix, _ x: Matrix, _ pass: ForwardPass, cache: KVBlocks) throws(XverseError) {
+  ///   - cache: Keys and values of this layer; receives those of the pass's tokens.
+  func forward(into y: Matrix, _ x: Matrix, _ pass: ForwardPass, cache: some LayerCache) throws(XverseError) {
     let work = pass.workspace
-    try pass.multiply(into: work.queries, x, query)
-    try pass.multiply(into: work.keys, x, key)
-    try pass.multiply(into: work.values, x, value)
+    pass.observer?.observe(.attention, x)
+    try pass.multiply(
+      x, Kernels.Product(query, into: work.queries), Kernels.Product(key, into: work.keys),
+      Kernels.Product(value, into: work.values))
     pass.kernels.rotate(work.queries, cosines: work.cosines, sines: work.sines)
     pass.kernels.rotate(work.keys, cosines: work.cosines, sines: work.sines)
-    pass.kernels.store(keys: work.keys, values: work.values, at: pass.position, in: cache)
-    pass.kernels.attend(into: work.attended, queries: work.queries, at: pass.position, over: cache)
-    try pass.multiply(into: y, work.attended, output)
+    cache.attend(work, pass.kernels)
+    pass.observer?.observe(.attentionOutput, work.attended)
+    try pass.multiply(work.attended, Kernels.Product(output, into: y))
   }
 }

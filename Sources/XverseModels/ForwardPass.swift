@@ -1,28 +1,41 @@
-// ForwardPass.swift -- what the layers share while they evaluate some tokens: kernels, work memory, position, the flag
-// that can end it.
+// ForwardPass.swift -- what the layers share while they evaluate some tokens: kernels, work memory, the flag that can
+// end it.
 
 import XverseCore
 import XverseTensors
 
-/// One evaluation of consecutive tokens. Valid until its arena is reset.
-struct ForwardPass {
+/// The inputs of a layer's products: of q, k and v; of o; of gate and up; of down.
+package enum ProjectionInput: Int, CaseIterable, Sendable {
+  case attention
+  case attentionOutput
+  case mlp
+  case mlpOutput
+}
+
+/// Sees the inputs of a layer's products.
+package protocol ProjectionObserver: AnyObject {
+  /// Called on the thread of the pass before the products are made; `x [tokens, ...]` is valid during the call.
+  func observe(_ input: ProjectionInput, _ x: Matrix)
+}
+
+/// One evaluation of some tokens. Valid until its arena is reset.
+package struct ForwardPass {
   let kernels: Kernels
   let workspace: Workspace
-  /// Absolute position of the first token, counted from 0.
-  let position: Int
   let cancellation: Cancellation?
+  var observer: (any ProjectionObserver)?
 
-  /// `y = x Wᵀ` into columns `column ...` of `y`.
+  /// `y = x Wᵀ` for up to three W.
   func multiply(
-    into y: Matrix, column: Int = 0, _ x: Matrix, _ weights: WeightMatrix
+    _ x: Matrix, _ first: Kernels.Product, _ second: Kernels.Product? = nil, _ third: Kernels.Product? = nil
   ) throws(XverseError) {
     try kernels.multiply(
-      into: y, column: column, x, weights, scratch: workspace.productScratch, cancellation: cancellation)
+      x, first, second, third, scratch: workspace.scratch, cancellation: cancellation)
   }
 }
 
 /// The intermediate results of one layer, reused by the next; `[tokens, ...]` each.
-struct Workspace {
+package struct Workspace {
   let residual: Matrix  // [tokens, hiddenSize]: the residual stream
   let normed: Matrix  // [tokens, hiddenSize]
   let queries: Matrix  // [tokens, heads * headSize]
@@ -34,10 +47,12 @@ struct Workspace {
   let activated: Matrix  // [tokens, intermediateSize]
   let cosines: Matrix  // [tokens, headSize / 2]
   let sines: Matrix  // [tokens, headSize / 2]
-  let productScratch: UnsafeMutablePointer<Float>
+  /// Of one product or attention at a time.
+  let scratch: UnsafeMutablePointer<Float>
 
+  /// - Parameter positions: The most that attention will see: decoding then never needs more memory than before.
   init(
-    _ configuration: ModelConfiguration, tokens: Int, kernels: Kernels, arena: ScratchArena
+    _ configuration: ModelConfiguration, tokens: Int, positions: Int, kernels: Kernels, arena: ScratchArena
   ) throws(XverseError) {
     let hiddenSize = configuration.hiddenSize
     let queryWidth = configuration.headCount * configuration.headSize
@@ -54,6 +69,10 @@ struct Workspace {
     cosines = try arena.matrix(rows: tokens, columns: configuration.headSize / 2)
     sines = try arena.matrix(rows: tokens, columns: configuration.headSize / 2)
     let widest = max(hiddenSize, queryWidth, configuration.intermediateSize)
-    productScratch = try arena.floats(kernels.productScratch(tokens: tokens, columns: widest))
+    let forProducts = kernels.productScratch(tokens: tokens, columns: widest)
+    let forAttention = kernels.attentionScratch(
+      positions: positions, tokens: tokens, headCount: configuration.headCount,
+      kvHeadCount: configuration.kvHeadCount, headSize: configuration.headSize)
+    scratch = try arena.floats(max(forProducts, forAttention))
   }
 }

@@ -18,23 +18,25 @@ package final class KVCache {
   private let headSize: Int
   private let element: KVBlocks.Element
   private let allocator: MemoryAllocator
-  /// One allocation a block: `[layers, 2 (keys, values), kvHeads * headSize * KVBlocks.positions]`.
+  /// One allocation a block: `[layers, 2 (keys, values), bytesPerPart]`.
   private var blockCount = 0
   /// `[layers, 2, tableWidth]`: where the blocks of each layer stand.
   private var table: Buffer<UnsafeMutableRawPointer?>
   private let tableWidth: Int
 
+  /// - Parameter layerCount: nil for all of the model's.
   package init(
-    _ configuration: ModelConfiguration, element: KVBlocks.Element, capacity: Int, allocator: MemoryAllocator
+    _ configuration: ModelConfiguration, layerCount: Int? = nil, element: KVBlocks.Element, capacity: Int,
+    allocator: MemoryAllocator
   ) throws(XverseError) {
     self.capacity = capacity
     self.element = element
     self.allocator = allocator
-    layerCount = configuration.layerCount
+    self.layerCount = layerCount ?? configuration.layerCount
     kvHeadCount = configuration.kvHeadCount
     headSize = configuration.headSize
     tableWidth = (capacity + KVBlocks.positions - 1) / KVBlocks.positions
-    table = try Buffer(repeating: nil, count: layerCount * 2 * tableWidth, allocator: allocator)
+    table = try Buffer(repeating: nil, count: self.layerCount * 2 * tableWidth, allocator: allocator)
   }
 
   deinit { releaseBlocks(from: 0) }
@@ -93,6 +95,6 @@ package final class KVCache {
     blockCount = first
   }
 
-  private var bytesPerPart: Int { kvHeadCount * headSize * KVBlocks.positions * element.size }
+  private var bytesPerPart: Int { kvHeadCount * element.bytes(headSize: headSize) * KVBlocks.positions }
   private var bytesPerBlock: Int { layerCount * 2 * bytesPerPart }
 }

@@ -2,6 +2,7 @@
 
 import XverseCore
 import XverseFormats
+import XverseTensors
 
 /// What config.json says about a model, checked: the sizes agree, and no product of them passes Int.
 ///
@@ -104,22 +105,43 @@ extension ModelConfiguration {
     }
   }
 
+  /// What config.json says of checkpoints in this library's own blocks: `quant_method`, and the types that there are.
+  package static let quantizationMethod = "xverse"
+  private static let quantizedTypes = ["int8", "int4", "mixed"]
+
   /// Rejects what the mathematics of the dense model do not cover.
   private static func requireDenseModel(_ fields: JSONFields) throws(XverseError) {
     for key in ["num_experts", "moe_top_k", "num_shared_experts"] {
       guard let value = fields[key] else { continue }
       throw .unsupported(fields.message(key, value, expected: "no such field: mixtures of experts are not supported"))
     }
-    if let value = fields["quantization_config"] {
-      throw .unsupported(
-        fields.message("quantization_config", value, expected: "no such field: the weights must not be quantized"))
-    }
+    try requireKnownQuantization(fields)
     for key in ["attention_bias", "mlp_bias"] {
       guard let value = fields[key], try fields.bool(key) == true else { continue }
       throw .unsupported(fields.message(key, value, expected: "false"))
     }
     if let value = fields["hidden_act"], try fields.string("hidden_act") != "silu" {
       throw .unsupported(fields.message("hidden_act", value, expected: "\"silu\""))
+    }
+  }
+}
+
+extension ModelConfiguration {
+  /// The tensors tell themselves what they are; this is what keeps weights of another layout from being taken for ours.
+  private static func requireKnownQuantization(_ fields: JSONFields) throws(XverseError) {
+    guard let value = fields["quantization_config"] else { return }
+    guard value["quant_method"]?.string == quantizationMethod,
+      let quantization = try fields.object("quantization_config")
+    else {
+      throw .unsupported(
+        fields.message(
+          "quantization_config", value, expected: "no such field, or \"quant_method\": \"\(quantizationMethod)\""))
+    }
+    if let type = quantization["type"], let name = try quantization.string("type"), !quantizedTypes.contains(name) {
+      throw .unsupported(quantization.message("type", type, expected: "\"int8\", \"int4\" or \"mixed\""))
+    }
+    if let size = quantization["group_size"], size.int != DType.groupSize {
+      throw .unsupported(quantization.message("group_size", size, expected: "\(DType.groupSize)"))
     }
   }
 }

@@ -5,7 +5,7 @@ import XverseTensors
 /// `y = weight * (x * rsqrt(mean(x²) + epsilon))` over the last dimension.
 package struct RMSNorm: @unchecked Sendable {
   /// `[hiddenSize]`, widened to f32 when the model was loaded; owned by the model's `NormWeights`.
-  let weight: UnsafePointer<Float>
+  package let weight: UnsafePointer<Float>
   let epsilon: Float
 
   /// Normalizes every row of `x` into `y`, which may be `x`.

@@ -9,13 +9,13 @@ extension XverseModel {
   /// Takes the weights of `checkpoint`.
   ///
   /// - Throws: `corrupt` naming the file and tensor that is missing or has another shape; `unsupported` for a type that
-  ///   is not f32, f16 or bf16; `outOfMemory`.
+  ///   is not f32, f16, bf16, int8 or int4; `outOfMemory`.
   package convenience init(
     _ configuration: ModelConfiguration, checkpoint: Checkpoint, kernels: Kernels, allocator: MemoryAllocator
   ) throws(XverseError) {
     // The file must hold the norms before memory for them is taken: config.json alone proves nothing.
     for name in WeightNames.norms(layerCount: configuration.layerCount) {
-      _ = try checkpoint.tensor(named: name, shape: [configuration.hiddenSize])
+      _ = try checkpoint.tensor(named: name, rows: nil, columns: configuration.hiddenSize)
     }
     let source = WeightSource(
       checkpoint: checkpoint,
@@ -34,8 +34,8 @@ extension XverseModel {
     }
     let finalNorm = try source.norm(WeightNames.finalNorm, slot: 2 * configuration.layerCount)
     self.init(
-      configuration, embedding: embedding, layers: layers, finalNorm: finalNorm, head: head,
-      checkpoint: checkpoint, norms: source.norms)
+      configuration, embedding: embedding, layers: layers, finalNorm: finalNorm, head: head, memory: [checkpoint],
+      norms: source.norms)
   }
 }
 
@@ -86,12 +86,12 @@ private struct WeightSource {
   }
 
   func matrix(_ name: String, _ rows: Int, _ columns: Int) throws(XverseError) -> WeightMatrix {
-    let tensor = try checkpoint.tensor(named: name, shape: [rows, columns])
+    let tensor = try checkpoint.tensor(named: name, rows: rows, columns: columns)
     return WeightMatrix(data: tensor.data, dtype: tensor.dtype, rows: rows, columns: columns)
   }
 
   func norm(_ name: String, slot: Int) throws(XverseError) -> RMSNorm {
-    let tensor = try checkpoint.tensor(named: name, shape: [norms.size])
+    let tensor = try checkpoint.tensor(named: name, rows: nil, columns: norms.size)
     let stored = WeightMatrix(data: tensor.data, dtype: tensor.dtype, rows: 1, columns: norms.size)
     kernels.widen(stored, into: norms.vector(slot))
     return RMSNorm(weight: UnsafePointer(norms.vector(slot)), epsilon: epsilon)
@@ -99,13 +99,15 @@ private struct WeightSource {
 }
 
 extension Checkpoint {
-  /// The tensor called `name`, which must be there and have `shape`.
-  fileprivate func tensor(named name: String, shape: [Int]) throws(XverseError) -> CheckpointTensor {
+  /// The tensor called `name`, which must be there and be a matrix `[rows, columns]`, or a vector when there are no rows.
+  fileprivate func tensor(named name: String, rows: Int?, columns: Int) throws(XverseError) -> CheckpointTensor {
+    let shape = [rows, columns].compactMap(\.self)
     guard let tensor = try tensor(named: name) else {
       throw .corrupt("\(directory): tensor '\(name)' is missing, expected with shape \(shape)")
     }
-    guard tensor.shape == shape else {
-      throw .corrupt("\(tensor.fileName): tensor '\(name)' has shape \(tensor.shape), expected \(shape)")
+    let expected = rows.map { tensor.dtype.storedShape(rows: $0, columns: columns) } ?? shape
+    guard tensor.shape == expected else {
+      throw .corrupt("\(tensor.fileName): tensor '\(name)' has shape \(tensor.shape), expected \(expected)")
     }
     return tensor
   }

@@ -5,12 +5,19 @@ import XverseFormats
 import XverseTensors
 
 extension XverseModel {
-  /// The type of the matrices: "f32", "f16", "bf16", or "mixed".
+  /// The type of the matrices: "f32", "f16", "bf16", "int8", "int4", or "mixed". Embedding and head of an int4 model are
+  /// int8.
   package var matrixTypeName: String {
     var types = Set(layers.flatMap(\.matrices).map(\.dtype))
-    types.insert(embedding.dtype)
-    types.insert(head.dtype)
+    if types != [.int4] { types.formUnion([embedding.dtype, head.dtype]) }
     return types.count == 1 ? types.first.map(\.name) ?? "mixed" : "mixed"
+  }
+
+  /// Bytes of all weights in the form in which they are used; the norms' as f32.
+  package var weightBytes: Int {
+    let heads = configuration.tieWordEmbeddings ? embedding.byteCount : embedding.byteCount + head.byteCount
+    let norms = (2 * layers.count + 1) * configuration.hiddenSize * MemoryLayout<Float>.size
+    return layers.flatMap(\.matrices).reduce(heads + norms) { $0 + $1.byteCount }
   }
 
   /// Checks that every element of every weight is finite.
@@ -52,7 +59,22 @@ extension CheckpointTensor {
     case .float32: first(where: { (bits: UInt32) in bits & 0x7F80_0000 == 0x7F80_0000 })
     case .float16: first(where: { (bits: UInt16) in bits & 0x7C00 == 0x7C00 })
     case .bfloat16: first(where: { (bits: UInt16) in bits & 0x7F80 == 0x7F80 })
+    case .int8: firstBlock { $0 & 0x7C00 == 0x7C00 }
+    case .int4: firstBlock { $0 & 0xF800 == 0xF800 }
     }
+  }
+
+  /// The index of the first block with a scale whose exponent bits are all set: the 16 words at its end hold the scales.
+  private func firstBlock(where isNonFinite: (UInt16) -> Bool) -> Int? {
+    guard let size = dtype.blockSize else { return nil }
+    let scales = MemoryLayout<UInt16>.size * dtype.rowsPerPanel
+    for block in 0..<byteCount / size {
+      for offset in stride(from: (block + 1) * size - scales, to: (block + 1) * size, by: 2)
+      where isNonFinite(UInt16(littleEndian: data.loadUnaligned(fromByteOffset: offset, as: UInt16.self))) {
+        return block
+      }
+    }
+    return nil
   }
 
   private func first<Bits: FixedWidthInteger & BitwiseCopyable>(where isNonFinite: (Bits) -> Bool) -> Int? {

@@ -10,30 +10,46 @@ package final class XverseModel: Sendable {
   package let configuration: ModelConfiguration
   package let rotaryEmbedding: RotaryEmbedding
 
-  let embedding: WeightMatrix  // [vocabularySize, hiddenSize]
-  let layers: [DecoderLayer]
-  let finalNorm: RMSNorm
-  let head: WeightMatrix  // lm_head [vocabularySize, hiddenSize]
+  package let embedding: WeightMatrix  // [vocabularySize, hiddenSize]
+  package let layers: [DecoderLayer]
+  package let finalNorm: RMSNorm
+  package let head: WeightMatrix  // lm_head [vocabularySize, hiddenSize]
 
-  /// Holds the mapped weights.
-  private let checkpoint: Checkpoint
+  /// What the matrices stand in: a checkpoint, or memory of their own.
+  private let memory: [any WeightMemory]
   /// Holds the widened norm weights.
   private let norms: NormWeights
 
   init(
     _ configuration: ModelConfiguration, embedding: WeightMatrix, layers: [DecoderLayer], finalNorm: RMSNorm,
-    head: WeightMatrix, checkpoint: Checkpoint, norms: NormWeights
+    head: WeightMatrix, memory: [any WeightMemory], norms: NormWeights
   ) {
     self.configuration = configuration
     self.embedding = embedding
     self.layers = layers
     self.finalNorm = finalNorm
     self.head = head
-    self.checkpoint = checkpoint
+    self.memory = memory
     self.norms = norms
     rotaryEmbedding = RotaryEmbedding(
       base: configuration.ropeTheta, scaling: configuration.ropeScaling, headSize: configuration.headSize,
       maximumPositions: configuration.maximumPositions)
+  }
+
+  /// The same model with other matrices, which stand in `memory`.
+  package convenience init(
+    _ model: XverseModel, embedding: WeightMatrix, layers: [DecoderLayer], head: WeightMatrix,
+    memory: [any WeightMemory]
+  ) {
+    self.init(
+      model.configuration, embedding: embedding, layers: layers, finalNorm: model.finalNorm, head: head, memory: memory,
+      norms: model.norms)
+  }
+
+  /// Tells that these weights, of this model, will not be read again soon: pages of a mapped file can go.
+  package func discardPages(of weights: WeightMatrix) {
+    let bytes = UnsafeRawBufferPointer(start: weights.data, count: weights.byteCount)
+    for part in memory { part.discardPages(of: bytes) }
   }
 
   /// Appends `tokens` to the sequence of `cache` and returns the final hidden states `[tokens, hiddenSize]`, which stay
@@ -49,16 +65,16 @@ package final class XverseModel: Sendable {
     arena: ScratchArena, cancellation: Cancellation?
   ) throws(XverseError) -> Matrix {
     arena.reset()
-    let workspace = try Workspace(configuration, tokens: tokens.count, kernels: kernels, arena: arena)
+    let workspace = try Workspace(
+      configuration, tokens: tokens.count, positions: cache.capacity, kernels: kernels, arena: arena)
     try cache.reserve(cache.length + tokens.count)
-    let pass = ForwardPass(
-      kernels: kernels, workspace: workspace, position: cache.length, cancellation: cancellation)
+    let pass = ForwardPass(kernels: kernels, workspace: workspace, cancellation: cancellation)
     rotaryEmbedding.fill(
       cosines: workspace.cosines, sines: workspace.sines, startingAt: cache.length, sequenceLength: sequenceLength)
-
     kernels.rows(into: workspace.residual, of: embedding, ids: tokens)
     for (index, layer) in layers.enumerated() {
-      try layer.forward(workspace.residual, pass, cache: cache.layer(index))
+      try layer.forward(
+        workspace.residual, pass, cache: SequenceLayerCache(blocks: cache.layer(index), position: cache.length))
     }
     finalNorm.forward(into: workspace.normed, workspace.residual, pass)
     cache.advance(by: tokens.count)
@@ -72,7 +88,8 @@ package final class XverseModel: Sendable {
     into logits: Matrix, of states: Matrix, kernels: Kernels, scratch: UnsafeMutablePointer<Float>,
     cancellation: Cancellation?
   ) throws(XverseError) {
-    try kernels.multiply(into: logits, states, head, scratch: scratch, cancellation: cancellation)
+    try kernels.multiply(
+      states, Kernels.Product(head, into: logits), scratch: scratch, cancellation: cancellation)
   }
 
   /// The same with scratch from `arena`.

@@ -65,7 +65,7 @@ package enum ModelInspection {
       guard let tensor = try checkpoint.tensor(named: name) else { continue }
       let type = tensor.dtype.name
       let size = sizes[type] ?? (0, 0)
-      sizes[type] = (size.elements + tensor.byteCount / tensor.dtype.size, size.bytes + tensor.byteCount)
+      sizes[type] = (size.elements + tensor.elementCount, size.bytes + tensor.byteCount)
       files[tensor.fileName, default: 0] += 1
     }
     writer.beginObject("dtypes")

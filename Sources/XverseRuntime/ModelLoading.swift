@@ -70,6 +70,9 @@ struct ModelDescription {
 }
 
 extension LoadedModel {
+  /// Makes another model of the one in the files, which may be quantized, say.
+  package typealias Conversion = (_ model: XverseModel, _ tokenizer: Tokenizer) throws(XverseError) -> XverseModel
+
   /// Called before each file and tensor with bytes done of total; throws to end the loading.
   package typealias Progress = (_ phase: StaticString, _ done: Int, _ total: Int) throws(XverseError) -> Void
 
@@ -77,7 +80,7 @@ extension LoadedModel {
   ///
   /// - Throws: What the file readers throw, naming file and field or tensor; what `progress` throws.
   package convenience init(
-    path: String, options: ModelOptions, runtime: Runtime, progress: Progress
+    path: String, options: ModelOptions, runtime: Runtime, conversion: Conversion? = nil, progress: Progress
   ) throws(XverseError) {
     let allocator = runtime.allocator
     try progress("load", 0, 0)
@@ -103,6 +106,11 @@ extension LoadedModel {
       }
       try progress("load", weightBytes, weightBytes)
       network = model
+      if let conversion {
+        let converted = try conversion(model, description.tokenizer)
+        weightBytes = converted.weightBytes
+        network = converted
+      }
     }
     self.init(
       runtime: runtime, name: Self.name(of: path), configuration: description.configuration,

@@ -32,9 +32,23 @@ package final class Runtime: @unchecked Sendable {
     computeThread = try ComputeThread()
   }
 
+  /// Runs `body` on the compute thread, where kernels may use all threads, and returns when it is done.
+  package func onComputeThread(_ body: () -> Void) {
+    withoutActuallyEscaping(body) { computeThread.perform(ComputeClosure($0), with: ComputeTicket()) }
+  }
+
   /// Bytes of work memory that evaluations share.
   package var scratchBytes: Int { arenaBytes.load(ordering: .relaxed) }
 
   /// Called on the compute thread after it used the arena.
   func noteArenaSize() { arenaBytes.store(arena.byteCount, ordering: .relaxed) }
+}
+
+/// A closure as work.
+private final class ComputeClosure: ComputeWork {
+  private let body: () -> Void
+
+  init(_ body: @escaping () -> Void) { self.body = body }
+
+  func run() { body() }
 }

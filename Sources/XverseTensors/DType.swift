@@ -1,13 +1,55 @@
-// DType.swift -- the number formats of stored tensors.
+// DType.swift -- how the numbers of a stored matrix are encoded.
 
-/// How the elements of a tensor are stored.
+import CXverseKernels
+
+/// How the elements of a tensor are stored: one by one, or quantized in blocks of 16 rows and 32 columns
+/// (xverse_kernels.h, "quantized weights").
 package enum DType: UInt8, Sendable, CaseIterable {
   case float32
   case float16
   case bfloat16
+  case int8
+  case int4
 
-  /// Bytes of one element.
-  package var size: Int { self == .float32 ? 4 : 2 }
+  /// Bytes of one element; nil for one that is stored in blocks.
+  package var elementSize: Int? {
+    switch self {
+    case .float32: 4
+    case .float16, .bfloat16: 2
+    case .int8, .int4: nil
+    }
+  }
+
+  /// Bytes of a block; nil for what is stored one by one.
+  package var blockSize: Int? {
+    switch self {
+    case .float32, .float16, .bfloat16: nil
+    case .int8: XVK_INT8_BLOCK
+    case .int4: XVK_INT4_BLOCK
+    }
+  }
+
+  /// Columns of a row that share a scale.
+  package static let groupSize = XVK_GROUP
+
+  /// Numbers in a block.
+  package var elementsPerBlock: Int { isQuantized ? XVK_PANEL * XVK_GROUP : 1 }
+
+  package var isQuantized: Bool { blockSize != nil }
+
+  /// The shape in which a file holds a matrix: `[rows, columns]`, or `[panels, groups, bytes of a block]`.
+  package func storedShape(rows: Int, columns: Int) -> [Int] {
+    guard let blockSize else { return [rows, columns] }
+    return [Self.count(rows, by: XVK_PANEL), Self.count(columns, by: XVK_GROUP), blockSize]
+  }
+
+  /// Bytes of a matrix.
+  package func byteCount(rows: Int, columns: Int) -> Int {
+    storedShape(rows: rows, columns: columns).reduce(elementSize ?? 1, *)
+  }
+
+  /// Rows that stand together: a matrix can be cut at their multiples.
+  package var rowsPerPanel: Int { isQuantized ? XVK_PANEL : 1 }
 
   /// The name in messages and in `xverse_model_info`.
   package var name: String {
@@ -15,6 +57,10 @@ package enum DType: UInt8, Sendable, CaseIterable {
     case .float32: "f32"
     case .float16: "f16"
     case .bfloat16: "bf16"
+    case .int8: "int8"
+    case .int4: "int4"
     }
   }
+
+  private static func count(_ number: Int, by size: Int) -> Int { (number + size - 1) / size }
 }

@@ -8,38 +8,88 @@ import XverseCore
 private let multiplyAddsBetweenChecks = 1 << 33
 
 extension Kernels {
-  /// `y = x Wᵀ`: `x [tokens, W.columns]`, columns `column ..< column + W.rows` of `y [tokens, ...]`.
+  /// Where a product goes: columns `column ..< column + weights.rows` of `y`.
+  package struct Product {
+    package let weights: WeightMatrix
+    package let y: Matrix
+    package let column: Int
+
+    package init(_ weights: WeightMatrix, into y: Matrix, column: Int = 0) {
+      self.weights = weights
+      self.y = y
+      self.column = column
+    }
+  }
+
+  /// `y = x Wᵀ` for up to three W: `x [tokens, W.columns]`.
   ///
   /// - Parameters:
-  ///   - scratch: `productScratch(tokens: x.rows, columns: x.columns)` floats for tiles of widened weights.
-  ///   - cancellation: Looked at before each part of the product; what it throws leaves `y` undefined.
+  ///   - scratch: `productScratch(tokens: x.rows, columns: x.columns)` floats.
+  ///   - cancellation: Looked at before each part of the products; what it throws leaves every `y` undefined.
   package func multiply(
-    into y: Matrix, column: Int = 0, _ x: Matrix, _ weights: WeightMatrix, scratch: UnsafeMutablePointer<Float>,
-    cancellation: Cancellation?
+    _ x: Matrix, _ first: Product, _ second: Product? = nil, _ third: Product? = nil,
+    scratch: UnsafeMutablePointer<Float>, cancellation: Cancellation?
   ) throws(XverseError) {
-    precondition(x.columns == weights.columns && x.rows == y.rows, "product of [\(x.rows), \(x.columns)]")
-    precondition(column >= 0 && column + weights.rows <= y.columns, "columns of the product")
+    let rows = first.weights.rows + (second?.weights.rows ?? 0) + (third?.weights.rows ?? 0)
+    let dtype = first.weights.dtype
+    let isSmall = x.rows * x.columns * rows <= multiplyAddsBetweenChecks
+    guard isSmall, dtype == (second ?? first).weights.dtype, dtype == (third ?? first).weights.dtype else {
+      try multiply(x, alone: first, scratch: scratch, cancellation: cancellation)
+      if let second { try multiply(x, alone: second, scratch: scratch, cancellation: cancellation) }
+      if let third { try multiply(x, alone: third, scratch: scratch, cancellation: cancellation) }
+      return
+    }
+    try cancellation?.check()
+    // On the stack: decoding a token allocates nothing.
+    let none = xvk_product(y: nil, y_stride: 0, w: nil, rows: 0)
+    var products = (
+      part(first, of: x, 0..<first.weights.rows), second.map { part($0, of: x, 0..<$0.weights.rows) } ?? none,
+      third.map { part($0, of: x, 0..<$0.weights.rows) } ?? none
+    )
+    let count = 1 + (second == nil ? 0 : 1) + (third == nil ? 0 : 1)
+    withUnsafeBytes(of: &products) {
+      run(dtype, $0.assumingMemoryBound(to: xvk_product.self).baseAddress.unsafelyUnwrapped, count, x, scratch)
+    }
+  }
+
+  private func multiply(
+    _ x: Matrix, alone product: Product, scratch: UnsafeMutablePointer<Float>, cancellation: Cancellation?
+  ) throws(XverseError) {
     // The cuts follow from the shapes alone: any number of threads gives the same bits.
     let tile = XVK_GEMM_TILE
     let rowsPerPart = max(1, multiplyAddsBetweenChecks / max(1, x.rows * x.columns * tile)) * tile
     var row = 0
-    while row < weights.rows {
+    while row < product.weights.rows {
       try cancellation?.check()
-      let end = min(weights.rows, row + rowsPerPart)
-      let part = weights.rows(row..<end)
-      let gemm =
-        switch part.dtype {
-        case .float32: xvk_gemm_f32_f32
-        case .float16: xvk_gemm_f32_f16
-        case .bfloat16: xvk_gemm_f32_bf16
-        }
-      withCompute {
-        gemm(
-          $0, y.data + column + row, Int64(y.columns), x.data, part.data, Int64(x.rows), Int64(part.rows),
-          Int64(part.columns), scratch)
-      }
+      let end = min(product.weights.rows, row + rowsPerPart)
+      var part = part(product, of: x, row..<end)
+      run(product.weights.dtype, &part, 1, x, scratch)
       row = end
     }
+  }
+
+  private func part(_ product: Product, of x: Matrix, _ rows: Range<Int>) -> xvk_product {
+    let weights = product.weights
+    precondition(x.columns == weights.columns && x.rows == product.y.rows, "product of [\(x.rows), \(x.columns)]")
+    precondition(product.column >= 0 && product.column + weights.rows <= product.y.columns, "columns of the product")
+    return xvk_product(
+      y: product.y.data + product.column + rows.lowerBound, y_stride: Int64(product.y.columns),
+      w: weights.rows(rows).data, rows: Int64(rows.count))
+  }
+
+  private func run(
+    _ dtype: DType, _ products: UnsafePointer<xvk_product>, _ count: Int, _ x: Matrix,
+    _ scratch: UnsafeMutablePointer<Float>
+  ) {
+    let gemm =
+      switch dtype {
+      case .float32: xvk_gemm_f32_f32
+      case .float16: xvk_gemm_f32_f16
+      case .bfloat16: xvk_gemm_f32_bf16
+      case .int8: xvk_gemm_f32_int8
+      case .int4: xvk_gemm_f32_int4
+      }
+    withCompute { gemm($0, products, Int64(count), x.data, Int64(x.rows), Int64(x.columns), scratch) }
   }
 
   /// Floats of scratch that a product of `tokens` rows with `columns` columns needs.
@@ -49,25 +99,33 @@ extension Kernels {
 
   /// `y[t] = W[ids[t]]` as f32; every id has been checked against `weights.rows`.
   package func rows(into y: Matrix, of weights: WeightMatrix, ids: UnsafeBufferPointer<Int32>) {
-    precondition(ids.count == y.rows && y.columns == weights.columns, "rows of a matrix")
+    precondition(ids.count == y.rows, "rows of a matrix")
+    rows(into: y, of: weights, ids: ids.baseAddress)
+  }
+
+  /// The same; nil for the first rows in their order.
+  private func rows(into y: Matrix, of weights: WeightMatrix, ids: UnsafePointer<Int32>?) {
+    precondition(y.columns == weights.columns, "rows of a matrix")
     let rows =
       switch weights.dtype {
       case .float32: xvk_rows_f32_f32
       case .float16: xvk_rows_f32_f16
       case .bfloat16: xvk_rows_f32_bf16
+      case .int8: xvk_rows_f32_int8
+      case .int4: xvk_rows_f32_int4
       }
-    withCompute { rows($0, y.data, weights.data, ids.baseAddress, Int64(y.rows), Int64(y.columns)) }
+    withCompute { rows($0, y.data, weights.data, ids, Int64(y.rows), Int64(y.columns)) }
+  }
+
+  /// All elements of a matrix as f32.
+  package func widen(_ weights: WeightMatrix, into y: Matrix) {
+    precondition(weights.rows == y.rows && weights.columns == y.columns, "widening of \(weights.rows) rows")
+    rows(into: y, of: weights, ids: nil)
   }
 
   /// The elements of a vector (a matrix of one row) as f32.
   package func widen(_ weights: WeightMatrix, into y: UnsafeMutablePointer<Float>) {
-    var first: Int32 = 0
-    precondition(weights.rows == 1, "widening of \(weights.rows) rows")
-    withUnsafePointer(to: &first) {
-      rows(
-        into: Matrix(data: y, rows: 1, columns: weights.columns), of: weights,
-        ids: UnsafeBufferPointer(start: $0, count: 1))
-    }
+    widen(weights, into: Matrix(data: y, rows: 1, columns: weights.columns))
   }
 
   /// RMSNorm of every row; `y` may be `x`. `weight [x.columns]`.

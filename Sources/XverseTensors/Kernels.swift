@@ -8,6 +8,9 @@ package struct Kernels: @unchecked Sendable {
   package enum InstructionSet: Int32, CaseIterable, Sendable {
     case reference = 0
     case avx2 = 1
+    case avxvnni = 2
+    case avx512 = 3
+    case neon = 4
 
     package var name: String { xvk_isa_name(rawValue).map { String(cString: $0) } ?? "unknown" }
 

@@ -20,8 +20,8 @@ package struct Matrix {
   }
 }
 
-/// Weights `[rows, columns]` = `[outputs, inputs]`, row-major, in the checkpoint's own type and at any byte address.
-/// Valid as long as the checkpoint that it was taken from.
+/// Weights `[rows, columns]` = `[outputs, inputs]`, row-major or in blocks, at any byte address. Valid as long as the
+/// checkpoint or the memory that it was taken from.
 package struct WeightMatrix: @unchecked Sendable {
   package let data: UnsafeRawPointer
   package let dtype: DType
@@ -35,10 +35,13 @@ package struct WeightMatrix: @unchecked Sendable {
     self.columns = columns
   }
 
-  package var byteCount: Int { rows * columns * dtype.size }
+  package var byteCount: Int { dtype.byteCount(rows: rows, columns: columns) }
 
-  func rows(_ range: Range<Int>) -> WeightMatrix {
-    WeightMatrix(
-      data: data + range.lowerBound * columns * dtype.size, dtype: dtype, rows: range.count, columns: columns)
+  /// Rows `range`, which begins at a multiple of `dtype.rowsPerPanel`.
+  package func rows(_ range: Range<Int>) -> WeightMatrix {
+    precondition(range.lowerBound % dtype.rowsPerPanel == 0, "cut at row \(range.lowerBound)")
+    return WeightMatrix(
+      data: data + dtype.byteCount(rows: range.lowerBound, columns: columns), dtype: dtype, rows: range.count,
+      columns: columns)
   }
 }

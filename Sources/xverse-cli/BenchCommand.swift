@@ -92,7 +92,7 @@ struct Bench {
   }
 
   mutating func measure(repeats: Int) throws(ToolError) {
-    var progress = ProgressLine("measuring")
+    var progress = ProgressLine()
     defer { progress.clear() }
     probe()
     for repetition in 1...repeats {
@@ -105,7 +105,7 @@ struct Bench {
       try runDecode()
       decode.append(Machine.now - middle)
       probe()
-      progress.show(Int64(repetition), of: Int64(repeats))
+      progress.show(Int64(repetition), of: Int64(repeats), in: "measure")
       try Interrupt.check()
     }
   }

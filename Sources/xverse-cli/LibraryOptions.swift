@@ -9,7 +9,7 @@ final class LibraryOptions {
   private let kind: Kind
 
   enum Kind {
-    case runtime, model, session, sampling, score
+    case runtime, model, session, sampling, convert, score
 
     fileprivate var code: Int32 {
       switch self {
@@ -17,6 +17,7 @@ final class LibraryOptions {
       case .model: Int32(XVERSE_OPTIONS_MODEL)
       case .session: Int32(XVERSE_OPTIONS_SESSION)
       case .sampling: Int32(XVERSE_OPTIONS_SAMPLING)
+      case .convert: Int32(XVERSE_OPTIONS_CONVERT)
       case .score: Int32(XVERSE_OPTIONS_SCORE)
       }
     }
@@ -108,7 +109,7 @@ private struct Described {
     case XVERSE_OPTION_INT: "N"
     case XVERSE_OPTION_FLOAT: "X"
     case XVERSE_OPTION_JSON: "JSON"
-    default: choices ?? "TEXT"
+    default: choices ?? "FILE"
     }
   }
 }

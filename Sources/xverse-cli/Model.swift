@@ -20,7 +20,7 @@ final class Model {
     try Library.check(xverse_runtime_create(runtimeOptions.handle, nil, &runtime))
     // The model keeps the runtime that it needs.
     defer { xverse_runtime_release(runtime) }
-    var progress = ProgressLine("loading")
+    var progress = ProgressLine()
     var loaded: OpaquePointer?
     let status = withUnsafeMutablePointer(to: &progress) { progress in
       xverse_model_load(

@@ -22,7 +22,7 @@ enum PerplexityCommand: Command {
     var reader = try InputReader(path: arguments.operands[1])
     let text = try reader.readAll()
     let model = try Model(arguments)
-    var progress = ProgressLine("scoring")
+    var progress = ProgressLine()
     var perplexity = 0.0
     var standardError = 0.0
     let status = withUnsafeMutablePointer(to: &progress) { progress in

@@ -1,25 +1,25 @@
-// ProgressLine.swift -- "loading 43 %" on the terminal while something takes long; nothing when stderr is no terminal.
+// ProgressLine.swift -- "load: 43 %" on the terminal while something takes long; nothing when stderr is no terminal.
 
 import CXverse
 
 struct ProgressLine {
-  private let title: String
   private var percent: Int64 = -1
-
-  init(_ title: String) { self.title = title }
+  private var phase = ""
 
   /// For the library's calls; the user pointer is a pointer to a `ProgressLine`.
-  static let callback: xverse_progress_fn = { user, _, done, total in
-    user?.assumingMemoryBound(to: ProgressLine.self).pointee.show(done, of: total)
+  static let callback: xverse_progress_fn = { user, phase, done, total in
+    guard let phase else { return 0 }
+    user?.assumingMemoryBound(to: ProgressLine.self).pointee.show(done, of: total, in: String(cString: phase))
     return 0
   }
 
-  mutating func show(_ done: Int64, of total: Int64) {
+  mutating func show(_ done: Int64, of total: Int64, in phase: String) {
     guard StandardError.isTerminal, total > 0 else { return }
     let percent = Int64((100 * Double(done) / Double(total)).rounded(.down))
-    if percent == self.percent { return }
+    if percent == self.percent, phase == self.phase { return }
     self.percent = percent
-    StandardError.write("\r\(title) \(percent) %")
+    self.phase = phase
+    StandardError.write("\r\u{1B}[K\(phase): \(percent) %")
   }
 
   /// Takes the line away.

@@ -11,6 +11,7 @@ enum Tool {
   static var commands: [any Command.Type] {
     [
       GenerateCommand.self, ChatCommand.self, InfoCommand.self, TokenizeCommand.self, PerplexityCommand.self,
+      ConvertCommand.self,
       BenchCommand.self, HelpCommand.self,
     ]
   }

@@ -29,8 +29,13 @@ struct Workload {
   /// Bytes of weights that a decoded token needs: all but the embedding table, of which it needs one row.
   private var bytesPerToken: Double {
     let bytes = Double(info.weight_bytes)
-    let bytesPerParameter = bytes / Double(info.n_params)
-    return isTied ? bytes : bytes - vocabularySize * hiddenSize * bytesPerParameter
+    return isTied ? bytes : bytes - vocabularySize * hiddenSize * bytesPerEmbeddingElement
+  }
+
+  /// The embedding table of an int4 model is int8, 8.5 bits an element; other models have one type throughout.
+  private var bytesPerEmbeddingElement: Double {
+    let isMixed = info.quant.map { String(cString: $0) } == "int4"
+    return isMixed ? 8.5 / 8 : Double(info.weight_bytes) / Double(info.n_params)
   }
 
   /// Bytes that `tokens` decoded tokens read, the first of them after `depth` others: weights, and the cache so far.

@@ -51,6 +51,17 @@ struct BadDirectory: Sendable, CustomTestStringConvertible {
     }
   }
 
+  /// A member of a quantization of the library's own.
+  private static func quantization(_ status: Int, _ key: String, _ value: Any, _ words: String...) -> BadDirectory {
+    nonisolated(unsafe) let value = value
+    return BadDirectory(
+      name: "quantization_config.\(key) \(value)", status: status,
+      words: ["config.json", "'quantization_config.\(key)'"] + words
+    ) {
+      try $0.edit("config.json", ["quantization_config": ["quant_method": "xverse", key: value] as [String: Any]])
+    }
+  }
+
   private static func configurationText(
     _ name: String, _ status: Int, _ text: String, _ words: String...
   ) -> BadDirectory {
@@ -79,7 +90,11 @@ struct BadDirectory: Sendable, CustomTestStringConvertible {
     configuration(XVERSE_E_UNSUPPORTED, "architectures", ["GPT2LMHeadModel"], "GPT2"),
     configuration(XVERSE_E_UNSUPPORTED, "num_experts", 8, "8"),
     configuration(XVERSE_E_UNSUPPORTED, "hidden_act", "gelu", "gelu"),
-    configuration(XVERSE_E_UNSUPPORTED, "quantization_config", ["bits": 4]),
+    configuration(XVERSE_E_UNSUPPORTED, "quantization_config", ["bits": 4], "quant_method"),
+    configuration(XVERSE_E_UNSUPPORTED, "quantization_config", "xverse", "quant_method"),
+    quantization(XVERSE_E_UNSUPPORTED, "type", "int3", "int3", "int8"),
+    quantization(XVERSE_E_CORRUPT, "type", 4, "4", "string"),
+    quantization(XVERSE_E_UNSUPPORTED, "group_size", 64, "64", "32"),
     configurationText("nothing in config.json", XVERSE_E_CORRUPT, "", "empty"),
     configurationText("no JSON in config.json", XVERSE_E_CORRUPT, "{\"hidden_size\": }", "byte 16"),
     configurationText("an array for config.json", XVERSE_E_CORRUPT, "[]", "object"),
@@ -141,6 +156,21 @@ struct BadDirectory: Sendable, CustomTestStringConvertible {
     tensor("integers for weights", XVERSE_E_UNSUPPORTED, "model.safetensors", up, "I32", "F32") {
       $0.typing(up, "I32")
     },
+    tensor("blocks of too few rows", XVERSE_E_CORRUPT, "model.safetensors", up, "[2, 1, 288]", "[3, 1, 288]") {
+      $0.blocks(up, [2, 1, 288])
+    },
+    tensor("blocks of too many columns", XVERSE_E_CORRUPT, "model.safetensors", up, "[3, 2, 544]", "[3, 1, 544]") {
+      $0.blocks(up, [3, 2, 544])
+    },
+    tensor("blocks of another size", XVERSE_E_UNSUPPORTED, "model.safetensors", up, "[3, 1, 300]", "544 or 288") {
+      $0.blocks(up, [3, 1, 300])
+    },
+    tensor("blocks for a norm", XVERSE_E_CORRUPT, "model.safetensors", "model.norm.weight", "[1, 1, 288]", "[32]") {
+      $0.blocks("model.norm.weight", [1, 1, 288])
+    },
+    tensor("no blocks at all, but many rows", XVERSE_E_CORRUPT, "model.safetensors", up, "[3, 1, 288]") {
+      $0.blocks(up, [1 << 59, 0, 288])
+    },
   ]
 
   private static func tokenizer(_ name: String, _ status: Int, _ text: String, _ words: String...) -> BadDirectory {
@@ -186,7 +216,7 @@ struct SafetensorsFile {
     let length = bytes.prefix(8).reversed().reduce(0) { $0 << 8 | Int($1) }
     let parsed = try JSONSerialization.jsonObject(with: Data(bytes[8..<8 + length]))
     let header = try #require(parsed as? [String: [String: Any]])
-    tensors = try header.map { name, entry in
+    tensors = try header.filter { $0.key != "__metadata__" }.map { name, entry in
       let offsets = try #require(entry["data_offsets"] as? [Int])
       return Tensor(
         name: name, dtype: try #require(entry["dtype"] as? String), shape: try #require(entry["shape"] as? [Int]),
@@ -219,6 +249,14 @@ struct SafetensorsFile {
   func shaping(_ name: String, _ shape: [Int]) -> SafetensorsFile { changing(name) { $0.shape = shape } }
 
   func typing(_ name: String, _ dtype: String) -> SafetensorsFile { changing(name) { $0.dtype = dtype } }
+
+  /// Zeros in the form of quantized weights.
+  func blocks(_ name: String, _ shape: [Int]) -> SafetensorsFile {
+    changing(name) {
+      ($0.dtype, $0.shape) = ("U8", shape)
+      $0.data = [UInt8](repeating: 0, count: shape.contains(0) ? 0 : shape.reduce(1, *))
+    }
+  }
 
   func replacing(_ name: String, element: Int, with value: Float) -> SafetensorsFile {
     changing(name) { tensor in

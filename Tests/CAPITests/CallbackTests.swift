@@ -37,6 +37,7 @@ extension ABI {
           xverse_sampler_create(model.pointer, nil, &out), xverse_sampler_accept(sampler.pointer, 7),
           xverse_runtime_set_log(nil, nil, nil, 0), xverse_model_inspect("nowhere", nil, nil, nil),
           xverse_model_perplexity(model.pointer, "abc", 3, nil, nil, nil, nil, &value, nil),
+          xverse_convert(nil, "nowhere", "/tmp/nowhere", nil, nil, nil, nil),
         ]
         #expect(refused.allSatisfy { Int($0) == XVERSE_E_MISUSE }, "\(refused)")
         #expect(lastMessage.contains("callback"))

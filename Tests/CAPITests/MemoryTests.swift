@@ -14,7 +14,7 @@ extension ABI {
     @Test(
       "loading fails with NOMEM at each request and gives everything back",
       arguments: [
-        "{}", #"{"load": "read", "verify": "values"}"#,
+        "{}", #"{"load": "read", "verify": "values"}"#, #"{"quantize": "int4"}"#,
       ])
     func load(json: String) throws {
       let host = RecordingHost()

@@ -2,6 +2,7 @@
 
 import CXverse
 import Glibc
+import TestSupport
 
 extension NullCall {
   /// Calls a function that makes a handle, with something else than NULL in the handle before.
@@ -191,6 +192,27 @@ extension NullCall {
           }
         })
     },
+  ]
+
+  static let conversion = [
+    NullCall(
+      "xverse_convert",
+      [
+        "runtime": .accepted, "source": .rejected, "destination": .rejected, "options": .accepted, "cancel": .accepted,
+        "fn": .accepted,
+      ]
+    ) { o, null in
+      let options = o.options(XVERSE_OPTIONS_CONVERT)
+      guard let place = try? TemporaryDirectory() else { return .nothing }
+      return done(
+        o.path.withCString { source in
+          (place.path + "/new").withCString { destination in
+            xverse_convert(
+              null("runtime", o.runtime), null("source", source), null("destination", destination),
+              null("options", options?.pointer), null("cancel", o.cancel), null("fn", goOn), nil)
+          }
+        })
+    }
   ]
 
   static let tokenizers = [

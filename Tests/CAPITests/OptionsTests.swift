@@ -11,7 +11,10 @@ extension ABI {
     /// The keys that xverse.h lists.
     static let documented: [(kind: Int, keys: [String])] = [
       (XVERSE_OPTIONS_RUNTIME, ["threads", "memory_limit", "isa"]),
-      (XVERSE_OPTIONS_MODEL, ["load", "verify", "vocab_only", "rope_theta", "rope_scaling"]),
+      (
+        XVERSE_OPTIONS_MODEL,
+        ["quantize", "calibration", "load", "verify", "vocab_only", "rope_theta", "rope_scaling"]
+      ),
       (XVERSE_OPTIONS_SESSION, ["context", "kv_type", "overflow"]),
       (
         XVERSE_OPTIONS_SAMPLING,
@@ -21,8 +24,11 @@ extension ABI {
           "logprobs", "deadline_ms",
         ]
       ),
+      (XVERSE_OPTIONS_CONVERT, ["quantize", "calibration"]),
       (XVERSE_OPTIONS_SCORE, ["context", "bos", "windows"]),
     ]
+    /// Strings that can be anything.
+    static let paths = ["calibration"]
     static let keys = OptionKey.all
     static let numbers = keys.filter(\.isNumber)
 
@@ -40,14 +46,14 @@ extension ABI {
     @Test("a key has a sentence, and bounds, choices and a default that go with its type", arguments: keys)
     func description(key: OptionKey) {
       #expect(key.doc.count > 10 && key.doc.hasSuffix("."))
-      #expect((key.choices != nil) == (key.type == XVERSE_OPTION_STRING))
+      #expect((key.choices != nil) == (key.isString && !Self.paths.contains(key.name)))
       #expect([XVERSE_OPTION_INT, XVERSE_OPTION_FLOAT, XVERSE_OPTION_STRING, XVERSE_OPTION_JSON].contains(key.type))
       guard key.isNumber else { return }
       #expect(key.min < key.max)
       #expect(key.def.isNaN || (key.min...key.max).contains(key.def))
     }
 
-    @Test("unknown kinds are INVALID", arguments: [0, -1, 5, 6, 8, Int32.max, .min])
+    @Test("unknown kinds are INVALID", arguments: [0, -1, 5, 8, Int32.max, .min])
     func unknownKinds(kind: Int32) {
       var out: OpaquePointer?
       var info = xverse_option_info()
@@ -114,7 +120,8 @@ extension ABI {
     }
 
     @Test(
-      "strings are one of their choices; anything else is RANGE with the choices", arguments: keys.filter(\.isString))
+      "strings are one of their choices; anything else is RANGE with the choices",
+      arguments: keys.filter { $0.choices != nil })
     func choices(key: OptionKey) throws {
       let options = try makeOptions(key.kind)
       let choices = (key.choices ?? "").split(separator: "|").map { $0.hasSuffix(":") ? $0 + "2.5" : String($0) }
@@ -128,6 +135,22 @@ extension ABI {
         expect(
           xverse_options_set_string(options.pointer, key.name, wrong, wrong.utf8.count), is: XVERSE_E_RANGE,
           saying: "'\(key.name)'", choices[0])
+        #expect(lastMessage.utf8.count < 1000)
+      }
+    }
+
+    @Test("a path can be any string as long as a path can be", arguments: keys.filter { paths.contains($0.name) })
+    func anyString(key: OptionKey) throws {
+      let options = try makeOptions(key.kind)
+      for value in ["", "a.txt", "/nowhere/\u{4F60}", String(repeating: "x", count: 4096)] {
+        expect(xverse_options_set_string(options.pointer, key.name, value, value.utf8.count), is: XVERSE_OK)
+        expect(set(options, "{\"\(key.name)\": \"\(value)\"}"), is: XVERSE_OK)
+      }
+      for value in [4097, 1_000_000].map({ String(repeating: "x", count: $0) }) {
+        expect(
+          xverse_options_set_string(options.pointer, key.name, value, value.utf8.count), is: XVERSE_E_RANGE,
+          saying: "'\(key.name)'", "4096 bytes")
+        expect(set(options, "{\"\(key.name)\": \"\(value)\"}"), is: XVERSE_E_RANGE, saying: "4096 bytes")
         #expect(lastMessage.utf8.count < 1000)
       }
     }
@@ -294,6 +317,10 @@ extension ABI {
           (XVERSE_OPTIONS_SESSION, { xverse_session_create(model.pointer, options.pointer, $0) }),
           (XVERSE_OPTIONS_SAMPLING, { xverse_sampler_create(model.pointer, options.pointer, $0) }),
           (XVERSE_OPTIONS_SAMPLING, { _ in xverse_request_set_options(request.pointer, options.pointer) }),
+          (
+            XVERSE_OPTIONS_CONVERT,
+            { _ in xverse_convert(nil, directory.path, directory.path + "/new", options.pointer, nil, nil, nil) }
+          ),
           (
             XVERSE_OPTIONS_SCORE,
             { _ in

@@ -165,16 +165,30 @@ extension ABI {
       #expect(ending.length == 16)
     }
 
-    @Test("an f16 cache is half as large and close to an f32 cache")
-    func halfPrecisionCache() throws {
-      let (half, full) = (try Session(model, #"{"kv_type": "f16"}"#), try Session(model))
-      for session in [half, full] { try check(session.evaluate(someTokens(100))) }
-      #expect(try half.stats.kv_bytes * 2 == full.stats.kv_bytes)
-      let (logits, expected) = (try half.logits, try full.logits)
+    // A half keeps 11 bits: keys and values off by 2^-12 of themselves move scores and states by about as much. With
+    // int8 they are off by 2^-8 of the largest of their head.
+    @Test(
+      "a narrower cache is smaller and close to an f32 cache", arguments: [("f16", 2 * 8, 0.05), ("int8", 8 + 4, 0.8)])
+    func narrowCache(type: String, bytes: Int, tolerance: Double) throws {
+      let (narrow, full) = (try Session(model, #"{"kv_type": "\#(type)"}"#), try Session(model))
+      for session in [narrow, full] { try check(session.evaluate(someTokens(100))) }
+      // Heads of 8 floats.
+      #expect(try Int(narrow.stats.kv_bytes) * 32 == Int(full.stats.kv_bytes) * bytes)
+      let (logits, expected) = (try narrow.logits, try full.logits)
       #expect(logits != expected)
-      // A half keeps 11 bits: keys and values off by 2^-12 of themselves move scores and states by about as much.
-      let error = zip(logits, expected).map { abs($0 - $1) }.max() ?? .infinity
-      #expect(error < 0.05, "the largest error is \(error)")
+      let error = zip(logits, expected).map { Double(abs($0 - $1)) }.max() ?? .infinity
+      #expect(error < tolerance, "the largest error is \(error)")
+    }
+
+    @Test("an int8 cache gives the same logits whether tokens come together or one by one")
+    func int8CacheInParts() throws {
+      let (together, oneByOne) = (
+        try Session(model, #"{"kv_type": "int8"}"#), try Session(model, #"{"kv_type": "int8"}"#)
+      )
+      // Fewer than 48 at once: the products have the same bits.
+      for chunk in 0..<3 { try check(together.evaluate(Array(someTokens(120)[chunk * 40..<(chunk + 1) * 40]))) }
+      for token in someTokens(120) { try check(oneByOne.evaluate([token])) }
+      #expect(try together.logits == oneByOne.logits)
     }
 
     @Test("stats tell what the last call did and what the session holds")

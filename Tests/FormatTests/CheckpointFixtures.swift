@@ -60,14 +60,16 @@ func text(of file: MappedFile) -> String {
 }
 
 extension CheckpointTensor {
-  /// The elements, widened.
+  /// The elements of a tensor that is not quantized, widened.
   var floats: [Float] {
-    (0..<byteCount / dtype.size).map { index in
-      let place = data + index * dtype.size
+    guard let size = dtype.elementSize else { return [] }
+    return (0..<byteCount / size).map { index in
+      let place = data + index * size
       return switch dtype {
       case .float32: Float(bitPattern: UInt32(littleEndian: place.loadUnaligned(as: UInt32.self)))
       case .float16: widenedHalf(UInt16(littleEndian: place.loadUnaligned(as: UInt16.self)))
       case .bfloat16: Float(bitPattern: UInt32(UInt16(littleEndian: place.loadUnaligned(as: UInt16.self))) << 16)
+      case .int8, .int4: .nan
       }
     }
   }

@@ -78,7 +78,44 @@ struct SafetensorsTests {
     #expect(checkpoint.tensorNames == ["ids", "w"])
     #expect(try checkpoint.tensor(named: "w")?.floats == [0])
     let error = #expect(throws: XverseError.self) { try checkpoint.tensor(named: "ids") }
-    #expect(error == .unsupported("x.safetensors: tensor 'ids' has dtype \(dtype), expected F32, F16 or BF16"))
+    #expect(error?.code == .unsupported)
+    let fault = "x.safetensors: tensor 'ids' has dtype \(dtype) and shape [2], expected F32, F16 or BF16, or blocks of"
+    #expect(error?.message.hasPrefix(fault) == true)
+  }
+
+  @Test(
+    "takes bytes in the shape of blocks for int8 and int4",
+    arguments: [([2, 3, 544], DType.int8, 3072), ([1, 1, 288], .int4, 512), ([0, 7, 288], .int4, 0)])
+  func readsBlocks(shape: [Int], dtype: DType, elementCount: Int) throws {
+    let size = shape.reduce(1, *)
+    let header = "{\(entry("w", "U8", shape, 0, size))}"
+
+    let tensor = try openFile(safetensors(header, data: [UInt8](repeating: 7, count: size))).tensor(named: "w")
+
+    #expect(tensor?.dtype == dtype && tensor?.shape == shape && tensor?.byteCount == size)
+    #expect(tensor?.elementCount == elementCount)
+  }
+
+  @Test(
+    "rejects bytes in other shapes when they are asked for",
+    arguments: [[288], [1, 288], [1, 1, 287], [1, 1, 1, 288], [288, 1, 1], [1, 544, 1], []])
+  func rejectsOtherBytes(shape: [Int]) throws {
+    let size = shape.reduce(1, *)
+    let checkpoint = try openFile(
+      safetensors("{\(entry("w", "U8", shape, 0, size))}", data: [UInt8](repeating: 0, count: size)))
+
+    let error = #expect(throws: XverseError.self) { try checkpoint.tensor(named: "w") }
+
+    #expect(error?.code == .unsupported)
+    #expect(error?.message.contains("'w' has dtype U8 and shape \(shape), expected") == true)
+  }
+
+  // As many blocks as a shape can name without a byte: their elements would pass Int.
+  @Test("a tensor without bytes has no elements, whatever its shape says")
+  func countsNoElements() throws {
+    let checkpoint = try openFile(safetensors("{\(entry("w", "U8", [1 << 59, 0, 288], 0, 0))}"))
+
+    #expect(try checkpoint.tensor(named: "w")?.elementCount == 0)
   }
 
   @Test("counts bits for types below a byte")

@@ -25,6 +25,9 @@ private struct AttentionCase: CustomTestStringConvertible {
     Self(heads: 14, kvHeads: 1, headSize: 80, position: 191, tokens: 1),
     Self(heads: 2, kvHeads: 2, headSize: 128, position: 300, tokens: 1, spread: 60),
     Self(heads: 1, kvHeads: 1, headSize: 512, position: 100, tokens: 3, spread: 60),
+    Self(heads: 4, kvHeads: 2, headSize: 24, position: 509, tokens: 6),
+    Self(heads: 3, kvHeads: 3, headSize: 128, position: 1600, tokens: 1, spread: 30),
+    Self(heads: 6, kvHeads: 1, headSize: 100, position: 1023, tokens: 3),
   ]
 
   func queries() -> [Float] {
@@ -64,15 +67,16 @@ struct AttentionTests {
 
   /// The largest |out - exact| / tolerance.
   ///
-  /// A score is a sum of headSize + 2 rounded terms, relative to its sum of magnitudes; subtracting the maximum
-  /// rounds once more; the exponential is off by 4 half ulps. These are relative errors of a weight, and weights
-  /// stand above and below the fraction; so do the sum over `seen` of them and one rescaling for each block, off by 5
-  /// half ulps. (An error of the maximum itself cancels.) Rounding errors of n terms add up like a random walk, to no
+  /// A score is a sum of headSize + 3 rounded terms, relative to its sum of magnitudes; subtracting the maximum, of the
+  /// chunk and of all, rounds twice more; the exponential is off by 4 half ulps, and the scale of int8 rounds once.
+  /// These are relative errors of a weight, and weights stand above and below the fraction; so do the sum over `seen`
+  /// of them and one rescaling for each block and chunk, off by 5 half ulps. (An error of the maximum itself cancels.)
+  /// Rounding errors of n terms add up like a random walk, to no
   /// more than 5 sqrt(n) half ulps but for one in a million (Higham & Mary 2019).
   private func worstError(_ out: [Float], _ test: AttentionCase, _ cache: KVCacheBlocks) -> Double {
     let q = test.queries().map(Double.init)
     let (k, v) = test.keysAndValues()
-    let (keys, values) = (k.map(cache.rounded), v.map(cache.rounded))
+    let (keys, values) = (cache.stored(k), cache.stored(v))
     let (size, group) = (test.headSize, test.heads / test.kvHeads)
     var worst = 0.0
     for (t, h) in (0..<test.tokens).flatMap({ t in (0..<test.heads).map { (t, $0) } }) {
@@ -88,11 +92,13 @@ struct AttentionTests {
       let largest = scores.reduce(-.infinity, max)
       let weights = scores.map { exp($0 - largest) }
       let sum = weights.reduce(0, +)
-      let inScores = 5 * Double(size + 3).squareRoot() * halfULP * magnitude
-      let inSums = (4 + 5 * Double(seen + 1).squareRoot() + 5 * Double(seen / XVK_KV_BLOCK)) * halfULP
+      let inScores = 5 * Double(size + 5).squareRoot() * halfULP * magnitude
+      let rescalings = Double(seen / XVK_KV_BLOCK + seen / XVK_ATTENTION_CHUNK)
+      let inSums = (5 + 5 * Double(seen + 1).squareRoot() + 5 * rescalings) * halfULP
       for d in 0..<size {
         let terms = (0..<seen).map { weights[$0] / sum * values[($0 * test.kvHeads + h / group) * size + d] }
-        let tolerance = 2 * (inScores + inSums) * terms.reduce(0) { $0 + abs($1) }
+        // Not 0, should int8 have rounded every value to 0: the result is then exact.
+        let tolerance = max(2 * (inScores + inSums) * terms.reduce(0) { $0 + abs($1) }, .leastNonzeroMagnitude)
         let error = abs(Double(out[query + d]) - terms.reduce(0, +)) / tolerance
         worst = error <= worst ? worst : error.isNaN ? .infinity : error
       }
@@ -115,6 +121,28 @@ struct AttentionTests {
       }
 
       #expect(sameBits(together.dropLast(), oneByOne), "\(test.testDescription)")
+    }
+  }
+
+  @Test("gives the same bits chunk by chunk as in one go", arguments: KernelSet.allCases, CacheFormat.allCases)
+  func ignoresSplit(set: KernelSet, format: CacheFormat) throws {
+    let (one, many) = (try set.compute(), try set.compute(threads: 7))
+    let cases = [
+      AttentionCase(heads: 3, kvHeads: 3, headSize: 40, position: 2500, tokens: 1),
+      AttentionCase(heads: 8, kvHeads: 2, headSize: 33, position: 3070, tokens: 3),
+    ]
+    for test in cases {
+      let (heads, kvHeads, size) = (Int64(test.heads), Int64(test.kvHeads), Int64(test.headSize))
+      let scratch = withUnsafePointer(to: many) {
+        xvk_attention_scratch($0, Int64(test.position + test.tokens), Int64(test.tokens), heads, kvHeads, size)
+      }
+      #expect(scratch > 0, "the case is not split")
+      let (cache, q) = (test.cache(format), test.queries())
+
+      let whole = cache.attend(one, q: q, at: test.position, heads: test.heads, scale: test.scale)
+      let split = cache.attend(many, q: q, at: test.position, heads: test.heads, scale: test.scale)
+
+      #expect(sameBits(whole, split), "\(test.testDescription)")
     }
   }
 

@@ -14,10 +14,21 @@ struct DispatchTests {
 
   @Test("names exactly the known sets")
   func namesSets() {
-    #expect(KernelSet.allCases.map { xvk_isa_name($0.rawValue).map { String(cString: $0) } } == ["reference", "avx2"])
+    let names = KernelSet.allCases.map { xvk_isa_name($0.rawValue).map { String(cString: $0) } }
+    #expect(names == ["reference", "avx2", "avxvnni", "avx512", "neon"])
     #expect(KernelSet.allCases.count == XVK_ISA_COUNT)
     #expect(xvk_isa_name(-1) == nil)
     #expect(xvk_isa_name(Int32(XVK_ISA_COUNT)) == nil)
+  }
+
+  @Test("has no set that is not built")
+  func buildsWhatRuns() {
+    for set in KernelSet.allCases where xvk_isa_is_built(set.rawValue) == 0 {
+      #expect(xvk_table_for(set.rawValue) == nil, "\(set)")
+    }
+    #expect(xvk_isa_is_built(Int32(XVK_ISA_REFERENCE)) == 1)
+    #expect(xvk_isa_is_built(-1) == 0)
+    #expect(xvk_isa_is_built(Int32(XVK_ISA_COUNT)) == 0)
   }
 
   @Test("chooses the best set that this CPU runs")

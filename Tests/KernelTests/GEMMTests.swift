@@ -27,9 +27,32 @@ private struct Product {
     var y = [Float](repeating: untouched, count: tokens * stride)
     withUnsafePointer(to: compute) { compute in
       var scratch = [Float](repeating: .nan, count: xvk_gemm_scratch(compute, Int64(tokens), Int64(cols)))
-      format.gemm(
-        compute, &y, Int64(stride), x.floats + (token ?? 0) * cols, w.start, Int64(tokens), Int64(rows), Int64(cols),
-        &scratch)
+      y.withUnsafeMutableBufferPointer { y in
+        var product = xvk_product(y: y.baseAddress, y_stride: Int64(stride), w: w.start, rows: Int64(rows))
+        format.gemm(
+          compute, &product, 1, x.floats + (token ?? 0) * cols, Int64(tokens), Int64(cols), &scratch)
+      }
+    }
+    return y
+  }
+
+  /// The rows of W in parts that fill one y, by one call.
+  func result(_ compute: xvk_compute, parts: [Int]) -> [Float] {
+    var y = [Float](repeating: untouched, count: tokens * rows)
+    withUnsafePointer(to: compute) { compute in
+      var scratch = [Float](repeating: .nan, count: xvk_gemm_scratch(compute, Int64(tokens), Int64(cols)))
+      y.withUnsafeMutableBufferPointer { y in
+        var products: [xvk_product] = []
+        var row = 0
+        for count in parts {
+          products.append(
+            xvk_product(
+              y: y.baseAddress.map { $0 + row }, y_stride: Int64(rows), w: w.start + row * cols * format.size,
+              rows: Int64(count)))
+          row += count
+        }
+        format.gemm(compute, products, Int64(products.count), x.floats, Int64(tokens), Int64(cols), &scratch)
+      }
     }
     return y
   }
@@ -113,6 +136,29 @@ struct GEMMTests {
     }
   }
 
+  @Test("gives several products of one x the bits of each alone", arguments: KernelSet.allCases, NumberFormat.allCases)
+  func multipliesTogether(set: KernelSet, format: NumberFormat) throws {
+    for tokens in [1, 5, XVK_GEMM_BLAS - 1] {
+      let product = try Product(format, tokens: tokens, rows: 200, cols: 700)
+      let whole = product.result(try set.compute())
+      for parts in [[200], [1, 199], [50, 7, 143]] {
+        #expect(sameBits(product.result(try set.compute(), parts: parts), whole), "\(tokens) tokens, \(parts)")
+        #expect(
+          sameBits(product.result(try set.compute(threads: 3), parts: parts), whole), "\(tokens) tokens, \(parts)")
+      }
+    }
+  }
+
+  // Through BLAS the bits depend on the number of rows.
+  @Test("gives several products of one x through BLAS", arguments: KernelSet.allCases, NumberFormat.allCases)
+  func multipliesTogetherThroughBLAS(set: KernelSet, format: NumberFormat) throws {
+    let product = try Product(format, tokens: XVK_GEMM_BLAS, rows: 60, cols: 400)
+
+    let y = product.result(try set.compute(threads: 2), parts: [20, 33, 7])
+
+    #expect(product.worstError(y) <= 1)
+  }
+
   @Test("writes nothing between the rows of a wider matrix", arguments: KernelSet.allCases, [1, 6, XVK_GEMM_BLAS + 1])
   func leavesGapsUntouched(set: KernelSet, tokens: Int) throws {
     let compute = try set.compute(threads: 2)
@@ -134,7 +180,12 @@ struct GEMMTests {
     let x = [Float](repeating: 1, count: 9 * tokens)
     let w = try StoredNumbers([1, 2, .infinity, 3, 4, 5, 6, 7, 8] + [1, 2, 3, 4, 5, 6, 7, 8, .nan], as: .float16)
 
-    withUnsafePointer(to: compute) { xvk_gemm_f32_f16($0, &y, 2, x, w.start, Int64(tokens), 2, 9, &scratch) }
+    withUnsafePointer(to: compute) { compute in
+      y.withUnsafeMutableBufferPointer { y in
+        var product = xvk_product(y: y.baseAddress, y_stride: 2, w: w.start, rows: 2)
+        xvk_gemm_f32_f16(compute, &product, 1, x, Int64(tokens), 9, &scratch)
+      }
+    }
 
     #expect((0..<tokens).allSatisfy { y[2 * $0] == .infinity && y[2 * $0 + 1].isNaN })
   }

@@ -36,7 +36,7 @@ struct KVStoreTests {
 
         stored.store(try set.compute(threads: threads), k: k, v: v, at: test.position)
 
-        #expect(stored.bits == expected.bits, "\(test.testDescription), \(threads) threads")
+        #expect(stored.bytes == expected.bytes, "\(test.testDescription), \(threads) threads")
       }
     }
   }
@@ -58,17 +58,66 @@ struct KVStoreTests {
 
     cache.store(try set.compute(), k: numbers, v: numbers, at: 0)
 
-    #expect(cache.bits == expected.bits)
+    #expect(cache.bytes == expected.bytes)
   }
 
   @Test("keeps NaN", arguments: KernelSet.allCases)
   func keepsNaN(set: KernelSet) throws {
-    let cache = KVCacheBlocks(.float16, kvHeads: 1, headSize: 8, positions: 8)
-    let numbers = [Float](repeating: Float(bitPattern: 0x7F80_0001), count: 64)
-    cache.fill(k: [Float](repeating: 0, count: 64), v: [Float](repeating: 0, count: 64), at: 0)
+    let cache = KVCacheBlocks(.float16, kvHeads: 1, headSize: 8, positions: 64)
+    let numbers = [Float](repeating: Float(bitPattern: 0x7F80_0001), count: 8 * 64)
 
     cache.store(try set.compute(), k: numbers, v: numbers, at: 0)
 
-    #expect(cache.bits.allSatisfy { Float16(bitPattern: UInt16($0)).isNaN })
+    let halves = cache.bytes.withUnsafeBytes { Array($0.bindMemory(to: Float16.self)) }
+    #expect(halves.allSatisfy { $0.isNaN })
+  }
+
+  @Test("int8 is off by half a step of its own vector at most")
+  func roundsToNearestStep() {
+    var random = SeededRandom(seed: 23)
+    let headSize = 48
+    let cache = KVCacheBlocks(.int8, kvHeads: 1, headSize: headSize, positions: 1)
+    for exponent in [-90, -20, 0, 20, 120] {
+      let numbers = random.floats(headSize, in: -1...1).map { Float(sign: .plus, exponent: exponent, significand: $0) }
+      let largest = Double(numbers.map(\.magnitude).max() ?? 0)
+      // In steps: a code, at most 127, comes from 2 roundings of half an ulp each, and the scale has one of its own.
+      let tolerance = largest / 127 * (0.5 + 3 * 127 * halfULP)
+
+      let error = zip(cache.stored(numbers), numbers).map { abs($0 - Double($1)) }.max() ?? .infinity
+
+      #expect(error <= tolerance, "2^\(exponent)")
+    }
+  }
+
+  // The kernels store what Int8Vector says, whose error the test above bounds.
+  @Test("int8 stores a vector without regard to others, whatever is in it", arguments: KernelSet.allCases)
+  func storesVectorsAlone(set: KernelSet) throws {
+    var random = SeededRandom(seed: 24)
+    let headSize = 20
+    var vectors = (0..<9).map { _ in random.floats(headSize, in: -3...3) }
+    vectors[1][7] = .nan
+    vectors[2][19] = -.infinity
+    vectors[3] = [Float](repeating: 0, count: headSize)
+    vectors[4] = vectors[4].map { $0 * 0x1p-110 }
+    vectors[5] = vectors[5].map { $0 * 0x1p-140 }
+    vectors[6] = vectors[6].map { $0 * 0x1p126 }
+    vectors[7] = [-.greatestFiniteMagnitude] + vectors[7].dropFirst()
+    vectors[8] = (0..<headSize).map { Float($0) * 0.5 }  // half steps, once divided by 127 / 127
+    vectors[8][0] = 127
+    let (k, v) = (vectors.flatMap { $0 }, vectors.reversed().flatMap { $0 })
+    let expected = KVCacheBlocks(.int8, kvHeads: 1, headSize: headSize, positions: 70)
+    expected.fill(k: k, v: v, at: 60)
+    let (together, oneByOne) = (
+      KVCacheBlocks(.int8, kvHeads: 1, headSize: headSize, positions: 70),
+      KVCacheBlocks(.int8, kvHeads: 1, headSize: headSize, positions: 70)
+    )
+
+    together.store(try set.compute(), k: k, v: v, at: 60)
+    for i in vectors.indices {
+      oneByOne.store(try set.compute(), k: vectors[i], v: vectors.reversed()[i], at: 60 + i)
+    }
+
+    #expect(together.bytes == expected.bytes)
+    #expect(oneByOne.bytes == expected.bytes)
   }
 }

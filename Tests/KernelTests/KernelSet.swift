@@ -7,6 +7,12 @@ import Testing
 enum KernelSet: Int32, CaseIterable, CustomTestStringConvertible {
   case reference = 0
   case avx2 = 1
+  case avxvnni = 2
+  case avx512 = 3
+  case neon = 4
+
+  /// All but the one that defines the meaning.
+  static let optimized = allCases.filter { $0 != .reference }
 
   var testDescription: String { "\(self)" }
 
@@ -20,7 +26,9 @@ enum KernelSet: Int32, CaseIterable, CustomTestStringConvertible {
 }
 
 /// Whether two arrays hold the same bits; NaN equals itself, 0 does not equal -0.
-func sameBits(_ a: [Float], _ b: [Float]) -> Bool { a.map(\.bitPattern) == b.map(\.bitPattern) }
+func sameBits(_ a: some Collection<Float>, _ b: some Collection<Float>) -> Bool {
+  a.map(\.bitPattern) == b.map(\.bitPattern)
+}
 
 /// The rounding error of one float32 operation, relative to its result.
 let halfULP = 0x1p-24

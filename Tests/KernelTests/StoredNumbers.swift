@@ -1,4 +1,5 @@
 // StoredNumbers.swift -- arrays of f32, f16 and bf16 numbers as files hold them: at any byte, with nothing behind them.
+// QuantizedWeights.swift has the same for int8 and int4.
 
 import CXverseKernels
 import Glibc
@@ -11,11 +12,6 @@ enum NumberFormat: CaseIterable, CustomTestStringConvertible {
   var testDescription: String { "\(self)" }
   var size: Int { self == .float32 ? 4 : 2 }
 
-  typealias GEMM = (
-    UnsafePointer<xvk_compute>?, UnsafeMutablePointer<Float>?, Int64, UnsafePointer<Float>?, UnsafeRawPointer?, Int64,
-    Int64, Int64, UnsafeMutablePointer<Float>?
-  ) -> Void
-
   var gemm: GEMM {
     switch self {
     case .float32: xvk_gemm_f32_f32
@@ -23,10 +19,6 @@ enum NumberFormat: CaseIterable, CustomTestStringConvertible {
     case .bfloat16: xvk_gemm_f32_bf16
     }
   }
-
-  typealias Rows = (
-    UnsafePointer<xvk_compute>?, UnsafeMutablePointer<Float>?, UnsafeRawPointer?, UnsafePointer<Int32>?, Int64, Int64
-  ) -> Void
 
   var rows: Rows {
     switch self {
@@ -37,25 +29,47 @@ enum NumberFormat: CaseIterable, CustomTestStringConvertible {
   }
 }
 
-/// Stored numbers whose last byte is the last before a page that cannot be read: reading on crashes the test.
+/// A driver of products.
+typealias GEMM = (
+  UnsafePointer<xvk_compute>?, UnsafePointer<xvk_product>?, Int64, UnsafePointer<Float>?, Int64, Int64,
+  UnsafeMutablePointer<Float>?
+) -> Void
+
+/// A driver of the look-up of rows.
+typealias Rows = (
+  UnsafePointer<xvk_compute>?, UnsafeMutablePointer<Float>?, UnsafeRawPointer?, UnsafePointer<Int32>?, Int64, Int64
+) -> Void
+
+/// Memory whose last byte is the last before a page that cannot be read: reading on crashes the test.
 ///
 /// Unless the size is a multiple of 4, that also makes the start unaligned; `shift` moves it by more bytes.
-final class StoredNumbers {
-  /// The numbers as float32; a stored number is exactly one of these.
-  let values: [Float]
-  let start: UnsafeRawPointer
+final class GuardedMemory {
+  let start: UnsafeMutableRawPointer
   private let pages: UnsafeMutableRawPointer
   private let length: Int
 
-  init(_ values: [Float], as format: NumberFormat, shift: Int = 0) throws {
+  init(byteCount: Int, shift: Int = 0) throws {
     let page = 4096
-    let bytes = values.count * format.size
-    length = (bytes + shift + page - 1) / page * page + page
+    length = (byteCount + shift + page - 1) / page * page + page
     let flags = MAP_PRIVATE | MAP_ANONYMOUS
     pages = try #require(mmap(nil, length, PROT_READ | PROT_WRITE, flags, -1, 0))
     try #require(pages != MAP_FAILED && mprotect(pages + length - page, page, PROT_NONE) == 0)
-    let place = pages + length - page - bytes - shift
-    start = UnsafeRawPointer(place)
+    start = pages + length - page - byteCount - shift
+  }
+
+  deinit { munmap(pages, length) }
+}
+
+/// Numbers in guarded memory.
+final class StoredNumbers {
+  /// The numbers as float32; a stored number is exactly one of these.
+  let values: [Float]
+  var start: UnsafeRawPointer { UnsafeRawPointer(memory.start) }
+  private let memory: GuardedMemory
+
+  init(_ values: [Float], as format: NumberFormat, shift: Int = 0) throws {
+    memory = try GuardedMemory(byteCount: values.count * format.size, shift: shift)
+    let place = memory.start
     switch format {
     case .float32:
       self.values = values
@@ -81,6 +95,4 @@ final class StoredNumbers {
   }
 
   var floats: UnsafePointer<Float> { start.assumingMemoryBound(to: Float.self) }
-
-  deinit { munmap(pages, length) }
 }

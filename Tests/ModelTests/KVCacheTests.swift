@@ -24,8 +24,8 @@ private func withCache(
   }
 }
 
-/// Elements of a position: 2 layers, keys and values, 3 heads of 10.
-private let width = 2 * 2 * 3 * 10
+/// Vectors of 10 numbers of a position: 2 layers, keys and values, 3 heads.
+private let vectors = 2 * 2 * 3
 
 @Suite("KVCache")
 struct KVCacheTests {
@@ -41,21 +41,21 @@ struct KVCacheTests {
   @Test("grows by blocks of 64 positions", arguments: KVBlocks.Element.allCases)
   func growsByBlocks(element: KVBlocks.Element) throws {
     try withCache(element: element) { cache in
-      let block = 64 * width * element.size
+      let bytes = vectors * element.bytes(headSize: 10)
       #expect(KVBlocks.positions == 64)
-      #expect(cache.bytesPerPosition == width * element.size)
+      #expect(cache.bytesPerPosition == bytes)
       for (count, blocks) in [(0, 0), (1, 1), (64, 1), (65, 2), (10, 2), (128, 2), (200, 4)] {
         try cache.reserve(count)
 
-        #expect(cache.byteCount == blocks * block, "\(count) positions")
+        #expect(cache.byteCount == blocks * 64 * bytes, "\(count) positions")
       }
     }
   }
 
-  @Test("float16 takes half the memory of float32")
-  func halvesMemory() throws {
-    #expect(KVBlocks.Element.allCases.map(\.size) == [4, 2])
-    #expect(KVBlocks.Element.allCases.map(\.rawValue) == ["f32", "f16"])
+  @Test("float16 takes half the memory of float32, int8 a quarter and a scale for each vector")
+  func sizesElements() {
+    #expect(KVBlocks.Element.allCases.map { $0.bytes(headSize: 10) } == [40, 20, 14])
+    #expect(KVBlocks.Element.allCases.map(\.rawValue) == ["f32", "f16", "int8"])
   }
 
   @Test("one allocation a block, none for positions that have room")

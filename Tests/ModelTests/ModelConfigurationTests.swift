@@ -242,7 +242,11 @@ struct ModelConfigurationTests {
       ("num_experts", "64", "no such field: mixtures of experts are not supported"),
       ("moe_top_k", "6", "no such field: mixtures of experts are not supported"),
       ("num_shared_experts", "\"2\"", "no such field: mixtures of experts are not supported"),
-      ("quantization_config", "{\"bits\": 4}", "no such field: the weights must not be quantized"),
+      ("quantization_config", "{\"bits\": 4}", "no such field, or \"quant_method\": \"xverse\""),
+      ("quantization_config", "{\"quant_method\": \"gptq\"}", "no such field, or \"quant_method\": \"xverse\""),
+      ("quantization_config", "{\"quant_method\": 7}", "no such field, or \"quant_method\": \"xverse\""),
+      ("quantization_config", "\"xverse\"", "no such field, or \"quant_method\": \"xverse\""),
+      ("quantization_config", "[]", "no such field, or \"quant_method\": \"xverse\""),
       ("hidden_act", "\"gelu\"", "\"silu\""), ("attention_bias", "true", "false"), ("mlp_bias", "true", "false"),
       ("partial_rotary_factor", "0.5", "1"),
     ])
@@ -250,6 +254,33 @@ struct ModelConfigurationTests {
     let error = #expect(throws: XverseError.self) { try parse(with: (key, value)) }
 
     #expect(error == .unsupported("config.json: '\(key)' is \(value), expected \(expected)"))
+  }
+
+  @Test("takes this library's own quantization", arguments: [#", "type": "int4", "group_size": 32"#, ""])
+  func takesOwnQuantization(members: String) throws {
+    _ = try parse(with: ("quantization_config", #"{"quant_method": "xverse"\#(members)}"#))
+  }
+
+  @Test(
+    "rejects a quantization of its own that it does not know",
+    arguments: [
+      (
+        #""type": "int2""#, XverseError.Code.unsupported,
+        #"'quantization_config.type' is "int2", expected "int8", "int4" or"#
+      ),
+      (#""type": """#, .unsupported, #"'quantization_config.type' is "", expected "int8", "int4" or "mixed""#),
+      (#""type": 4"#, .corrupt, "'quantization_config.type' is 4, expected a string"),
+      (#""group_size": 64"#, .unsupported, "'quantization_config.group_size' is 64, expected 32"),
+      (#""group_size": "32""#, .unsupported, #"'quantization_config.group_size' is "32", expected 32"#),
+      (#""group_size": -1e400"#, .unsupported, "'quantization_config.group_size' is -1e400, expected 32"),
+    ])
+  func rejectsUnknownQuantization(member: String, code: XverseError.Code, fault: String) {
+    let error = #expect(throws: XverseError.self) {
+      try parse(with: ("quantization_config", #"{"quant_method": "xverse", \#(member)}"#))
+    }
+
+    #expect(error?.code == code)
+    #expect(error?.message.hasPrefix("config.json: \(fault)") == true, "\(error?.message ?? "")")
   }
 
   @Test(

@@ -10,8 +10,9 @@ struct ReferenceForward {
   /// Whether every operation rounds its result to float32. An operation in Float64 that is then rounded is the float32
   /// operation exactly (Figueroa 1995: 53 >= 2 * 24 + 2 bits): a float32 program that sums from left to right.
   var roundsToSingle = false
-  /// Whether keys and values pass through float16 on their way to the cache.
-  var storesHalves = false
+  /// What keys and values pass through on their way to the cache: float16, or 127 steps to the largest of a head.
+  enum Cache { case exact, halves, steps }
+  var cache = Cache.exact
   /// The base of RoPE for the token at a position; a key keeps the angles that it was stored with.
   var base: (_ position: Int) -> Double = { _ in 10_000 }
   /// What positions are divided by under linear scaling.
@@ -52,8 +53,8 @@ struct ReferenceForward {
     for t in states.indices {
       let normed = norm(states[t], prefix + "input_layernorm.weight")
       let queries = rotated(product(prefix + "self_attn.q_proj.weight", normed), at: t)
-      keys.append(rotated(product(prefix + "self_attn.k_proj.weight", normed), at: t).map(stored))
-      values.append(product(prefix + "self_attn.v_proj.weight", normed).map(stored))
+      keys.append(stored(rotated(product(prefix + "self_attn.k_proj.weight", normed), at: t)))
+      values.append(stored(product(prefix + "self_attn.v_proj.weight", normed)))
       var attended = [Double](repeating: 0, count: queries.count)
       for head in 0..<checkpoint.headCount {
         let own = head * size
@@ -114,7 +115,19 @@ struct ReferenceForward {
 
   private func r(_ x: Double) -> Double { roundsToSingle ? Double(Float(x)) : x }
 
-  private func stored(_ x: Double) -> Double { storesHalves ? Double(Float16(x)) : x }
+  private func stored(_ x: [Double]) -> [Double] {
+    switch cache {
+    case .exact: return x
+    case .halves: return x.map { Double(Float16($0)) }
+    case .steps:
+      let size = checkpoint.headSize
+      return stride(from: 0, to: x.count, by: size).flatMap { start in
+        let head = x[start..<start + size]
+        let step = (head.map(abs).max() ?? 0) / 127
+        return head.map { ($0 / step).rounded() * step }
+      }
+    }
+  }
 }
 
 /// What a float32 evaluation may differ from the exact one.

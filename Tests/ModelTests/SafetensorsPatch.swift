@@ -24,6 +24,19 @@ struct SafetensorsPatch {
   /// Changes a member of a tensor's description.
   mutating func set(_ member: String, of name: String, to value: Any) { header[name]?[member] = value }
 
+  /// Puts zeros of another type and shape in a tensor's place.
+  mutating func replace(_ name: String, dtype: String, shape: [Int]) {
+    guard let offsets = header[name]?["data_offsets"] as? [Int] else { return }
+    let count = shape.reduce(dtype == "U8" ? 1 : 4, *)
+    data.replaceSubrange(offsets[0]..<offsets[1], with: [UInt8](repeating: 0, count: count))
+    let shift = count - (offsets[1] - offsets[0])
+    for (other, entry) in header {
+      guard let place = entry["data_offsets"] as? [Int], place[0] >= offsets[1] else { continue }
+      header[other]?["data_offsets"] = place.map { $0 + shift }
+    }
+    header[name] = ["dtype": dtype, "shape": shape, "data_offsets": [offsets[0], offsets[0] + count]]
+  }
+
   /// Overwrites the element at `index` of a tensor with bytes.
   mutating func set(element index: Int, of name: String, to bytes: [UInt8]) {
     guard let begin = (header[name]?["data_offsets"] as? [Int])?.first else { return }

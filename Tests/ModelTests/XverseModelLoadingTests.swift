@@ -62,6 +62,34 @@ struct XverseModelLoadingTests {
     #expect(error?.message.contains("I32") == true)
   }
 
+  // What is expected depends on the size of the blocks that are found.
+  @Test(
+    "names blocks of another number",
+    arguments: [
+      ("model.layers.1.mlp.up_proj.weight", [3, 2, 288], [3, 1, 288]),
+      ("model.layers.1.mlp.up_proj.weight", [2, 1, 544], [3, 1, 544]),
+      ("model.layers.0.mlp.down_proj.weight", [2, 1, 288], [2, 2, 288]),
+      ("model.layers.0.self_attn.k_proj.weight", [0, 1, 288], [1, 1, 288]),
+      ("model.norm.weight", [1, 1, 288], [32]), ("lm_head.weight", [1, 1, 544], [24, 1, 544]),
+    ])
+  func namesOtherBlocks(name: String, found: [Int], expected: [Int]) throws {
+    let error = try errorOfLoading { $0.replace(name, dtype: "U8", shape: found) }
+
+    #expect(error?.code == .corrupt)
+    #expect(error?.message == "model.safetensors: tensor '\(name)' has shape \(found), expected \(expected)")
+  }
+
+  @Test("names bytes that are no blocks", arguments: [[3, 1, 287], [48, 32], [3, 288], [1, 3, 1, 288]])
+  func namesOtherBytes(shape: [Int]) throws {
+    let name = "model.layers.1.mlp.up_proj.weight"
+
+    let error = try errorOfLoading { $0.replace(name, dtype: "U8", shape: shape) }
+
+    #expect(error?.code == .unsupported)
+    #expect(
+      error?.message.hasPrefix("model.safetensors: tensor '\(name)' has dtype U8 and shape \(shape), expected") == true)
+  }
+
   @Test("needs no lm_head when embeddings are tied, and ignores one")
   func tiesEmbeddings() throws {
     let tied = tinyCheckpoint { $0.tiesWordEmbeddings = true }
@@ -152,6 +180,26 @@ struct VerificationTests {
         error?.message.hasPrefix(
           "model.safetensors: tensor '\(place.name)' has a NaN or infinite value at element \(place.index),") == true)
     }
+  }
+
+  /// The words of the first row of the last block at the end of it: scales of 16 bits, or of 10 and a zero point.
+  @Test(
+    "names the first block with a scale that is not finite",
+    arguments: [
+      ([UInt8(0), 0x7C], [1, 1, 544], false), ([1, 0xFC], [1, 1, 544], false), ([0xFF, 0x7B], [1, 1, 544], true),
+      ([0x00, 0xF8], [1, 1, 288], false), ([0xFF, 0xFF], [1, 1, 288], false), ([0xFF, 0xF7], [1, 1, 288], true),
+    ])
+  func findsNonFiniteScales(word: [UInt8], shape: [Int], isFinite: Bool) throws {
+    var patch = try SafetensorsPatch(checkpoint())
+    let name = "model.layers.1.self_attn.k_proj.weight"
+    patch.replace(name, dtype: "U8", shape: shape)
+    patch.set(element: shape[2] / 2 - 16, of: name, to: word)
+
+    guard !isFinite else { return try verify(patch, .float32) }
+    let error = #expect(throws: XverseError.self) { try verify(patch, .float32) }
+
+    #expect(error?.code == .corrupt)
+    #expect(error?.message.contains("tensor '\(name)' has a NaN or infinite value at element 0,") == true)
   }
 
   @Test("passes the largest and the smallest numbers", arguments: [TinyCheckpoint.DType.float32, .float16, .bfloat16])

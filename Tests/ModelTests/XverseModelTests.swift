@@ -70,22 +70,24 @@ struct XverseModelTests {
     }
   }
 
-  @Test("a float16 cache costs no more than the rounding of keys and values", arguments: availableSets)
-  func agreesWithHalfCache(set: Kernels.InstructionSet) throws {
+  @Test(
+    "a narrower cache costs no more than the rounding of keys and values", arguments: availableSets,
+    [KVBlocks.Element.float16, .int8])
+  func agreesWithNarrowCache(set: Kernels.InstructionSet, element: KVBlocks.Element) throws {
     let checkpoint = tinyCheckpoint { $0.kvHeadCount = 2 }
     let tiny = try TinyModel(checkpoint)
     let tokens = randomTokens(70, seed: 3)
     var rounding = ReferenceForward(checkpoint)
-    rounding.storesHalves = true
+    rounding.cache = element == .int8 ? .steps : .halves
     let expected = ReferenceLogits(ReferenceForward(checkpoint), tokens)
-    // A number beside the middle of two halves may round to the other one, which moves it by as much as rounding does.
+    // A number beside the middle of two stored ones may round to the other one, which moves it by as much as rounding does.
     let tolerance = expected.tolerance + 2 * largestDifference(expected.exact, rounding.logits(of: tokens))
 
-    let logits = try TinySequence(tiny.model, set: set, element: .float16).evaluate(tokens)
+    let logits = try TinySequence(tiny.model, set: set, element: element).evaluate(tokens)
 
     let difference = largestDifference(doubles(logits), expected.exact)
     #expect(difference <= tolerance)
-    #expect(difference > expected.tolerance, "the cache holds more than halves")
+    #expect(difference > expected.tolerance, "the cache holds more than that")
   }
 
   @Test("linear scaling divides positions", arguments: [2.0, 3.0])

@@ -26,7 +26,7 @@ struct KernelsTests {
     #expect(Kernels.InstructionSet.reference.isAvailable)
     #expect(Kernels.InstructionSet.fastest.isAvailable)
     #expect(try Kernels(threadCount: 1).instructionSet == .fastest)
-    #expect(Kernels.InstructionSet.allCases.map(\.name) == ["reference", "avx2"])
+    #expect(Kernels.InstructionSet.allCases.map(\.name) == ["reference", "avx2", "avxvnni", "avx512", "neon"])
     #expect(Kernels.InstructionSet(rawValue: 99) == nil)
   }
 

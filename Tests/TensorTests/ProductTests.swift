@@ -19,6 +19,26 @@ extension Kernels {
     return y
   }
 
+  /// The products of one x with three matrices, by one call.
+  fileprivate func products(_ x: [Float], _ weights: [WeightData]) throws -> [[Float]] {
+    let (tokens, columns) = (x.count / weights[0].columns, weights[0].columns)
+    let arena = ScratchArena(allocator: .system)
+    let input = try arena.matrix(rows: tokens, columns: columns)
+    input.data.update(from: x, count: x.count)
+    let y = try weights.map { try arena.matrix(rows: tokens, columns: $0.rows) }
+    let scratch = try arena.floats(productScratch(tokens: tokens, columns: columns))
+    try weights[0].withMatrix { first in
+      try weights[1].withMatrix { second in
+        try weights[2].withMatrix { third in
+          try multiply(
+            input, Product(first, into: y[0]), Product(second, into: y[1]), Product(third, into: y[2]),
+            scratch: scratch, cancellation: nil)
+        }
+      }
+    }
+    return y.map { Array(UnsafeBufferPointer(start: $0.data, count: $0.rows * $0.columns)) }
+  }
+
   /// - Parameter deadline: Milliseconds from the beginning of the product until `cancellation` ends it.
   fileprivate func multiply(
     into y: inout [Float], _ x: [Float], _ weights: WeightMatrix, column: Int = 0, width: Int,
@@ -30,10 +50,10 @@ extension Kernels {
     try y.withUnsafeMutableBufferPointer { y in
       try x.withUnsafeMutableBufferPointer { x in
         if let deadline { cancellation?.reset(deadlineAfter: deadline) }
+        let y = Matrix(data: y.baseAddress.unsafelyUnwrapped, rows: tokens, columns: width)
         try multiply(
-          into: Matrix(data: y.baseAddress.unsafelyUnwrapped, rows: tokens, columns: width), column: column,
-          Matrix(data: x.baseAddress.unsafelyUnwrapped, rows: tokens, columns: weights.columns), weights,
-          scratch: &scratch, cancellation: cancellation)
+          Matrix(data: x.baseAddress.unsafelyUnwrapped, rows: tokens, columns: weights.columns),
+          Product(weights, into: y, column: column), scratch: &scratch, cancellation: cancellation)
       }
     }
   }
@@ -41,13 +61,13 @@ extension Kernels {
 
 @Suite("Kernels.multiply")
 struct ProductTests {
-  @Test("agrees with float64 in every dtype", arguments: availableSets, DType.allCases)
+  @Test("agrees with float64 in every dtype of floats", arguments: availableSets, DType.floats)
   func agreesWithFloat64(set: Kernels.InstructionSet, dtype: DType) throws {
     let kernels = try Kernels(instructionSet: set, threadCount: 2)
     for (tokens, rows, columns) in [(1, 1, 1), (1, 7, 33), (2, 5, 40), (31, 17, 9), (32, 33, 172), (65, 3, 8)] {
       var random = SeededRandom(seed: 5)
       let x = random.floats(tokens * columns)
-      let weights = WeightData(rows: rows, columns: columns, dtype: dtype, seed: 6)
+      let weights = try WeightData(rows: rows, columns: columns, dtype: dtype, seed: 6)
 
       let y = try weights.withMatrix { try kernels.product(x, $0) }
 
@@ -68,7 +88,7 @@ struct ProductTests {
     let kernels = try Kernels(instructionSet: set, threadCount: 1)
     var random = SeededRandom(seed: 8)
     let x = random.floats(tokens * 24)
-    let weights = WeightData(rows: 19, columns: 24, dtype: .bfloat16, seed: 9)
+    let weights = try WeightData(rows: 19, columns: 24, dtype: .bfloat16, seed: 9)
     let alone = try weights.withMatrix { try kernels.product(x, $0) }
 
     let y = try weights.withMatrix { try kernels.product(x, $0, column: 13, width: 40) }
@@ -86,7 +106,7 @@ struct ProductTests {
   func slicesGiveSameBits(set: Kernels.InstructionSet, dtype: DType) throws {
     let kernels = try Kernels(instructionSet: set, threadCount: 2)
     let rows = 2 * XVK_GEMM_TILE + 37
-    let weights = WeightData(rows: rows, columns: 45, dtype: dtype, seed: 10)
+    let weights = try WeightData(rows: rows, columns: 45, dtype: dtype, seed: 10)
     for tokens in [1, 5, XVK_GEMM_BLAS - 1] {
       var random = SeededRandom(seed: 11)
       let x = random.floats(tokens * 45)
@@ -105,10 +125,33 @@ struct ProductTests {
     }
   }
 
+  // Where the types differ, each product is a call of its own.
+  @Test(
+    "several products of one x have the bits of each alone", arguments: availableSets,
+    DType.allCases.map { [$0, $0, $0] } + [
+      [.int4, .int8, .int4], [.float32, .int4, .bfloat16], [.int8, .int8, .float16],
+    ])
+  func multipliesTogether(set: Kernels.InstructionSet, dtypes: [DType]) throws {
+    let kernels = try Kernels(instructionSet: set, threadCount: 2)
+    let weights = try zip([40, 17, 33], dtypes).map { try WeightData(rows: $0, columns: 45, dtype: $1, seed: 14) }
+    for tokens in [1, 5] {
+      var random = SeededRandom(seed: 15)
+      let x = random.floats(tokens * 45)
+      let alone = try weights.map { weights in try weights.withMatrix { try kernels.product(x, $0) } }
+
+      let together = try kernels.products(x, weights)
+
+      for (index, y) in together.enumerated() {
+        let isSame = sameBits(y, alone[index])
+        #expect(isSame, "\(tokens) tokens, product \(index)")
+      }
+    }
+  }
+
   @Test("a flag that is up before the product leaves the output untouched", arguments: [1, 40])
   func cancelsBefore(tokens: Int) throws {
     let kernels = try Kernels(threadCount: 1)
-    let weights = WeightData(rows: 20, columns: 16, dtype: .float32, seed: 12)
+    let weights = try WeightData(rows: 20, columns: 16, dtype: .float32, seed: 12)
     let x = [Float](repeating: 1, count: tokens * 16)
     let cancellation = Cancellation()
     cancellation.trigger()
@@ -156,10 +199,12 @@ private struct HugeProduct {
     var scratch = [Float](
       repeating: .nan, count: kernels.productScratch(tokens: Self.tokens, columns: Self.columns))
     weights.withUnsafeBytes { weights in
-      kernels.withCompute {
-        xvk_gemm_f32_bf16(
-          $0, &y, Int64(Self.rows), x, weights.baseAddress, Int64(Self.tokens), Int64(Self.rows), Int64(Self.columns),
-          &scratch)
+      y.withUnsafeMutableBufferPointer { y in
+        var product = xvk_product(
+          y: y.baseAddress, y_stride: Int64(Self.rows), w: weights.baseAddress, rows: Int64(Self.rows))
+        kernels.withCompute {
+          xvk_gemm_f32_bf16($0, &product, 1, x, Int64(Self.tokens), Int64(Self.columns), &scratch)
+        }
       }
     }
     return y

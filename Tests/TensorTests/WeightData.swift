@@ -14,7 +14,7 @@ final class WeightData {
   let values: [Float]
   private let bytes: [UInt8]
 
-  init(rows: Int, columns: Int, dtype: DType, seed: UInt64) {
+  init(rows: Int, columns: Int, dtype: DType, seed: UInt64) throws {
     (self.rows, self.columns, self.dtype) = (rows, columns, dtype)
     var random = SeededRandom(seed: seed)
     let wanted = random.floats(rows * columns)
@@ -30,7 +30,30 @@ final class WeightData {
       let upper = wanted.map { UInt16($0.bitPattern >> 16) }
       values = upper.map { Float(bitPattern: UInt32($0) << 16) }
       bytes = [0] + upper.flatMap { bits in withUnsafeBytes(of: bits.littleEndian, Array.init) }
+    case .int8, .int4:
+      (bytes, values) = try Self.quantized(wanted, rows, columns, dtype)
     }
+  }
+
+  private static func quantized(
+    _ wanted: [Float], _ rows: Int, _ columns: Int, _ dtype: DType
+  ) throws -> (bytes: [UInt8], values: [Float]) {
+    let kernels = try Kernels(threadCount: 1)
+    var (floats, values) = (wanted, wanted)
+    var bytes = [UInt8](repeating: 0, count: 1 + dtype.byteCount(rows: rows, columns: columns))
+    floats.withUnsafeMutableBufferPointer { floats in
+      values.withUnsafeMutableBufferPointer { values in
+        bytes.withUnsafeMutableBytes { bytes in
+          let place = bytes.baseAddress.unsafelyUnwrapped + 1
+          let matrix = Matrix(data: floats.baseAddress.unsafelyUnwrapped, rows: rows, columns: columns)
+          _ = kernels.quantize(matrix, to: dtype, at: place, importance: nil)
+          kernels.widen(
+            WeightMatrix(data: place, dtype: dtype, rows: rows, columns: columns),
+            into: Matrix(data: values.baseAddress.unsafelyUnwrapped, rows: rows, columns: columns))
+        }
+      }
+    }
+    return (bytes, values)
   }
 
   func withMatrix<Result>(_ body: (WeightMatrix) throws -> Result) rethrows -> Result {
@@ -40,6 +63,11 @@ final class WeightData {
           data: bytes.baseAddress.unsafelyUnwrapped + 1, dtype: dtype, rows: rows, columns: columns))
     }
   }
+}
+
+extension DType {
+  /// Those whose numbers are stored one by one.
+  static let floats = allCases.filter { !$0.isQuantized }
 }
 
 /// The sets of kernels that this CPU runs.

@@ -40,7 +40,7 @@ XVK_INLINE void tile(xvk_number number, int rows, int tokens, const xvk_gemm_wor
                      int64_t token) {
   const int64_t size = xvk_number_size(number), row_size = g->cols * size;
   const unsigned char *const w = g->w + row * row_size;
-  const float *const x = g->x + token * g->cols;
+  const float *const x = (const float *)g->x + token * g->cols;
   __m256 sums[ROWS][TOKENS];
   for (int r = 0; r < rows; ++r)
     for (int t = 0; t < tokens; ++t) sums[r][t] = _mm256_setzero_ps();

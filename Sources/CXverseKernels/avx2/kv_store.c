@@ -1,8 +1,10 @@
 // kv_store.c -- writes new keys and values into the blocks of a KV cache, rounded to the cache's numbers.
 //
-//   k, v [tokens, kv_heads, head_size] f32; key block [kv_heads, head_size, 64], value block [kv_heads, 64, head_size]
+//   k, v [tokens, kv_heads, head_size] f32; key block [kv_heads, head_size, 64], value block [kv_heads, 64, head_size];
+//   int8: [kv_heads] of these numbers and then a scale for each of the 64 positions
 //
-// Keys are turned from token-major to position-innermost in squares of 8 x 8.
+// Keys are turned from token-major to position-innermost in squares of 8 x 8. Bound: the cache lines of the key blocks,
+// as one token touches one for each number.
 #if defined(__x86_64__)
 #include "vectors.h"
 
@@ -13,10 +15,35 @@ XVK_INLINE void store_some(xvk_number number, unsigned char *place, __m256 v, in
   unsigned char numbers[32];
   if (number == XVK_F32) {
     _mm256_storeu_ps((void *)numbers, v);
-  } else {
+  } else if (number == XVK_F16) {
     _mm_storeu_si128((void *)numbers, _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+  } else {
+    const __m256i codes = _mm256_cvtps_epi32(v);
+    const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(codes), _mm256_extracti128_si256(codes, 1));
+    _mm_storel_epi64((void *)numbers, _mm_packs_epi16(words, words));
   }
   memcpy(place, numbers, (size_t)(count * xvk_number_size(number)));
+}
+
+// int8: x in units of its scale, 0 where there is none.
+XVK_INLINE __m256 in_steps(xvk_number number, __m256 x, __m256 inverse) {
+  if (number != XVK_INT8) return x;
+  const __m256 stored = _mm256_cmp_ps(inverse, _mm256_setzero_ps(), _CMP_GT_OQ);
+  return _mm256_mul_ps(_mm256_and_ps(x, stored), inverse);
+}
+
+// The bits of the largest magnitude; those of NaN are above all others.
+XVK_INLINE uint32_t largest_magnitude(const float *x, int64_t size) {
+  const __m256i magnitude = _mm256_set1_epi32(0x7FFFFFFF);
+  __m256i largest = _mm256_setzero_si256();
+  for (int64_t d = 0; d < size; d += 8) {
+    const unsigned char *const place = (const unsigned char *)(x + d);
+    const __m256 v = size - d < 8 ? load_some(XVK_F32, place, size - d) : load8(XVK_F32, place);
+    largest = _mm256_max_epu32(largest, _mm256_and_si256(_mm256_castps_si256(v), magnitude));
+  }
+  __m128i four = _mm_max_epu32(_mm256_castsi256_si128(largest), _mm256_extracti128_si256(largest, 1));
+  four = _mm_max_epu32(four, _mm_shuffle_epi32(four, 0x4E));
+  return (uint32_t)_mm_cvtsi128_si32(_mm_max_epu32(four, _mm_shuffle_epi32(four, 0xB1)));
 }
 
 // Turns rows into columns.
@@ -40,7 +67,7 @@ XVK_INLINE void transpose8(__m256 v[8]) {
 
 // Up to 8 tokens of one head: k [tokens, stride] into the slots from `keys` on.
 XVK_INLINE void store_keys(xvk_number number, unsigned char *keys, const float *k, int64_t stride, int64_t tokens,
-                           int64_t size) {
+                           int64_t size, const float *inverses) {
   const int64_t row = XVK_KV_BLOCK * xvk_number_size(number);
   for (int64_t d = 0; d < size; d += 8) {
     const int64_t dims = size - d < 8 ? size - d : 8;
@@ -51,37 +78,60 @@ XVK_INLINE void store_keys(xvk_number number, unsigned char *keys, const float *
     }
     transpose8(v);
     for (int j = 0; j < 8; ++j)
-      if (j < dims) store_some(number, keys + (d + j) * row, v[j], tokens);
+      if (j < dims) store_some(number, keys + (d + j) * row, in_steps(number, v[j], _mm256_loadu_ps(inverses)), tokens);
   }
 }
 
-XVK_INLINE void store_values(xvk_number number, unsigned char *values, const float *v, int64_t size) {
+XVK_INLINE void store_values(xvk_number number, unsigned char *values, const float *v, int64_t size, float inverse) {
   const int64_t bytes = xvk_number_size(number);
+  const __m256 inverses = _mm256_set1_ps(inverse);
   int64_t d = 0;
-  for (; d + 8 <= size; d += 8) store_some(number, values + d * bytes, _mm256_loadu_ps(v + d), 8);
-  if (d < size) store_some(number, values + d * bytes, load_some(XVK_F32, (const void *)(v + d), size - d), size - d);
+  for (; d + 8 <= size; d += 8)
+    store_some(number, values + d * bytes, in_steps(number, _mm256_loadu_ps(v + d), inverses), 8);
+  if (d == size) return;
+  const __m256 last = load_some(XVK_F32, (const void *)(v + d), size - d);
+  store_some(number, values + d * bytes, in_steps(number, last, inverses), size - d);
+}
+
+// int8: the scale of a vector goes to *scale; returns its inverse.
+XVK_INLINE float store_scale(float *scale, const float *x, int64_t size) {
+  const xvk_kv_steps steps = xvk_kv_steps_of(largest_magnitude(x, size));
+  *scale = steps.scale;
+  return steps.inverse;
+}
+
+// Up to 8 tokens of one head: k, v [tokens, stride] into the slots `slot` and up.
+XVK_INLINE void store_tokens(xvk_number number, unsigned char *keys, unsigned char *values, int64_t slot,
+                             const float *k, const float *v, int64_t stride, int64_t tokens, int64_t size) {
+  const int64_t bytes = xvk_number_size(number), numbers = XVK_KV_BLOCK * size * bytes;
+  float of_keys[8] = {0}, of_values[8] = {0};
+  for (int64_t i = 0; i < tokens && number == XVK_INT8; ++i) {
+    of_keys[i] = store_scale((float *)(void *)(keys + numbers) + slot + i, k + i * stride, size);
+    of_values[i] = store_scale((float *)(void *)(values + numbers) + slot + i, v + i * stride, size);
+  }
+  store_keys(number, keys + slot * bytes, k, stride, tokens, size, of_keys);
+  for (int64_t i = 0; i < tokens; ++i)
+    store_values(number, values + (slot + i) * size * bytes, v + i * stride, size, of_values[i]);
 }
 
 XVK_INLINE void kv_store(xvk_number number, const xvk_kv_store_work *s, int64_t begin, int64_t end) {
-  const int64_t size = s->head_size, stride = s->kv_heads * size, bytes = xvk_number_size(number);
+  const int64_t size = s->head_size, stride = s->kv_heads * size;
   for (int64_t unit = begin; unit < end; ++unit) {
     const xvk_kv_segment segment = xvk_kv_store_segment(s, unit);
-    const int64_t head = segment.head * size * XVK_KV_BLOCK * bytes;
-    const int64_t source = segment.token * stride + segment.head * size;
-    unsigned char *const keys = (unsigned char *)s->key_blocks[segment.block] + head + segment.slot * bytes;
-    unsigned char *const values = (unsigned char *)s->value_blocks[segment.block] + head + segment.slot * size * bytes;
-    int64_t i = 0;
-    for (; i + 8 <= segment.count; i += 8)
-      store_keys(number, keys + i * bytes, s->k + source + i * stride, stride, 8, size);
-    if (i < segment.count)
-      store_keys(number, keys + i * bytes, s->k + source + i * stride, stride, segment.count - i, size);
-    for (i = 0; i < segment.count; ++i)
-      store_values(number, values + i * size * bytes, s->v + source + i * stride, size);
+    const int64_t head = segment.head * xvk_kv_head_bytes(number, size);
+    unsigned char *const keys = (unsigned char *)s->key_blocks[segment.block] + head;
+    unsigned char *const values = (unsigned char *)s->value_blocks[segment.block] + head;
+    for (int64_t i = 0; i < segment.count; i += 8) {
+      const int64_t source = (segment.token + i) * stride + segment.head * size;
+      const int64_t tokens = segment.count - i < 8 ? segment.count - i : 8;
+      store_tokens(number, keys, values, segment.slot + i, s->k + source, s->v + source, stride, tokens, size);
+    }
   }
 }
 
 void xvk_kv_store_f32_avx2(const void *work, int64_t begin, int64_t end) { kv_store(XVK_F32, work, begin, end); }
 void xvk_kv_store_f16_avx2(const void *work, int64_t begin, int64_t end) { kv_store(XVK_F16, work, begin, end); }
+void xvk_kv_store_int8_avx2(const void *work, int64_t begin, int64_t end) { kv_store(XVK_INT8, work, begin, end); }
 
 #pragma clang attribute pop
 #endif

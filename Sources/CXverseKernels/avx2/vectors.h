@@ -1,7 +1,7 @@
-// vectors.h -- what the AVX2 kernels share: 8 floats at a time from f32, f16 and bf16, sums, the exponential.
+// vectors.h -- what the AVX2 kernels share: 8 floats at a time from f32, f16, bf16 and bytes, sums, the exponential.
 //
-// A `xvk_number` argument of these functions is a constant wherever it is used: they are inlined, and only one branch
-// of each switch remains. AVX2 stands for AVX2 + FMA + F16C.
+// A `xvk_number` argument of these functions is a constant wherever it is used: they are inlined, and only one of the
+// branches remains. It is f32, f16, bf16, or int8 for signed bytes. AVX2 stands for AVX2 + FMA + F16C.
 #ifndef XVK_AVX2_VECTORS_H
 #define XVK_AVX2_VECTORS_H
 #include "../numbers.h"
@@ -13,11 +13,9 @@
 
 // 8 numbers at any byte.
 XVK_INLINE __m256 load8(xvk_number number, const unsigned char *place) {
-  switch (number) {
-  case XVK_F32: return _mm256_loadu_ps((const void *)place);
-  case XVK_F16: return _mm256_cvtph_ps(_mm_loadu_si128((const void *)place));
-  case XVK_BF16: break;
-  }
+  if (number == XVK_F32) return _mm256_loadu_ps((const void *)place);
+  if (number == XVK_F16) return _mm256_cvtph_ps(_mm_loadu_si128((const void *)place));
+  if (number == XVK_INT8) return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const void *)place)));
   const __m256i bits = _mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)place));
   return _mm256_castsi256_ps(_mm256_slli_epi32(bits, 16));
 }

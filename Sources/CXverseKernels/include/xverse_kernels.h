@@ -25,7 +25,14 @@ const char *xvk_build_compiler(void);
 
 /* ---- choice of kernels ---- */
 
-enum { XVK_ISA_REFERENCE = 0, XVK_ISA_AVX2 = 1, XVK_ISA_COUNT = 2 };
+enum {
+  XVK_ISA_REFERENCE = 0,
+  XVK_ISA_AVX2 = 1,    /* AVX2 + FMA + F16C                       */
+  XVK_ISA_AVXVNNI = 2, /* these and AVX-VNNI                      */
+  XVK_ISA_AVX512 = 3,  /* these (not AVX-VNNI), AVX-512 F, BW, DQ, VL and VNNI */
+  XVK_ISA_NEON = 4,    /* NEON with dot products                  */
+  XVK_ISA_COUNT = 5
+};
 
 typedef struct xvk_table xvk_table; /* the kernels of one instruction set; immutable, static */
 
@@ -35,7 +42,7 @@ const xvk_table *xvk_table_for(int32_t isa);
 /* The fastest instruction set of this CPU that was built. */
 int32_t xvk_best_isa(void);
 
-/* "reference", "avx2"; NULL for an unknown number. AVX2 means AVX2 + FMA + F16C. */
+/* "reference", "avx2", "avxvnni", "avx512", "neon"; NULL for an unknown number. */
 const char *xvk_isa_name(int32_t isa);
 
 /* 1 when the kernels of an instruction set are in this build, whether or not this CPU runs them. */
@@ -60,39 +67,97 @@ const char *xvk_blas_prepare(void);
 /* 1 when the library was built with OpenMP, else 0 (every driver then runs on the calling thread). */
 int32_t xvk_has_openmp(void);
 
+/* ---- quantized weights ----
+ *
+ * W [rows, cols] in blocks of XVK_PANEL rows x XVK_GROUP columns, [panels, groups, block], panels = ceil(rows / XVK_PANEL),
+ * groups = ceil(cols / XVK_GROUP); rows that fill up the last panel are zeros, and columns that fill up the last group meet
+ * activations that are 0. A row of a block has one scale.
+ *   int8   scale * q, q in -127 ... 127; scale f16                                  XVK_INT8_BLOCK bytes, 8.5 bits a weight
+ *   int4   2^-8 * scale * (4 code - zero), code in 0 ... 15, zero in 0 ... 63       XVK_INT4_BLOCK bytes, 4.5 bits a weight
+ * docs/quantization.md draws the blocks; quantized.h in this folder has them in C.
+ */
+enum { XVK_PANEL = 16, XVK_GROUP = 32, XVK_INT8_BLOCK = 544, XVK_INT4_BLOCK = 288 };
+
+/* Quantizes x [rows, cols] to w, choosing for each row of a block the scale (and zero point) that makes the sum over
+ * columns of importance[c] * (x[c] - W[c])^2 small. importance [cols], not negative; NULL: 1. Returns 1, or 0 when a
+ * weight is NaN, infinite, or beyond 2^12: w is then of no use. */
+int32_t xvk_quantize_int8_f32(const xvk_compute *c, void *w, const float *x, const float *importance, int64_t rows,
+                              int64_t cols);
+int32_t xvk_quantize_int4_f32(const xvk_compute *c, void *w, const float *x, const float *importance, int64_t rows,
+                              int64_t cols);
+
+/* ---- quantization with error feedback ---- */
+
+enum { XVK_FEEDBACK = 128 };
+
+/* h [cols, cols] += x^T x, its upper triangle. x [tokens, cols]. */
+void xvk_gram_f32(const xvk_compute *c, float *h, const float *x, int64_t tokens, int64_t cols);
+
+/* Replaces the upper triangle of the symmetric h [n, n] by that of U, upper triangular, with U^T U the inverse of
+ * h + damping * I. `work` [n, n]. Returns 1, or 0 when h + damping * I is not positive definite: h is then as it was. One
+ * thread. */
+int32_t xvk_factor_inverse_f32(float *h, float *work, int64_t n, float damping);
+
+/* As xvk_quantize_*, minimizing the error of the products with the inputs that u [cols, cols] was made from (GPTQ, Frantar
+ * et al. 2022). x [rows, cols] is changed; errors: room for [rows, XVK_FEEDBACK]. */
+int32_t xvk_quantize_feedback_int8_f32(const xvk_compute *c, void *w, float *x, const float *u, float *errors,
+                                       int64_t rows, int64_t cols);
+int32_t xvk_quantize_feedback_int4_f32(const xvk_compute *c, void *w, float *x, const float *u, float *errors,
+                                       int64_t rows, int64_t cols);
+
 /* ---- matrix products ----
  *
  *   y[t, r] = sum over c of x[t, c] * W[r, c]        x [tokens, cols], W [rows, cols], y [tokens, rows], tokens >= 1
  *
- * f16 and bf16 weights are widened exactly; all sums are f32. Three regimes, chosen by `tokens`:
+ * One call makes up to XVK_MAX_PRODUCTS products of the same x with different W, in one parallel region.
+ *
+ * f32, f16, bf16: weights are widened exactly; all sums are f32. Three regimes, chosen by `tokens`:
  *   1                        GEMV: each weight byte is read once and x stays in cache. Bound: memory bandwidth.
  *   2 .. XVK_GEMM_BLAS - 1   own GEMM: the same order of summation as GEMV, so the same bits for each token.
  *   XVK_GEMM_BLAS ..         OpenBLAS sgemm over tiles of up to XVK_GEMM_TILE rows, widened to f32 panel by panel into
  *                            the thread's part of `scratch` (f32 weights are used in place). Bound: the multipliers.
+ * int8, int4: x is rounded to 16 bits (int8) or 8 bits (int4), with a scale for each token and group of XVK_GROUP columns:
+ * an element moves by at most 1 / 65534 or 1 / 254 of the largest magnitude in its group. Products of a group are then
+ * exact integers, groups are added in f32 in their order. Any number of tokens and any instruction set give the same
+ * bits; NaN stays NaN, but which NaN depends on the set.
+ *
  * Work is split by rows in units that do not depend on the number of threads.
  * sgemm may round a row otherwise when a call has another number of tokens or rows: cut products by their shape alone.
- * y_stride: distance in floats between the rows of y (>= rows): several products can fill one wider matrix.
- * Dimensions and strides are below 2^31.
  * Measured on 2 threads of a Xeon whose OpenBLAS uses AVX-512 (bench_kernels): the own kernel makes 150 GFLOP/s from 8
  * tokens on; sgemm 80 with 16 tokens, 120 with 32, 160 with 48. Tiles of 256 rows reach 0.86 of sgemm's best, 512 0.91.
  */
-enum { XVK_GEMM_TILE = 512, XVK_GEMM_BLAS = 48 };
+enum { XVK_GEMM_TILE = 512, XVK_GEMM_BLAS = 48, XVK_MAX_PRODUCTS = 3 };
 
-/* Floats of scratch that a gemm with this many tokens and columns needs; 0 where BLAS is not used. */
+/* One W and where its product goes. y_stride: distance in floats between the rows of y (>= rows): several products can
+ * fill one wider matrix. Dimensions and strides are below 2^31. */
+typedef struct {
+  float *y;
+  int64_t y_stride;
+  const void *w;
+  int64_t rows;
+} xvk_product;
+
+/* Floats of scratch that a gemm with this many tokens and columns needs, whatever its weights are. */
 size_t xvk_gemm_scratch(const xvk_compute *c, int64_t tokens, int64_t cols);
 
-void xvk_gemm_f32_f32(const xvk_compute *c, float *y, int64_t y_stride, const float *x, const void *w, int64_t tokens,
-                      int64_t rows, int64_t cols, float *scratch);
-void xvk_gemm_f32_f16(const xvk_compute *c, float *y, int64_t y_stride, const float *x, const void *w, int64_t tokens,
-                      int64_t rows, int64_t cols, float *scratch);
-void xvk_gemm_f32_bf16(const xvk_compute *c, float *y, int64_t y_stride, const float *x, const void *w, int64_t tokens,
-                       int64_t rows, int64_t cols, float *scratch);
+void xvk_gemm_f32_f32(const xvk_compute *c, const xvk_product *products, int64_t count, const float *x, int64_t tokens,
+                      int64_t cols, float *scratch);
+void xvk_gemm_f32_f16(const xvk_compute *c, const xvk_product *products, int64_t count, const float *x, int64_t tokens,
+                      int64_t cols, float *scratch);
+void xvk_gemm_f32_bf16(const xvk_compute *c, const xvk_product *products, int64_t count, const float *x, int64_t tokens,
+                       int64_t cols, float *scratch);
+void xvk_gemm_f32_int8(const xvk_compute *c, const xvk_product *products, int64_t count, const float *x, int64_t tokens,
+                       int64_t cols, float *scratch);
+void xvk_gemm_f32_int4(const xvk_compute *c, const xvk_product *products, int64_t count, const float *x, int64_t tokens,
+                       int64_t cols, float *scratch);
 
 /* ---- rows of a weight matrix as f32: embedding look-up, norm weights ----
  * y[t, :] = W[ids[t], :]; every id must be in 0 ..< rows of W. ids NULL means 0, 1, 2 ... */
 void xvk_rows_f32_f32(const xvk_compute *c, float *y, const void *w, const int32_t *ids, int64_t tokens, int64_t cols);
 void xvk_rows_f32_f16(const xvk_compute *c, float *y, const void *w, const int32_t *ids, int64_t tokens, int64_t cols);
 void xvk_rows_f32_bf16(const xvk_compute *c, float *y, const void *w, const int32_t *ids, int64_t tokens, int64_t cols);
+void xvk_rows_f32_int8(const xvk_compute *c, float *y, const void *w, const int32_t *ids, int64_t tokens, int64_t cols);
+void xvk_rows_f32_int4(const xvk_compute *c, float *y, const void *w, const int32_t *ids, int64_t tokens, int64_t cols);
 
 /* ---- layer pieces, all f32 ---- */
 
@@ -119,28 +184,44 @@ double xvk_logsumexp_f32(const xvk_compute *c, const float *x, int64_t count);
  * Keys and values of one layer are in blocks of XVK_KV_BLOCK positions; block b holds positions b*XVK_KV_BLOCK and up:
  *   key block    [kv_heads, head_size, XVK_KV_BLOCK]    positions innermost: scores of a block are vertical sums
  *   value block  [kv_heads, XVK_KV_BLOCK, head_size]
- * Elements are f32 or f16 (round to nearest even), blocks aligned to 4 bytes. Slots at or after the end of the sequence
- * may hold anything, NaN too.
+ * Elements are f32, f16 (round to nearest even) or int8, blocks aligned to 4 bytes. Slots at or after the end of the
+ * sequence may hold anything, NaN too.
+ * int8: the part of a KV head is s8 numbers q in -127 ... 127, then a f32 scale for each of the 64 positions,
+ *   key block    [kv_heads, {s8 [head_size, XVK_KV_BLOCK], f32 [XVK_KV_BLOCK]}]
+ *   value block  [kv_heads, {s8 [XVK_KV_BLOCK, head_size], f32 [XVK_KV_BLOCK]}]
+ * A number is scale * q, the scale 1 / 127 of the largest magnitude of its vector: off by at most half of that scale. A
+ * vector below 2^-100 becomes zeros, one with an infinity or NaN all NaN. Any instruction set stores the same bytes.
  */
-enum { XVK_KV_BLOCK = 64, XVK_MAX_HEAD_SIZE = 512 };
+enum { XVK_KV_BLOCK = 64, XVK_ATTENTION_CHUNK = 512, XVK_MAX_HEAD_SIZE = 512 };
 
 /* Writes the keys and values of `tokens` positions starting at `position`; k, v [tokens, kv_heads, head_size]. */
 void xvk_kv_store_f32(const xvk_compute *c, void *const *key_blocks, void *const *value_blocks, const float *k,
                       const float *v, int64_t position, int64_t tokens, int64_t kv_heads, int64_t head_size);
 void xvk_kv_store_f16(const xvk_compute *c, void *const *key_blocks, void *const *value_blocks, const float *k,
                       const float *v, int64_t position, int64_t tokens, int64_t kv_heads, int64_t head_size);
+void xvk_kv_store_int8(const xvk_compute *c, void *const *key_blocks, void *const *value_blocks, const float *k,
+                       const float *v, int64_t position, int64_t tokens, int64_t kv_heads, int64_t head_size);
+
+/* Floats of scratch that the attention of up to `tokens` tokens needs when they end at `positions` positions or before; 0
+ * where the heads alone keep the threads busy. */
+size_t xvk_attention_scratch(const xvk_compute *c, int64_t positions, int64_t tokens, int64_t heads, int64_t kv_heads,
+                             int64_t head_size);
 
 /* out[t, h, :] = softmax over positions p in 0 ... position + t of (scale * q[t, h] . K[p, h / (heads / kv_heads)])
  *                applied to V.     q, out [tokens, heads, head_size]
- * Online softmax (Milakov & Gimelshein 2018; FlashAttention, Dao et al. 2022): per query the blocks are visited in
- * order of position, keeping a running maximum and sum, so memory does not grow with the context and a query has the
- * same bits whether its tokens were evaluated together or one by one. Work is split by head and by tile of queries.
+ * Online softmax (Milakov & Gimelshein 2018; FlashAttention, Dao et al. 2022): per query the blocks of a chunk of
+ * XVK_ATTENTION_CHUNK positions are visited in order with a running maximum and sum, and the chunks are added in order.
+ * So memory does not grow with the context, and a query has the same bits whether its tokens were evaluated together or
+ * one by one and however the work is split: by head and tile of queries, and for few heads and queries by chunk as well.
  */
 void xvk_attention_f32_f32(const xvk_compute *c, float *out, const float *q, const void *const *key_blocks,
                            const void *const *value_blocks, int64_t position, int64_t tokens, int64_t heads,
-                           int64_t kv_heads, int64_t head_size, float scale);
+                           int64_t kv_heads, int64_t head_size, float scale, float *scratch);
 void xvk_attention_f32_f16(const xvk_compute *c, float *out, const float *q, const void *const *key_blocks,
                            const void *const *value_blocks, int64_t position, int64_t tokens, int64_t heads,
-                           int64_t kv_heads, int64_t head_size, float scale);
+                           int64_t kv_heads, int64_t head_size, float scale, float *scratch);
+void xvk_attention_f32_int8(const xvk_compute *c, float *out, const float *q, const void *const *key_blocks,
+                            const void *const *value_blocks, int64_t position, int64_t tokens, int64_t heads,
+                            int64_t kv_heads, int64_t head_size, float scale, float *scratch);
 
 #endif

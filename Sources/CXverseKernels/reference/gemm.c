@@ -20,9 +20,10 @@ static inline float dot(xvk_number number, const unsigned char *w, const float *
 }
 
 static inline void gemm(xvk_number number, const xvk_gemm_work *g, int64_t begin, int64_t end) {
+  const float *const x = g->x;
   for (int64_t r = begin; r < end; ++r) {
     const unsigned char *const row = g->w + r * g->cols * xvk_number_size(number);
-    for (int64_t t = 0; t < g->tokens; ++t) g->y[t * g->y_stride + r] = dot(number, row, g->x + t * g->cols, g->cols);
+    for (int64_t t = 0; t < g->tokens; ++t) g->y[t * g->y_stride + r] = dot(number, row, x + t * g->cols, g->cols);
   }
 }
 

@@ -1,31 +1,56 @@
 // kv_store.c -- writes new keys and values into the blocks of a KV cache, rounded to the cache's numbers.
 //
-//   k, v [tokens, kv_heads, head_size] f32; key block [kv_heads, head_size, 64], value block [kv_heads, 64, head_size]
+//   k, v [tokens, kv_heads, head_size] f32; key block [kv_heads, head_size, 64], value block [kv_heads, 64, head_size];
+//   int8: [kv_heads] of these numbers and then a scale for each of the 64 positions
 #include "../numbers.h"
+#include <math.h>
 
-static inline void store(xvk_number number, void *numbers, int64_t i, float value) {
+static inline void store(xvk_number number, unsigned char *numbers, int64_t i, float value, float inverse) {
   if (number == XVK_F32) {
-    ((float *)numbers)[i] = value;
+    ((float *)(void *)numbers)[i] = value;
+  } else if (number == XVK_F16) {
+    ((uint16_t *)(void *)numbers)[i] = xvk_narrow_f16(value);
   } else {
-    ((uint16_t *)numbers)[i] = xvk_narrow_f16(value);
+    ((signed char *)numbers)[i] = inverse > 0 ? (signed char)rintf(value * inverse) : 0;
   }
+}
+
+static uint32_t largest_magnitude(const float *x, int64_t size) {
+  uint32_t largest = 0;
+  for (int64_t d = 0; d < size; ++d) {
+    const uint32_t magnitude = xvk_bits_of_float(x[d]) & 0x7FFFFFFF;
+    largest = magnitude > largest ? magnitude : largest;
+  }
+  return largest;
+}
+
+// One vector x [size]: number d at first + d * stride, the scale at `slot` behind all numbers.
+static inline void store_vector(xvk_number number, unsigned char *head, int64_t first, int64_t stride, int64_t slot,
+                                const float *x, int64_t size) {
+  xvk_kv_steps steps = {0, 0};
+  if (number == XVK_INT8) {
+    steps = xvk_kv_steps_of(largest_magnitude(x, size));
+    ((float *)(void *)(head + XVK_KV_BLOCK * size))[slot] = steps.scale;
+  }
+  for (int64_t d = 0; d < size; ++d) store(number, head, first + d * stride, x[d], steps.inverse);
 }
 
 static inline void kv_store(xvk_number number, const xvk_kv_store_work *s, int64_t begin, int64_t end) {
   const int64_t size = s->head_size;
   for (int64_t unit = begin; unit < end; ++unit) {
     const xvk_kv_segment segment = xvk_kv_store_segment(s, unit);
-    const int64_t head = segment.head * size * XVK_KV_BLOCK;
+    const int64_t head = segment.head * xvk_kv_head_bytes(number, size);
+    unsigned char *const keys = (unsigned char *)s->key_blocks[segment.block] + head;
+    unsigned char *const values = (unsigned char *)s->value_blocks[segment.block] + head;
     for (int64_t i = 0; i < segment.count; ++i) {
       const int64_t slot = segment.slot + i;
       const int64_t source = ((segment.token + i) * s->kv_heads + segment.head) * size;
-      for (int64_t d = 0; d < size; ++d) {
-        store(number, s->key_blocks[segment.block], head + d * XVK_KV_BLOCK + slot, s->k[source + d]);
-        store(number, s->value_blocks[segment.block], head + slot * size + d, s->v[source + d]);
-      }
+      store_vector(number, keys, slot, XVK_KV_BLOCK, slot, s->k + source, size);
+      store_vector(number, values, slot * size, 1, slot, s->v + source, size);
     }
   }
 }
 
 void xvk_kv_store_f32_reference(const void *work, int64_t begin, int64_t end) { kv_store(XVK_F32, work, begin, end); }
 void xvk_kv_store_f16_reference(const void *work, int64_t begin, int64_t end) { kv_store(XVK_F16, work, begin, end); }
+void xvk_kv_store_int8_reference(const void *work, int64_t begin, int64_t end) { kv_store(XVK_INT8, work, begin, end); }

@@ -27,6 +27,17 @@ enum SafetensorsDType: String, BitwiseCopyable, CaseIterable {
   case f64 = "F64"
   case c64 = "C64"
 
+  /// How tensors of a type are written.
+  init(_ dtype: DType) {
+    self =
+      switch dtype {
+      case .float32: .f32
+      case .float16: .f16
+      case .bfloat16: .bf16
+      case .int8, .int4: .u8
+      }
+  }
+
   /// Bits of one element.
   var bits: Int {
     switch self {
@@ -39,12 +50,14 @@ enum SafetensorsDType: String, BitwiseCopyable, CaseIterable {
     }
   }
 
-  /// The format to compute with; nil for one that no weight of a supported model has.
-  var dtype: DType? {
+  /// The format to compute with; nil for one that no weight of a supported model has. Bytes whose last dimension is the
+  /// size of a block are blocks.
+  func dtype(shape: [Int]) -> DType? {
     switch self {
     case .f32: .float32
     case .f16: .float16
     case .bf16: .bfloat16
+    case .u8: shape.count == 3 ? DType.allCases.first { $0.isQuantized && $0.blockSize == shape[2] } : nil
     default: nil
     }
   }

@@ -8,6 +8,7 @@
 
 #include <dirent.h>
 #include <string.h>
+#include <unistd.h>
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -210,6 +211,41 @@ static void use_generation(xverse_model *model) {
   xverse_result_free(result);
 }
 
+static void remove_directory(const char *path) {
+  DIR *const directory = opendir(path);
+  CHECK(directory != NULL);
+  for (struct dirent *entry; (entry = readdir(directory)) != NULL;)
+    if (entry->d_name[0] != '.') CHECK(unlinkat(dirfd(directory), entry->d_name, 0) == 0);
+  closedir(directory);
+  CHECK(rmdir(path) == 0);
+}
+
+static void use_conversion(const char *path, xverse_runtime *runtime) {
+  xverse_options *const options = make_options(XVERSE_OPTIONS_CONVERT, "{\"quantize\": \"int4\"}");
+  char place[] = "/tmp/xverse-lifecycle-XXXXXX", destination[sizeof place + 4];
+  xverse_model_info info = {.size = sizeof info};
+  xverse_cancel *cancel;
+  xverse_model *model;
+  int calls = 0;
+  CHECK(mkdtemp(place) != NULL);
+  snprintf(destination, sizeof destination, "%s/new", place);
+  OK(xverse_cancel_create(&cancel));
+  xverse_cancel_trigger(cancel);
+  CHECK(xverse_convert(runtime, path, destination, options, cancel, NULL, NULL) == XVERSE_E_CANCELLED);
+  xverse_cancel_free(cancel);
+  OK(xverse_convert(runtime, path, destination, options, NULL, on_progress, &calls));
+  CHECK(calls > 1);
+  CHECK(xverse_convert(runtime, path, destination, options, NULL, NULL, NULL) == XVERSE_E_MISUSE);
+  OK(xverse_model_load(runtime, destination, NULL, NULL, NULL, NULL, &model));
+  OK(xverse_model_get_info(model, &info));
+  CHECK(strcmp(info.quant, "int4") == 0);
+  use_sessions(model);
+  xverse_model_release(model);
+  xverse_options_free(options);
+  remove_directory(destination);
+  CHECK(rmdir(place) == 0);
+}
+
 static void use_model(const char *path, xverse_runtime *runtime) {
   xverse_options *const options = make_options(XVERSE_OPTIONS_MODEL, "{\"verify\": \"values\", \"load\": \"read\"}");
   xverse_options *const scoring = make_options(XVERSE_OPTIONS_SCORE, "{\"context\": 16, \"windows\": 2}");
@@ -232,6 +268,7 @@ static void use_model(const char *path, xverse_runtime *runtime) {
   use_tokenizer(path, model);
   use_sessions(model);
   use_generation(model);
+  use_conversion(path, runtime);
   xverse_options_free(options);
   xverse_options_free(scoring);
   xverse_model_release(model);

@@ -1,0 +1,98 @@
+"""Writes a GGUF with random weights for llama.cpp: the shapes and parameter counts of make_random_checkpoint.py."""
+
+import struct
+
+import gguf
+import numpy as np
+
+# Bytes of a block and weights in it; bytes that are random, and the f16 scale that is not, at its offset.
+BLOCKS = {
+    "Q4_0": (18, 32, 0, 0x2000),
+    "Q8_0": (34, 32, 0, 0x0C00),
+    "Q6_K": (210, 256, 208, 0x0010),
+}
+POOL_BYTES = 64 << 20
+
+
+def matrices(shape):
+    """Name and shape of every matrix."""
+    hidden, intermediate, vocab = shape["hidden"], shape["intermediate"], shape["vocab"]
+    yield "token_embd.weight", (vocab, hidden)
+    for layer in range(shape["layers"]):
+        for name in ("attn_q", "attn_k", "attn_v", "attn_output"):
+            yield f"blk.{layer}.{name}.weight", (hidden, hidden)
+        yield f"blk.{layer}.ffn_gate.weight", (intermediate, hidden)
+        yield f"blk.{layer}.ffn_up.weight", (intermediate, hidden)
+        yield f"blk.{layer}.ffn_down.weight", (hidden, intermediate)
+    yield "output.weight", (vocab, hidden)
+
+
+def norms(shape):
+    for layer in range(shape["layers"]):
+        yield f"blk.{layer}.attn_norm.weight"
+        yield f"blk.{layer}.ffn_norm.weight"
+    yield "output_norm.weight"
+
+
+def encoding_of(name, quantization):
+    """As llama-quantize does: the output matrix of a Q4_0 model is Q6_K."""
+    return "Q6_K" if name == "output.weight" and quantization == "Q4_0" else quantization
+
+
+def pool_of(encoding, random):
+    """Random blocks with a scale that keeps weights around 0.02."""
+    size, _, scale_offset, scale = BLOCKS[encoding]
+    blocks = random.integers(0, 256, (POOL_BYTES // size, size), dtype=np.uint8)
+    blocks[:, scale_offset : scale_offset + 2] = np.frombuffer(struct.pack("<H", scale), dtype=np.uint8)
+    return blocks.reshape(-1)
+
+
+def add_vocabulary(writer, size):
+    """Tokens that mean nothing; llama.cpp wants some of each kind."""
+    tokens = ["<unk>", "<s>", "</s>"] + [f"<0x{byte:02X}>" for byte in range(256)]
+    types = [gguf.TokenType.UNKNOWN, gguf.TokenType.CONTROL, gguf.TokenType.CONTROL] + [gguf.TokenType.BYTE] * 256
+    types += [gguf.TokenType.NORMAL] * (size - len(tokens))
+    tokens += [f"\u2581t{number}" for number in range(size - len(tokens))]
+    writer.add_tokenizer_model("llama")
+    writer.add_token_list(tokens)
+    writer.add_token_scores([-float(index) for index in range(size)])
+    writer.add_token_types(types)
+
+
+def write(path, shape, quantization):
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_context_length(8192)
+    writer.add_embedding_length(shape["hidden"])
+    writer.add_block_count(shape["layers"])
+    writer.add_feed_forward_length(shape["intermediate"])
+    writer.add_rope_dimension_count(shape["hidden"] // shape["heads"])
+    writer.add_head_count(shape["heads"])
+    writer.add_head_count_kv(shape["heads"])
+    writer.add_layer_norm_rms_eps(1e-6)
+    writer.add_vocab_size(shape["vocab"])
+    add_vocabulary(writer, shape["vocab"])
+
+    byte_shapes = {}
+    for name, (rows, columns) in matrices(shape):
+        size, weights, _, _ = BLOCKS[encoding_of(name, quantization)]
+        byte_shapes[name] = (rows, columns // weights * size)
+        kind = gguf.GGMLQuantizationType[encoding_of(name, quantization)]
+        writer.add_tensor_info(name, byte_shapes[name], np.dtype(np.uint8), int(np.prod(byte_shapes[name])), kind)
+    ones = np.ones(shape["hidden"], dtype=np.float32)
+    for name in norms(shape):
+        writer.add_tensor_info(name, ones.shape, ones.dtype, ones.nbytes)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_ti_data_to_file()
+
+    random = np.random.default_rng(0)
+    pools = {}
+    for name, byte_shape in byte_shapes.items():
+        encoding = encoding_of(name, quantization)
+        if encoding not in pools:
+            pools[encoding] = pool_of(encoding, random)
+        # Repeats the pool as often as it takes.
+        writer.write_tensor_data(np.resize(pools[encoding], byte_shape))
+    for _ in norms(shape):
+        writer.write_tensor_data(ones)
+    writer.close()

@@ -1,0 +1,88 @@
+// gemm_quantized.c -- y = x W^T for int8 and int4 weights with AVX-VNNI: a vector holds 8 rows, half a panel.
+// avx512/gemm_quantized.c tells how the instructions are used.
+#if defined(__x86_64__)
+#include "../quantized.h"
+#include "../avx2/vectors.h"
+
+#pragma clang attribute push(__attribute__((target("avx2,avxvnni,fma,f16c"))), apply_to = function)
+
+#define TILE_TOKENS 6
+enum { LANES = 8, PANELS = 4, TILE = TILE_TOKENS };
+typedef __m256i ints;
+typedef __m256 floats;
+typedef ints partial;
+
+XVK_INLINE ints zero_ints(void) { return _mm256_setzero_si256(); }
+XVK_INLINE ints load_ints(const unsigned char *place) { return _mm256_loadu_si256((const void *)place); }
+XVK_INLINE ints each_s32(int32_t value) { return _mm256_set1_epi32(value); }
+XVK_INLINE ints and(ints a, ints b) { return _mm256_and_si256(a, b); }
+XVK_INLINE ints shift4(ints a) { return _mm256_srli_epi16(a, 4); }
+XVK_INLINE ints times4(ints a) { return _mm256_slli_epi32(a, 2); }
+XVK_INLINE ints add(ints a, ints b) { return _mm256_add_epi32(a, b); }
+XVK_INLINE ints subtract(ints a, ints b) { return _mm256_sub_epi32(a, b); }
+XVK_INLINE ints widen_bytes(const unsigned char *place) {
+  return _mm256_cvtepi8_epi16(_mm_loadu_si128((const void *)place));
+}
+XVK_INLINE ints load_words(const unsigned char *place) {
+  return _mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)place));
+}
+XVK_INLINE ints dot_s16(ints sum, ints a, ints b) { return _mm256_dpwssd_avx_epi32(sum, a, b); }
+XVK_INLINE floats zero_floats(void) { return _mm256_setzero_ps(); }
+XVK_INLINE floats each_f32(float value) { return _mm256_set1_ps(value); }
+XVK_INLINE floats to_float(ints a) { return _mm256_cvtepi32_ps(a); }
+XVK_INLINE floats multiply(floats a, floats b) { return _mm256_mul_ps(a, b); }
+XVK_INLINE floats fused(floats a, floats b, floats c) { return _mm256_fmadd_ps(a, b, c); }
+XVK_INLINE floats load_scales(const unsigned char *place, int mask, int shift) {
+  return _mm256_cvtph_ps(_mm_srli_epi16(_mm_and_si128(_mm_loadu_si128((const void *)place), _mm_set1_epi16((short)mask)), shift));
+}
+
+XVK_INLINE floats load_rows(const float *y, int64_t count) {
+  return count < LANES ? load_some(XVK_F32, (const unsigned char *)y, count) : _mm256_loadu_ps(y);
+}
+XVK_INLINE void store_rows(float *y, floats value, int64_t count) {
+  if (count >= LANES) {
+    _mm256_storeu_ps(y, value);
+  } else if (count > 0) {
+    float rows[LANES];
+    _mm256_storeu_ps(rows, value);
+    memcpy(y, rows, (size_t)count * sizeof *y);
+  }
+}
+
+// ---- codes of 4 bits ----
+
+XVK_INLINE ints dot_bytes(ints sum, ints u8, ints s8) { return _mm256_dpbusd_avx_epi32(sum, u8, s8); }
+XVK_INLINE partial no_products(void) { return zero_ints(); }
+XVK_INLINE partial add_products(partial sum, ints codes, ints q) { return dot_bytes(sum, codes, q); }
+XVK_INLINE ints sum_of(partial low, partial high) { return add(low, high); }
+
+#include "../gemm_quantized.h"
+
+XVK_INLINE void take_zeros(strip *s, ints zeros) {
+  const ints zero_bytes = _mm256_mullo_epi32(zeros, each_s32(0x01010101)), u128 = each_s32((int32_t)0x80808080);
+  ints sum = zero_ints();
+  for (int step = 0; step < XVK_INT4_STEPS; ++step) {
+    s->weights[step] = _mm256_sub_epi8(times4(s->weights[step]), zero_bytes); // 4 * 15 stays within its byte
+    sum = dot_bytes(sum, u128, s->weights[step]);
+  }
+  s->start = subtract(zero_ints(), sum);
+}
+
+XVK_INLINE void multiply_int4(int tokens, int vectors, const strip *const strips[VECTORS], const unsigned char *x,
+                              ints sums[TILE][VECTORS]) {
+  for (int t = 0; t < tokens; ++t)
+    for (int v = 0; v < vectors; ++v) sums[t][v] = strips[v]->start;
+#pragma clang loop unroll(full)
+  for (int step = 0; step < XVK_INT4_STEPS; ++step) {
+    for (int t = 0; t < tokens; ++t) {
+      const ints q = each_s32(xvk_load_s32(x + (step * tokens + t) * XVK_STEP));
+      for (int v = 0; v < vectors; ++v) sums[t][v] = dot_bytes(sums[t][v], q, strips[v]->weights[step]);
+    }
+  }
+}
+
+void xvk_gemm_s16_int8_avxvnni(const void *work, int64_t begin, int64_t end) { gemm(XVK_INT8, work, begin, end); }
+void xvk_gemm_s8_int4_avxvnni(const void *work, int64_t begin, int64_t end) { gemm(XVK_INT4, work, begin, end); }
+
+#pragma clang attribute pop
+#endif

@@ -1,0 +1,315 @@
+// quantize.h -- weights to int8 and int4 blocks, the 16 rows of a panel side by side: the body of every instruction set's
+// quantize.c, which the compiler turns into its vectors.
+//
+// The 32 weights of a row in a group get the step s, zero point z (in quarters of a code, for int4) and codes q that make the
+// error least,
+//   E = sum over columns of importance[c] * (w[c] - s * (q[c] - z))^2.
+// Candidates are ranges a little narrower and wider than that of the weights, for int4 with different places of zero in them.
+// For each the codes follow by rounding; the best step for these codes is s = sum(i w (q - z)) / sum(i (q - z)^2), and the
+// best zero point is the mean of q - w / s.
+//
+// Rows that fill up a block become zeros. No product is fused with a sum, so that every instruction set chooses
+// the same blocks.
+#include "quantized.h"
+#include <math.h>
+
+#pragma STDC FP_CONTRACT OFF
+
+typedef struct {
+  float w[XVK_GROUP][XVK_PANEL];
+  float importance[XVK_GROUP];
+} weight_group;
+
+// Step, zero point and error of every row: a candidate, or the best so far. Weights are step * (q - zero).
+typedef struct {
+  float step[XVK_PANEL], zero[XVK_PANEL], error[XVK_PANEL];
+} grid;
+
+// What a code can be, the largest step of a block, and the bits of a step's f32 that a block does not hold.
+typedef struct {
+  float lowest, highest, largest_step;
+  uint32_t lost;
+} code_range;
+
+static void load_group(weight_group *g, const xvk_quantize_work *q, int64_t row, int64_t col) {
+  const int64_t rows = q->rows - row < XVK_PANEL ? q->rows - row : XVK_PANEL;
+  const int64_t cols = q->cols - col < XVK_GROUP ? q->cols - col : XVK_GROUP;
+  memset(g, 0, sizeof *g);
+  for (int64_t c = 0; c < cols; ++c) {
+    g->importance[c] = q->importance ? q->importance[col + c] : 1;
+    for (int64_t r = 0; r < rows; ++r) g->w[c][r] = q->x[(row + r) * q->cols + col + c];
+  }
+}
+
+// Whether every weight can be quantized: up to 2^12 no step that follows from a range is near the largest of a block.
+static int is_quantizable(const weight_group *g) {
+  int outside = 0;
+  for (int c = 0; c < XVK_GROUP; ++c)
+    for (int r = 0; r < XVK_PANEL; ++r) outside |= !(fabsf(g->w[c][r]) <= 0x1p12f);
+  return !outside;
+}
+
+static inline float smaller(float a, float b) { return a < b ? a : b; }
+static inline float larger(float a, float b) { return a > b ? a : b; }
+
+// Rounded as the block will hold it. The order of the arguments here and in what follows makes a bound of NaN.
+static inline float stored(float step, const code_range *codes) {
+  const float rounded = xvk_float_from_bits((xvk_bits_of_float(step) + (codes->lost + 1) / 2) & ~codes->lost);
+  return smaller(rounded, codes->largest_step);
+}
+
+static inline float stored_zero(float zero) { return larger(0, smaller(rintf(4 * zero) * 0.25f, 15.75f)); }
+
+static inline float inverse_of(float step) { return step > 0 ? 1 / step : 0; }
+
+static inline float code(float w, float inverse, float zero, const code_range *codes) {
+  return larger(codes->lowest, smaller(rintf(w * inverse + zero), codes->highest));
+}
+
+// Moves a candidate to the best step, and with `moves_zero` the best zero point, for its codes.
+static void improve(const weight_group *g, grid *trial, const code_range *codes, int moves_zero) {
+  float products[XVK_PANEL] = {0}, squares[XVK_PANEL] = {0}, offsets[XVK_PANEL] = {0}, inverse[XVK_PANEL], weights = 0;
+  for (int r = 0; r < XVK_PANEL; ++r) inverse[r] = inverse_of(trial->step[r]);
+  for (int c = 0; c < XVK_GROUP; ++c) {
+    const float importance = g->importance[c];
+    weights += importance;
+    for (int r = 0; r < XVK_PANEL; ++r) {
+      const float w = g->w[c][r], q = code(w, inverse[r], trial->zero[r], codes), level = q - trial->zero[r];
+      products[r] += importance * level * w;
+      squares[r] += importance * level * level;
+      offsets[r] += importance * (q - w * inverse[r]);
+    }
+  }
+  for (int r = 0; r < XVK_PANEL; ++r) {
+    const float step = squares[r] > 0 ? larger(0, products[r] / squares[r]) : trial->step[r];
+    trial->step[r] = stored(step, codes);
+    trial->zero[r] = moves_zero && weights > 0 ? stored_zero(offsets[r] / weights) : trial->zero[r];
+  }
+}
+
+static void measure(const weight_group *g, grid *trial, const code_range *codes) {
+  float inverse[XVK_PANEL];
+  for (int r = 0; r < XVK_PANEL; ++r) {
+    inverse[r] = inverse_of(trial->step[r]);
+    trial->error[r] = 0;
+  }
+  for (int c = 0; c < XVK_GROUP; ++c) {
+    for (int r = 0; r < XVK_PANEL; ++r) {
+      const float level = code(g->w[c][r], inverse[r], trial->zero[r], codes) - trial->zero[r];
+      const float off = g->w[c][r] - trial->step[r] * level;
+      trial->error[r] += g->importance[c] * off * off;
+    }
+  }
+}
+
+static void keep_better(grid *best, const grid *trial) {
+  for (int r = 0; r < XVK_PANEL; ++r) {
+    const int better = trial->error[r] < best->error[r];
+    best->step[r] = better ? trial->step[r] : best->step[r];
+    best->zero[r] = better ? trial->zero[r] : best->zero[r];
+    best->error[r] = better ? trial->error[r] : best->error[r];
+  }
+}
+
+// The extremes of every row, 0 among them.
+static void extremes(const weight_group *g, float low[XVK_PANEL], float high[XVK_PANEL]) {
+  for (int r = 0; r < XVK_PANEL; ++r) low[r] = high[r] = 0;
+  for (int c = 0; c < XVK_GROUP; ++c) {
+    for (int r = 0; r < XVK_PANEL; ++r) {
+      low[r] = smaller(low[r], g->w[c][r]);
+      high[r] = larger(high[r], g->w[c][r]);
+    }
+  }
+}
+
+static void search_int4(const weight_group *g, grid *best, const code_range *codes) {
+  enum { RANGES = 10 };
+  float low[XVK_PANEL], high[XVK_PANEL];
+  extremes(g, low, high);
+  for (int i = 0; i < RANGES; ++i) {
+    grid trial;
+    for (int r = 0; r < XVK_PANEL; ++r) {
+      // From 14 steps across the weights, all of them well inside, to 18.5, the outermost cut off.
+      const float steps = 14 + 0.5f * (float)i, step = (high[r] - low[r]) / steps;
+      trial.step[r] = stored(step, codes);
+      trial.zero[r] = stored_zero(-low[r] * inverse_of(step) - (steps - 15) * 0.5f);
+    }
+    improve(g, &trial, codes, 1);
+    improve(g, &trial, codes, 0);
+    measure(g, &trial, codes);
+    keep_better(best, &trial);
+  }
+  // Around the best one, finer.
+  for (int i = -1; i <= 1; ++i) {
+    for (int j = -1; j <= 1; ++j) {
+      grid trial = *best;
+      for (int r = 0; r < XVK_PANEL; ++r) {
+        trial.zero[r] = stored_zero(best->zero[r] + 0.25f * (float)j);
+        trial.step[r] = stored(best->step[r] * (1 + 0.02f * (float)i), codes);
+      }
+      improve(g, &trial, codes, 0);
+      measure(g, &trial, codes);
+      keep_better(best, &trial);
+    }
+  }
+}
+
+static void search_int8(const weight_group *g, grid *best, const code_range *codes) {
+  float low[XVK_PANEL], high[XVK_PANEL];
+  extremes(g, low, high);
+  for (int i = 0; i < 5; ++i) {
+    grid trial;
+    for (int r = 0; r < XVK_PANEL; ++r) {
+      trial.step[r] = stored(larger(-low[r], high[r]) / (126 + 0.5f * (float)i), codes);
+      trial.zero[r] = 0;
+    }
+    improve(g, &trial, codes, 0);
+    measure(g, &trial, codes);
+    keep_better(best, &trial);
+  }
+}
+
+// What the block holds of a step is an f16, for int4 of 64 of it. Below 2^-14 that has fewer bits than the search knew.
+static void round_steps(xvk_number number, grid *best) {
+  const float unit = number == XVK_INT4 ? 4 * XVK_INT4_UNIT : 1;
+  for (int r = 0; r < XVK_PANEL; ++r) {
+    uint16_t half = xvk_narrow_f16(best->step[r] / unit);
+    if (number == XVK_INT4) half &= XVK_INT4_SCALE >> 1;
+    best->step[r] = xvk_widen_f16(half) * unit;
+  }
+}
+
+static void write_grid(xvk_number number, unsigned char *block, const grid *best) {
+  memset(block, 0, (size_t)xvk_block_size(number));
+  for (int r = 0; r < XVK_PANEL; ++r) {
+    const int is_int4 = number == XVK_INT4;
+    const uint16_t half = xvk_narrow_f16(is_int4 ? best->step[r] / (4 * XVK_INT4_UNIT) : best->step[r]);
+    const uint16_t word = is_int4 ? (uint16_t)(half << 1 | (int)(4 * best->zero[r])) : half;
+    memcpy(block + (is_int4 ? XVK_INT4_CODES : XVK_INT8_CODES) + 2 * r, &word, sizeof word);
+  }
+}
+
+static void codes_of(const float w[XVK_PANEL], const grid *best, const code_range *codes, float q[XVK_PANEL]) {
+  for (int r = 0; r < XVK_PANEL; ++r) q[r] = code(w[r], inverse_of(best->step[r]), best->zero[r], codes);
+}
+
+// Writes the codes of a column of a group.
+static void write_column(xvk_number number, unsigned char *block, int64_t c, const float q[XVK_PANEL]) {
+  for (int r = 0; r < XVK_PANEL; ++r) {
+    const int value = (int)q[r];
+    if (number == XVK_INT8) {
+      block[(c / 2 * XVK_PANEL + r) * 2 + c % 2] = (unsigned char)value;
+    } else {
+      block[(c / 8 * XVK_PANEL + r) * 4 + c % 4] |= (unsigned char)(c % 8 < 4 ? value : value << 4);
+    }
+  }
+}
+
+static void write_block(xvk_number number, unsigned char *block, const weight_group *g, grid *best,
+                        const code_range *codes) {
+  round_steps(number, best);
+  write_grid(number, block, best);
+  for (int c = 0; c < XVK_GROUP; ++c) {
+    float q[XVK_PANEL];
+    codes_of(g->w[c], best, codes, q);
+    write_column(number, block, c, q);
+  }
+}
+
+static void search(xvk_number number, const weight_group *g, grid *best, const code_range *codes) {
+  for (int r = 0; r < XVK_PANEL; ++r) {
+    best->step[r] = best->zero[r] = 0;
+    best->error[r] = INFINITY;
+  }
+  if (number == XVK_INT8) {
+    search_int8(g, best, codes);
+  } else {
+    search_int4(g, best, codes);
+  }
+}
+
+// An f16 has 10 bits of the fraction, of which int4 keeps 5, and ends at 2^16; a scale of int4 is 2^6 steps.
+static inline code_range range_of(xvk_number number) {
+  return number == XVK_INT8 ? (code_range){-127, 127, 0x1.FFCp15f, 0x1FFF} : (code_range){0, 15, 0x1.F8p9f, 0x3FFFF};
+}
+
+static inline void quantize(xvk_number number, const xvk_quantize_work *q, int64_t begin, int64_t end) {
+  const int64_t groups = xvk_groups(q->cols);
+  const code_range codes = range_of(number);
+  for (int64_t panel = begin; panel < end; ++panel) {
+    for (int64_t group = 0; group < groups; ++group) {
+      weight_group g;
+      grid best;
+      load_group(&g, q, panel * XVK_PANEL, group * XVK_GROUP);
+      if (!is_quantizable(&g)) __atomic_store_n(q->faults, 1, __ATOMIC_RELAXED);
+      search(number, &g, &best, &codes);
+      write_block(number, q->w + (panel * groups + group) * xvk_block_size(number), &g, &best, &codes);
+    }
+  }
+}
+
+// ---- with error feedback ----
+//
+// GPTQ (Frantar et al. 2022): when a column is rounded, the columns behind it that are not rounded yet take up the error as
+// the inputs correlate with it. With H = sum over inputs of x x^T and its inverse = U^T U, U upper triangular,
+//   e = (w[c] - rounded) / U[c, c],   w[j] -= e * U[c, j] for j > c.
+// This does a part of XVK_FEEDBACK columns; the driver then takes e U off the columns behind it in one matrix product. The
+// grid of a group is searched when its first column is reached, errors weighed by 1 / U[c, c]^2: what an error there costs
+// after all columns behind it have done their best.
+
+// Columns of a part of a panel, turned: rows innermost.
+typedef struct {
+  float w[XVK_FEEDBACK][XVK_PANEL];
+} weight_part;
+
+static void load_part(weight_part *p, const xvk_feedback_work *f, int64_t row) {
+  const int64_t rows = f->rows - row < XVK_PANEL ? f->rows - row : XVK_PANEL;
+  memset(p, 0, sizeof *p);
+  for (int64_t c = 0; c < f->width; ++c)
+    for (int64_t r = 0; r < rows; ++r) p->w[c][r] = f->x[(row + r) * f->cols + f->col + c];
+}
+
+// Rounds the columns of a group, hands their errors on within the part, and keeps them in f->errors.
+static void round_group(xvk_number number, unsigned char *block, weight_part *p, const xvk_feedback_work *f, int64_t row,
+                        int64_t first, const grid *best, const code_range *codes) {
+  const int64_t rows = f->rows - row < XVK_PANEL ? f->rows - row : XVK_PANEL;
+  write_grid(number, block, best);
+  for (int64_t c = first; c < first + XVK_GROUP; ++c) {
+    float q[XVK_PANEL] = {0}, error[XVK_PANEL];
+    if (c < f->width) {
+      const float *const u = f->u + (f->col + c) * f->cols + f->col;
+      const float diagonal = 1 / u[c];
+      codes_of(p->w[c], best, codes, q);
+      for (int r = 0; r < XVK_PANEL; ++r)
+        error[r] = (p->w[c][r] - best->step[r] * (q[r] - best->zero[r])) * diagonal;
+      for (int64_t j = c + 1; j < f->width; ++j)
+        for (int r = 0; r < XVK_PANEL; ++r) p->w[j][r] -= error[r] * u[j];
+      for (int64_t r = 0; r < rows; ++r) f->errors[(row + r) * XVK_FEEDBACK + c] = error[r];
+    }
+    write_column(number, block, c - first, q);
+  }
+}
+
+static inline void quantize_with_feedback(xvk_number number, const xvk_feedback_work *f, int64_t begin, int64_t end) {
+  const int64_t groups = xvk_groups(f->cols), group = f->col / XVK_GROUP;
+  const code_range codes = range_of(number);
+  for (int64_t panel = begin; panel < end; ++panel) {
+    weight_part p;
+    load_part(&p, f, panel * XVK_PANEL);
+    for (int64_t first = 0; first < f->width; first += XVK_GROUP) {
+      weight_group g = {0};
+      grid best;
+      for (int64_t c = 0; c < XVK_GROUP && first + c < f->width; ++c) {
+        const int64_t col = f->col + first + c;
+        const float diagonal = f->u[col * f->cols + col];
+        g.importance[c] = 1 / (diagonal * diagonal);
+        memcpy(g.w[c], p.w[first + c], sizeof g.w[c]);
+      }
+      if (!is_quantizable(&g)) __atomic_store_n(f->faults, 1, __ATOMIC_RELAXED);
+      search(number, &g, &best, &codes);
+      unsigned char *const block = f->w + (panel * groups + group + first / XVK_GROUP) * xvk_block_size(number);
+      round_steps(number, &best);
+      round_group(number, block, &p, f, panel * XVK_PANEL, first, &best, &codes);
+    }
+  }
+}

@@ -1,0 +1,92 @@
+// quantized.h -- where the numbers of int8 and int4 weights stand, and those of the activations they are multiplied with.
+//
+// A weight block holds 16 rows x 32 columns. Steps of a few columns follow each other; in a step the rows of the panel, each
+// with its columns side by side. A vector of any width then holds whole rows of a step, and one multiply-add instruction sums
+// the products of a row: four of bytes, or two of 16 bits.
+//
+//   int8, 544 bytes   s8 [16 steps][16 rows][2]   q of the columns 2 step, 2 step + 1; q in -127 ... 127
+//                     f16 [16 rows]               scales                                     W = scale * q
+//   int4, 288 bytes   u8 [4 steps][16 rows][4]    low nibbles: codes of the columns 8 step ..< 8 step + 4
+//                                                 high nibbles: of the 4 columns after them
+//                     u16 [16 rows]               scale and zero point               W = 2^-8 * scale * (4 code - zero)
+//
+// The u16 of an int4 row has its zero point, in quarters of a code 0 ... 63, in the low 6 bits; above them stand the exponent
+// and the 5 leading bits of the fraction of the scale as an f16, whose sign and 5 last bits are 0. Scales are stored 256-fold
+// because an f16 below 2^-14 has fewer bits; the scales of packed activations for int4 take it back.
+//
+// Activations have one scale a token and group, s8 for int4 weights and s16 for int8 ones: half a unit of either is little
+// beside what the weights lost. Tokens are packed by tiles, a tile's groups one after the other:
+//
+//   group of a tile of n tokens for int4, 40 n bytes   s8 [8 steps][n tokens][4]     q + offset
+//                                                      f32 [n], s32 [n]              scales, sums of q
+//   group of a tile of n tokens for int8, 72 n bytes   s16 [16 steps][n tokens][2]   q
+//                                                      f32 [n], s32 [n]              scales, nothing
+//
+// so that what a kernel reads next is what stands next. All tiles but the last have the same number of tokens.
+#ifndef XVK_QUANTIZED_H
+#define XVK_QUANTIZED_H
+#include "numbers.h"
+
+enum {
+  XVK_INT8_CODES = XVK_PANEL * XVK_GROUP,
+  XVK_INT4_CODES = XVK_INT8_CODES / 2,
+  XVK_INT8_STEPS = XVK_GROUP / 2,
+  XVK_INT4_STEPS = XVK_GROUP / 4, // of packed activations and unpacked weights; a block has half as many
+  XVK_STEP = 4,                   // bytes of a row, or of a token, in a step
+  XVK_S8_GROUP = XVK_INT4_STEPS * XVK_STEP + 8,
+  XVK_S16_GROUP = XVK_INT8_STEPS * XVK_STEP + 8,
+  XVK_INT4_ZERO = 0x3F,
+  XVK_INT4_SCALE = 0xFFC0,
+};
+#define XVK_INT4_UNIT 0x1p-8f
+
+static inline int64_t xvk_groups(int64_t cols) { return (cols + XVK_GROUP - 1) / XVK_GROUP; }
+static inline int64_t xvk_panels(int64_t rows) { return (rows + XVK_PANEL - 1) / XVK_PANEL; }
+
+static inline int64_t xvk_block_size(xvk_number number) {
+  return number == XVK_INT8 ? XVK_INT8_BLOCK : XVK_INT4_BLOCK;
+}
+
+// Bytes of a token and group of packed activations.
+static inline int64_t xvk_packed_size(xvk_number number) { return number == XVK_INT8 ? XVK_S16_GROUP : XVK_S8_GROUP; }
+
+static inline uint16_t xvk_load_u16(const unsigned char *place) {
+  uint16_t value;
+  memcpy(&value, place, sizeof value);
+  return value;
+}
+
+static inline float xvk_load_f32(const unsigned char *place) {
+  float value;
+  memcpy(&value, place, sizeof value);
+  return value;
+}
+
+static inline int32_t xvk_load_s32(const unsigned char *place) {
+  int32_t value;
+  memcpy(&value, place, sizeof value);
+  return value;
+}
+
+// The scale of a row of a block as it is stored.
+static inline float xvk_block_scale(xvk_number number, const unsigned char *block, int64_t row) {
+  if (number == XVK_INT8) return xvk_widen_f16(xvk_load_u16(block + XVK_INT8_CODES + 2 * row));
+  return xvk_widen_f16((uint16_t)((xvk_load_u16(block + XVK_INT4_CODES + 2 * row) & XVK_INT4_SCALE) >> 1));
+}
+
+// What the scale of a row multiplies: q, or 4 code - zero.
+static inline int32_t xvk_block_level(xvk_number number, const unsigned char *block, int64_t row, int64_t col) {
+  if (number == XVK_INT8) return (int8_t)block[(col / 2 * XVK_PANEL + row) * 2 + col % 2];
+  const int32_t byte = block[(col / 8 * XVK_PANEL + row) * 4 + col % 4], code = col % 8 < 4 ? byte & 15 : byte >> 4;
+  return 4 * code - (xvk_load_u16(block + XVK_INT4_CODES + 2 * row) & XVK_INT4_ZERO);
+}
+
+// y[c] = W[row, c]; every instruction set uses this one, as it is a row a token.
+void xvk_dequantize_row(xvk_number number, float *y, const unsigned char *w, int64_t row, int64_t cols);
+
+// The start of the tile of packed activations that begins with this token.
+static inline const unsigned char *xvk_packed_tile(xvk_number number, const xvk_gemm_work *g, int64_t token) {
+  return (const unsigned char *)g->x + token * xvk_groups(g->cols) * xvk_packed_size(number);
+}
+
+#endif

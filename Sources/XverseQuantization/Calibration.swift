@@ -1,0 +1,200 @@
+// Calibration.swift -- quantizes a model layer by layer on a text: each matrix with the inputs that it gets in mind, and
+// each layer on the outputs of the quantized ones before it (GPTQ, Frantar et al. 2022).
+
+import XverseCore
+import XverseModels
+import XverseTensors
+
+/// Quantizes the layers of a float model with error feedback; embedding and head as `RoundToNearest` does.
+///
+/// Memory: the result; the hidden states of the whole text, `[tokens, hiddenSize]` floats; the Hessians of one layer, twice
+/// the largest, `[columns, columns]` floats each; the largest matrix in floats.
+package final class Calibration {
+  /// Most tokens of the text that are used, and tokens of a sequence.
+  package static let maximumTokens = 32_768
+  package static let sequenceLength = 512
+  /// Share of the mean diagonal that is added to the diagonal of a Hessian, as in the paper; tenfold as often as needed.
+  private static let damping: Float = 0.01
+
+  private let scheme: QuantizationScheme
+  private let context: QuantizationContext
+  private let arena: ScratchArena
+  private var memory: [WeightStorage] = []
+
+  package init(_ scheme: QuantizationScheme, _ context: QuantizationContext) {
+    self.scheme = scheme
+    self.context = context
+    arena = ScratchArena(allocator: context.allocator)
+  }
+
+  /// - Parameter tokens: Of the text; cut into sequences of `sequenceLength`, a shorter rest is used as well.
+  /// - Throws: As `RoundToNearest.quantize`; `range` for fewer than 16 tokens.
+  package func quantize(
+    _ model: XverseModel, on tokens: UnsafeBufferPointer<Int32>
+  ) throws(XverseError) -> XverseModel {
+    guard tokens.count >= 16 else {
+      throw .range("the calibration text has \(tokens.count) tokens, expected at least 16")
+    }
+    let tokens = UnsafeBufferPointer(rebasing: tokens.prefix(Self.maximumTokens))
+    let base = try RoundToNearest(scheme, context.silent).quantizeEnds(of: model)
+    memory = base.memory
+    let states = try CalibrationStates(model, base.embedding, tokens, context)
+    var layers: [DecoderLayer] = []
+    layers.reserveCapacity(model.layers.count)
+    for (index, layer) in model.layers.enumerated() {
+      try context.progress(index, model.layers.count)
+      layers.append(try quantize(layer, WeightNames.Layer(index), of: model, states))
+    }
+    try context.progress(model.layers.count, model.layers.count)
+    return XverseModel(model, embedding: base.embedding, layers: layers, head: base.head, memory: memory)
+  }
+
+  private func quantize(
+    _ layer: DecoderLayer, _ names: WeightNames.Layer, of model: XverseModel, _ states: CalibrationStates
+  ) throws(XverseError) -> DecoderLayer {
+    let hessians = try Hessians(layer, context)
+    try states.observe(layer, hessians)
+    let (attention, mlp) = (layer.attention, layer.mlp)
+    var factor = try hessians.factor(.attention, damping: Self.damping)
+    let query = try quantize(attention.query, named: names.query, factor)
+    let key = try quantize(attention.key, named: names.key, factor)
+    let value = try quantize(attention.value, named: names.value, factor)
+    factor = try hessians.factor(.attentionOutput, damping: Self.damping)
+    let output = try quantize(attention.output, named: names.output, factor)
+    factor = try hessians.factor(.mlp, damping: Self.damping)
+    let gate = try quantize(mlp.gate, named: names.gate, factor)
+    let up = try quantize(mlp.up, named: names.up, factor)
+    factor = try hessians.factor(.mlpOutput, damping: Self.damping)
+    let down = try quantize(mlp.down, named: names.down, factor)
+    let quantized = DecoderLayer(
+      inputNorm: layer.inputNorm, attention: Attention(query: query, key: key, value: value, output: output),
+      postAttentionNorm: layer.postAttentionNorm, mlp: SwiGLU(gate: gate, up: up, down: down))
+    for weights in [
+      attention.query, attention.key, attention.value, attention.output, mlp.gate, mlp.up, mlp.down,
+    ] { model.discardPages(of: weights) }
+    try states.advance(through: quantized)
+    return quantized
+  }
+
+  private func quantize(
+    _ weights: WeightMatrix, named name: String, _ factor: Matrix
+  ) throws(XverseError) -> WeightMatrix {
+    try RoundToNearest.requireFloats(weights, named: name)
+    let dtype = scheme.dtype(for: .projection)
+    let storage = try WeightStorage(
+      byteCount: dtype.byteCount(rows: weights.rows, columns: weights.columns), allocator: context.allocator)
+    memory.append(storage)
+    arena.reset()
+    let floats = try arena.matrix(rows: weights.rows, columns: weights.columns)
+    let errors = try arena.matrix(rows: weights.rows, columns: Kernels.feedbackColumns)
+    let isQuantizable = try context.compute { () throws(XverseError) in
+      context.kernels.widen(weights, into: floats)
+      return context.kernels.quantizeWithFeedback(floats, to: dtype, at: storage.start, factor: factor, errors: errors)
+    }
+    guard isQuantizable else { throw RoundToNearest.notQuantizable(name, 0..<weights.rows) }
+    return WeightMatrix(data: storage.start, dtype: dtype, rows: weights.rows, columns: weights.columns)
+  }
+}
+
+/// The sums of `x xᵀ` over all inputs of one layer's products.
+private final class Hessians: ProjectionObserver {
+  private let context: QuantizationContext
+  private let arena: ScratchArena
+  private let hessians: [Matrix]
+  private let work: Matrix
+
+  init(_ layer: DecoderLayer, _ context: QuantizationContext) throws(XverseError) {
+    self.context = context
+    arena = ScratchArena(allocator: context.allocator)
+    let sizes = [
+      layer.attention.query.columns, layer.attention.output.columns, layer.mlp.gate.columns, layer.mlp.down.columns,
+    ]
+    var hessians: [Matrix] = []
+    for size in sizes {
+      let hessian = try arena.matrix(rows: size, columns: size)
+      hessian.data.initialize(repeating: 0, count: size * size)
+      hessians.append(hessian)
+    }
+    self.hessians = hessians
+    let largest = sizes.max() ?? 0
+    work = try arena.matrix(rows: largest, columns: largest)
+  }
+
+  func observe(_ input: ProjectionInput, _ x: Matrix) { context.kernels.addGram(of: x, to: hessians[input.rawValue]) }
+
+  /// U of the damped Hessian; valid until the next call.
+  func factor(_ input: ProjectionInput, damping: Float) throws(XverseError) -> Matrix {
+    let hessian = hessians[input.rawValue]
+    let size = hessian.rows
+    var trace: Float = 0
+    for index in 0..<size {
+      // An input that is always 0 tells nothing of its column, which then stands for itself.
+      if hessian.data[index * size + index] == 0 { hessian.data[index * size + index] = 1 }
+      trace += hessian.data[index * size + index]
+    }
+    let room = Matrix(data: work.data, rows: size, columns: size)
+    var share = damping
+    for _ in 0..<4 {
+      let added = share * trace / Float(size)
+      let isFactored = try context.compute { () throws(XverseError) in
+        context.kernels.factorInverse(of: hessian, work: room, damping: added)
+      }
+      if isFactored { return hessian }
+      share *= 10
+    }
+    throw XverseError(.failed, "calibration: the inputs of a layer are not finite or all alike")
+  }
+}
+
+/// The hidden states of all sequences between two layers.
+private final class CalibrationStates {
+  private let model: XverseModel
+  private let context: QuantizationContext
+  private let memory: ScratchArena
+  private let arena: ScratchArena
+  private let states: Matrix
+  private let cache: KVCache
+  private let sequences: [Range<Int>]
+
+  init(
+    _ model: XverseModel, _ embedding: WeightMatrix, _ tokens: UnsafeBufferPointer<Int32>,
+    _ context: QuantizationContext
+  ) throws(XverseError) {
+    self.model = model
+    self.context = context
+    memory = ScratchArena(allocator: context.allocator)
+    arena = ScratchArena(allocator: context.allocator)
+    states = try memory.matrix(rows: tokens.count, columns: model.configuration.hiddenSize)
+    let length = min(Calibration.sequenceLength, model.configuration.maximumPositions)
+    cache = try KVCache(
+      model.configuration, layerCount: 1, element: .float32, capacity: length, allocator: context.allocator)
+    sequences = stride(from: 0, to: tokens.count, by: length).map { $0..<min($0 + length, tokens.count) }
+    try context.compute { () throws(XverseError) in context.kernels.rows(into: states, of: embedding, ids: tokens) }
+  }
+
+  /// Runs a layer and shows the inputs of its products; the states stay as they are.
+  func observe(_ layer: DecoderLayer, _ observer: any ProjectionObserver) throws(XverseError) {
+    let copies = ScratchArena(allocator: context.allocator)
+    for sequence in sequences {
+      copies.reset()
+      let copy = try copies.matrix(rows: sequence.count, columns: states.columns)
+      copy.data.update(from: states.rows(sequence).data, count: copy.rows * copy.columns)
+      try run(layer, on: copy, observer)
+    }
+  }
+
+  func advance(through layer: DecoderLayer) throws(XverseError) {
+    for sequence in sequences { try run(layer, on: states.rows(sequence), nil) }
+  }
+
+  private func run(
+    _ layer: DecoderLayer, on states: Matrix, _ observer: (any ProjectionObserver)?
+  ) throws(XverseError) {
+    try context.check()
+    try context.compute { () throws(XverseError) in
+      try model.forward(
+        states, through: layer, observer: observer, cache: cache, kernels: context.kernels, arena: arena,
+        cancellation: nil)
+    }
+  }
+}

@@ -1,0 +1,123 @@
+// RoundToNearest.swift -- each weight to the nearest number of its group's grid, the grid chosen to make the error small.
+// Needs no data: what is known of a matrix's input is the weight of the norm before it.
+
+import XverseCore
+import XverseModels
+import XverseTensors
+
+/// Quantizes the matrices of a float model one after the other.
+///
+/// Memory: the result, and a few MB of widened weights at a time.
+package final class RoundToNearest {
+  private let scheme: QuantizationScheme
+  private let context: QuantizationContext
+  private let arena: ScratchArena
+  private var memory: [WeightStorage] = []
+  private var done = 0
+  private var total = 0
+
+  /// Floats that are widened at a time: few enough to stay in a cache of a few MB.
+  private static let chunkSize = 1 << 20
+
+  package init(_ scheme: QuantizationScheme, _ context: QuantizationContext) {
+    self.scheme = scheme
+    self.context = context
+    arena = ScratchArena(allocator: context.allocator)
+  }
+
+  /// The model in int8 or int4; `model` stays as it is.
+  ///
+  /// - Throws: `corrupt` for a weight that is NaN, infinite or beyond 2^12; `unsupported` for a model that is quantized
+  ///   already; `outOfMemory`; what the context's progress throws.
+  package func quantize(_ model: XverseModel) throws(XverseError) -> XverseModel {
+    total = model.weightBytes
+    let (embedding, head, _) = try quantizeEnds(of: model)
+    var layers: [DecoderLayer] = []
+    layers.reserveCapacity(model.layers.count)
+    for (index, layer) in model.layers.enumerated() {
+      layers.append(try quantize(layer, of: model, WeightNames.Layer(index)))
+    }
+    try context.progress(total, total)
+    return XverseModel(model, embedding: embedding, layers: layers, head: head, memory: memory)
+  }
+
+  /// Embedding and head alone, and their memory.
+  func quantizeEnds(
+    of model: XverseModel
+  ) throws(XverseError) -> (embedding: WeightMatrix, head: WeightMatrix, memory: [WeightStorage]) {
+    let embedding = try quantize(model.embedding, of: model, named: WeightNames.embedding, as: .embeddingOrHead)
+    let head =
+      model.configuration.tieWordEmbeddings
+      ? embedding
+      : try quantize(model.head, of: model, named: WeightNames.head, as: .embeddingOrHead, after: model.finalNorm)
+    return (embedding, head, memory)
+  }
+
+  private func quantize(
+    _ layer: DecoderLayer, of model: XverseModel, _ names: WeightNames.Layer
+  ) throws(XverseError) -> DecoderLayer {
+    let (attention, mlp) = (layer.attention, layer.mlp)
+    let (first, second) = (layer.inputNorm, layer.postAttentionNorm)
+    return DecoderLayer(
+      inputNorm: first,
+      attention: Attention(
+        query: try quantize(attention.query, of: model, named: names.query, after: first),
+        key: try quantize(attention.key, of: model, named: names.key, after: first),
+        value: try quantize(attention.value, of: model, named: names.value, after: first),
+        output: try quantize(attention.output, of: model, named: names.output)),
+      postAttentionNorm: second,
+      mlp: SwiGLU(
+        gate: try quantize(mlp.gate, of: model, named: names.gate, after: second),
+        up: try quantize(mlp.up, of: model, named: names.up, after: second),
+        down: try quantize(mlp.down, of: model, named: names.down)))
+  }
+
+  /// - Parameter norm: The norm whose output is the input of these weights.
+  private func quantize(
+    _ weights: WeightMatrix, of model: XverseModel, named name: String,
+    as role: QuantizationScheme.Role = .projection, after norm: RMSNorm? = nil
+  ) throws(XverseError) -> WeightMatrix {
+    try Self.requireFloats(weights, named: name)
+    arena.reset()
+    let dtype = scheme.dtype(for: role)
+    let storage = try WeightStorage(
+      byteCount: dtype.byteCount(rows: weights.rows, columns: weights.columns), allocator: context.allocator)
+    memory.append(storage)
+    let importance = try norm.map { (norm) throws(XverseError) in try squares(of: norm.weight, count: weights.columns) }
+    let rowsPerChunk = max(1, Self.chunkSize / weights.columns / dtype.rowsPerPanel) * dtype.rowsPerPanel
+    let widened = try arena.matrix(rows: min(rowsPerChunk, weights.rows), columns: weights.columns)
+    for row in stride(from: 0, to: weights.rows, by: rowsPerChunk) {
+      try context.progress(done, total)
+      let chunk = weights.rows(row..<min(row + rowsPerChunk, weights.rows))
+      let place = storage.start + dtype.byteCount(rows: row, columns: weights.columns)
+      let isQuantizable = try context.compute { () throws(XverseError) in
+        let floats = widened.rows(0..<chunk.rows)
+        context.kernels.widen(chunk, into: floats)
+        return context.kernels.quantize(floats, to: dtype, at: place, importance: importance)
+      }
+      guard isQuantizable else { throw Self.notQuantizable(name, row..<row + chunk.rows) }
+      done += chunk.byteCount
+    }
+    model.discardPages(of: weights)
+    return WeightMatrix(data: storage.start, dtype: dtype, rows: weights.rows, columns: weights.columns)
+  }
+
+  /// The mean squares of the outputs of a norm, up to a factor: before it multiplies with its weights, their mean is 1.
+  private func squares(of weight: UnsafePointer<Float>, count: Int) throws(XverseError) -> UnsafePointer<Float> {
+    let squares = try arena.floats(count)
+    for index in 0..<count { squares[index] = weight[index] * weight[index] }
+    return UnsafePointer(squares)
+  }
+
+  static func requireFloats(_ weights: WeightMatrix, named name: String) throws(XverseError) {
+    guard !weights.dtype.isQuantized else {
+      throw .unsupported("tensor '\(name)' is \(weights.dtype.name) already, expected f32, f16 or bf16 to quantize")
+    }
+  }
+
+  static func notQuantizable(_ name: String, _ rows: Range<Int>) -> XverseError {
+    .corrupt(
+      "tensor '\(name)' has a value in rows \(rows.lowerBound) to \(rows.upperBound - 1) that is not finite or beyond 2^12, "
+        + "which cannot be quantized")
+  }
+}

@@ -1,0 +1,51 @@
+// Kernels+Quantization.swift -- float matrices to blocks of int8 and int4.
+
+import CXverseKernels
+
+extension Kernels {
+  /// Columns that `quantizeWithFeedback` rounds before their errors are handed on to all others.
+  package static let feedbackColumns = XVK_FEEDBACK
+
+  /// Quantizes `x` to blocks of `dtype` at `destination`, which has room for
+  /// `dtype.byteCount(rows: x.rows, columns: x.columns)` bytes.
+  ///
+  /// - Parameter importance: How much an error in each column weighs, `[x.columns]`, not negative; nil for all the same.
+  /// - Returns: false when an element is NaN, infinite, or of magnitude beyond 2^12.
+  package func quantize(
+    _ x: Matrix, to dtype: DType, at destination: UnsafeMutableRawPointer, importance: UnsafePointer<Float>?
+  ) -> Bool {
+    precondition(dtype.isQuantized, "quantization to \(dtype.name)")
+    let quantize = dtype == .int8 ? xvk_quantize_int8_f32 : xvk_quantize_int4_f32
+    return withCompute { quantize($0, destination, x.data, importance, Int64(x.rows), Int64(x.columns)) } != 0
+  }
+
+  /// The same with the error of the products with the inputs that `factor` was made from in mind; changes `x`.
+  ///
+  /// - Parameters:
+  ///   - factor: `[x.columns, x.columns]`, from `factorInverse`.
+  ///   - errors: `[x.rows, feedbackColumns]`.
+  package func quantizeWithFeedback(
+    _ x: Matrix, to dtype: DType, at destination: UnsafeMutableRawPointer, factor: Matrix, errors: Matrix
+  ) -> Bool {
+    precondition(dtype.isQuantized && factor.rows == x.columns && factor.columns == x.columns, "factor of a Hessian")
+    precondition(errors.rows >= x.rows && errors.columns == Self.feedbackColumns, "room for errors")
+    let quantize = dtype == .int8 ? xvk_quantize_feedback_int8_f32 : xvk_quantize_feedback_int4_f32
+    return withCompute {
+      quantize($0, destination, x.data, factor.data, errors.data, Int64(x.rows), Int64(x.columns))
+    } != 0
+  }
+
+  /// Adds `xᵀ x` to the upper triangle of `hessian [x.columns, x.columns]`.
+  package func addGram(of x: Matrix, to hessian: Matrix) {
+    precondition(hessian.rows == x.columns && hessian.columns == x.columns, "Hessian of \(x.columns) columns")
+    withCompute { xvk_gram_f32($0, hessian.data, x.data, Int64(x.rows), Int64(x.columns)) }
+  }
+
+  /// Replaces the upper triangle of `hessian` by that of U, `Uᵀ U` the inverse of `hessian + damping * I`.
+  ///
+  /// - Returns: false when that is not positive definite; `hessian` is then as it was.
+  package func factorInverse(of hessian: Matrix, work: Matrix, damping: Float) -> Bool {
+    precondition(work.rows == hessian.rows && work.columns == hessian.columns, "work memory of a factorization")
+    return xvk_factor_inverse_f32(hessian.data, work.data, Int64(hessian.rows), damping) != 0
+  }
+}

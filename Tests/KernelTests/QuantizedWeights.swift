@@ -1,0 +1,141 @@
+// QuantizedWeights.swift -- matrices in blocks of int8 and int4, and what their bytes stand for, read as
+// CXverseKernels/quantized.h draws them.
+
+import CXverseKernels
+import TestSupport
+import Testing
+
+enum BlockFormat: CaseIterable, CustomTestStringConvertible {
+  case int8, int4
+
+  var testDescription: String { "\(self)" }
+  var blockSize: Int { self == .int8 ? XVK_INT8_BLOCK : XVK_INT4_BLOCK }
+
+  var gemm: GEMM {
+    switch self {
+    case .int8: xvk_gemm_f32_int8
+    case .int4: xvk_gemm_f32_int4
+    }
+  }
+
+  var rows: Rows {
+    switch self {
+    case .int8: xvk_rows_f32_int8
+    case .int4: xvk_rows_f32_int4
+    }
+  }
+
+  typealias Quantize = (
+    UnsafePointer<xvk_compute>?, UnsafeMutableRawPointer?, UnsafePointer<Float>?, UnsafePointer<Float>?, Int64, Int64
+  ) -> Int32
+
+  var quantize: Quantize {
+    switch self {
+    case .int8: xvk_quantize_int8_f32
+    case .int4: xvk_quantize_int4_f32
+    }
+  }
+
+  typealias QuantizeWithFeedback = (
+    UnsafePointer<xvk_compute>?, UnsafeMutableRawPointer?, UnsafeMutablePointer<Float>?, UnsafePointer<Float>?,
+    UnsafeMutablePointer<Float>?, Int64, Int64
+  ) -> Int32
+
+  var quantizeWithFeedback: QuantizeWithFeedback {
+    switch self {
+    case .int8: xvk_quantize_feedback_int8_f32
+    case .int4: xvk_quantize_feedback_int4_f32
+    }
+  }
+
+  /// The largest integer that an activation becomes.
+  var largestActivation: Float { self == .int8 ? 32767 : 127 }
+
+  func byteCount(rows: Int, cols: Int) -> Int {
+    (rows + XVK_PANEL - 1) / XVK_PANEL * ((cols + XVK_GROUP - 1) / XVK_GROUP) * blockSize
+  }
+}
+
+/// A quantized matrix `[rows, cols]` in guarded memory.
+final class QuantizedWeights {
+  let format: BlockFormat
+  let rows: Int
+  let cols: Int
+  /// What the kernel that quantized it said.
+  private(set) var isQuantizable = false
+  var start: UnsafeRawPointer { UnsafeRawPointer(memory.start) }
+  var bytes: [UInt8] {
+    Array(UnsafeRawBufferPointer(start: start, count: format.byteCount(rows: rows, cols: cols)))
+  }
+  private let memory: GuardedMemory
+
+  /// - Parameter fill: Writes the blocks to where it is told; what it returns is not 0 when that went well.
+  init(
+    _ format: BlockFormat, rows: Int, cols: Int, shift: Int = 0, _ fill: (UnsafeMutableRawPointer) -> Int32
+  ) throws {
+    (self.format, self.rows, self.cols) = (format, rows, cols)
+    memory = try GuardedMemory(byteCount: format.byteCount(rows: rows, cols: cols), shift: shift)
+    isQuantizable = fill(memory.start) != 0
+  }
+
+  /// `values [rows, cols]` quantized by the driver with the kernels of `compute`.
+  convenience init(
+    _ values: [Float], as format: BlockFormat, rows: Int, cols: Int, importance: [Float]? = nil, shift: Int = 0,
+    by compute: xvk_compute
+  ) throws {
+    try self.init(format, rows: rows, cols: cols, shift: shift) { place in
+      withUnsafePointer(to: compute) { format.quantize($0, place, values, importance, Int64(rows), Int64(cols)) }
+    }
+  }
+
+  /// The words at the end of the block of a row's group, which hold what the block knows of the row.
+  private func word(_ row: Int, _ group: Int) -> UInt16 {
+    let block = block(row, group)
+    let place = format.blockSize - 2 * XVK_PANEL + 2 * (row % XVK_PANEL)
+    return UInt16(littleEndian: block.loadUnaligned(fromByteOffset: place, as: UInt16.self))
+  }
+
+  private func block(_ row: Int, _ group: Int) -> UnsafeRawPointer {
+    let groups = (cols + XVK_GROUP - 1) / XVK_GROUP
+    return start + (row / XVK_PANEL * groups + group) * format.blockSize
+  }
+
+  /// Weights of a row in a group are `step * (code - zero)`.
+  func grid(_ row: Int, _ group: Int) -> (step: Double, zero: Double, codes: ClosedRange<Double>) {
+    let word = word(row, group)
+    guard format == .int4 else { return (Double(Float16(bitPattern: word)), 0, -127...127) }
+    let scale = Double(Float16(bitPattern: (word & 0xFFC0) >> 1))
+    return (scale * 0x1p-6, Double(word & 0x3F) / 4, 0...15)
+  }
+
+  func code(_ row: Int, _ col: Int) -> Double {
+    let (block, row, col) = (block(row, col / XVK_GROUP), row % XVK_PANEL, col % XVK_GROUP)
+    guard format == .int4 else {
+      return Double(block.loadUnaligned(fromByteOffset: (col / 2 * XVK_PANEL + row) * 2 + col % 2, as: Int8.self))
+    }
+    let byte = block.loadUnaligned(fromByteOffset: (col / 8 * XVK_PANEL + row) * 4 + col % 4, as: UInt8.self)
+    return Double(col % 8 < 4 ? byte & 15 : byte >> 4)
+  }
+
+  func weight(_ row: Int, _ col: Int) -> Double {
+    let grid = grid(row, col / XVK_GROUP)
+    return grid.step * (code(row, col) - grid.zero)
+  }
+
+  /// All weights `[rows, cols]`.
+  var weights: [Double] { (0..<rows).flatMap { row in (0..<cols).map { weight(row, $0) } } }
+
+  /// The sum over all weights of `importance[col] * (weight - value)^2`.
+  func squaredError(to values: [Float], importance: [Float]? = nil) -> Double {
+    zip(weights, values).enumerated().reduce(0) { sum, element in
+      let (index, (weight, value)) = element
+      return sum + Double(importance?[index % cols] ?? 1) * (weight - Double(value)) * (weight - Double(value))
+    }
+  }
+}
+
+/// Numbers of a bell's shape, as weights and activations are.
+func bellShaped(_ count: Int, seed: UInt64) -> [Float] {
+  var random = SeededRandom(seed: seed)
+  return (0..<count).map { _ in random.floats(4).reduce(0, +) }
+}

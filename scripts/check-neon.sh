@@ -1,0 +1,52 @@
+#!/bin/sh
+# Builds the C kernels for ARM, without OpenMP and BLAS, and compares their NEON set with the reference under qemu-user;
+# then does the same for this machine and all sets that its CPU runs.
+# usage: scripts/check-neon.sh
+
+set -eu
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+kernels=$root/Sources/CXverseKernels
+programs=$root/Tests/KernelTests/c
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+clang=${CLANG:-clang}
+linker=${CROSS_CC:-aarch64-linux-gnu-gcc}
+
+say() { echo "check-neon: $*"; }
+
+die() {
+  echo "check-neon: $*" >&2
+  exit 1
+}
+
+# compiled FLAG...: all objects, with the warnings and the optimization of Package.swift.
+compiled() {
+  rm -f "$work"/*.o
+  for file in "$kernels"/*.c "$kernels"/*/*.c "$programs"/*.c; do
+    object=$work/$(echo "${file#"$root/"}" | tr / _).o
+    "$clang" "$@" -std=gnu11 -O3 -Wall -Wextra -Wpointer-arith -Werror -I"$kernels/include" -c "$file" -o "$object"
+  done
+}
+
+command -v "$clang" >/dev/null ||
+  die "$clang is missing, which is part of every Swift toolchain: put the toolchain's usr/bin into PATH, or set CLANG"
+
+wanted=neon
+if [ "$(uname -m)" != aarch64 ]; then
+  command -v "$linker" >/dev/null ||
+    die "$linker is missing: apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross, or set CROSS_CC"
+  emulator=$(command -v qemu-aarch64-static || command -v qemu-aarch64) ||
+    die "qemu-aarch64 is missing: apt-get install qemu-user-static"
+  compiled --target=aarch64-linux-gnu -isystem /usr/aarch64-linux-gnu/include
+  "$linker" -static "$work"/*.o -lm -o "$work/quantized"
+  say "$emulator quantized neon"
+  "$emulator" "$work/quantized" neon || die "the NEON kernels do not give the reference's bits"
+  wanted=reference
+fi
+
+compiled
+"$clang" "$work"/*.o -lm -o "$work/quantized"
+say "quantized $wanted"
+"$work/quantized" "$wanted" || die "kernels of this CPU do not give the reference's bits"
+say "all good"
