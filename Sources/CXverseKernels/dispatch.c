@@ -4,36 +4,41 @@
 #include <sys/auxv.h>
 #endif
 
+// All but the products with weights.
+#define REFERENCE_KERNELS                                                                                              \
+  .widen = {xvk_widen_f32_f32_reference, xvk_widen_f32_f16_reference, xvk_widen_f32_bf16_reference},                   \
+  .pack_s16 = xvk_pack_s16_reference,                                                                                  \
+  .pack_s8 = xvk_pack_s8_reference,                                                                                    \
+  .pack_tile = 4,                                                                                                      \
+  .quantize_int8 = xvk_quantize_int8_reference,                                                                        \
+  .quantize_int4 = xvk_quantize_int4_reference,                                                                        \
+  .feedback_int8 = xvk_feedback_int8_reference,                                                                        \
+  .feedback_int4 = xvk_feedback_int4_reference,                                                                        \
+  .rmsnorm = xvk_rmsnorm_f32_reference,                                                                                \
+  .rope = xvk_rope_f32_reference,                                                                                      \
+  .swiglu = xvk_swiglu_f32_reference,                                                                                  \
+  .add = xvk_add_f32_reference,                                                                                        \
+  .logsumexp = xvk_logsumexp_f32_reference,                                                                            \
+  .kv_store = {[XVK_F32] = xvk_kv_store_f32_reference,                                                                 \
+               [XVK_F16] = xvk_kv_store_f16_reference,                                                                 \
+               [XVK_INT8] = xvk_kv_store_int8_reference},                                                              \
+  .attention = {[XVK_F32] = xvk_attention_f32_f32_reference,                                                           \
+                [XVK_F16] = xvk_attention_f32_f16_reference,                                                           \
+                [XVK_INT8] = xvk_attention_f32_int8_reference},                                                        \
+  .attention_merge = xvk_attention_merge_reference
+
 static const xvk_table reference = {
     .gemm = {xvk_gemm_f32_f32_reference, xvk_gemm_f32_f16_reference, xvk_gemm_f32_bf16_reference,
              xvk_gemm_s16_int8_reference, xvk_gemm_s8_int4_reference},
-    .widen = {xvk_widen_f32_f32_reference, xvk_widen_f32_f16_reference, xvk_widen_f32_bf16_reference},
-    .pack_s16 = xvk_pack_s16_reference,
-    .pack_s8 = xvk_pack_s8_reference,
-    .pack_tile = 4,
-    .quantize_int8 = xvk_quantize_int8_reference,
-    .quantize_int4 = xvk_quantize_int4_reference,
-    .feedback_int8 = xvk_feedback_int8_reference,
-    .feedback_int4 = xvk_feedback_int4_reference,
-    .rmsnorm = xvk_rmsnorm_f32_reference,
-    .rope = xvk_rope_f32_reference,
-    .swiglu = xvk_swiglu_f32_reference,
-    .add = xvk_add_f32_reference,
-    .logsumexp = xvk_logsumexp_f32_reference,
-    .kv_store = {[XVK_F32] = xvk_kv_store_f32_reference,
-                 [XVK_F16] = xvk_kv_store_f16_reference,
-                 [XVK_INT8] = xvk_kv_store_int8_reference},
-    .attention = {[XVK_F32] = xvk_attention_f32_f32_reference,
-                  [XVK_F16] = xvk_attention_f32_f16_reference,
-                  [XVK_INT8] = xvk_attention_f32_int8_reference},
-    .attention_merge = xvk_attention_merge_reference,
+    REFERENCE_KERNELS,
 };
 
 #if defined(__x86_64__)
 // Where a name ends in _reference, plain C is as fast: the operation is bound by memory or a sliver of a layer. A set has
 // kernels of its own where they pay and those of a lesser set elsewhere.
 #define AVX2_KERNELS                                                                                                   \
-  .widen = {xvk_widen_f32_f32_reference, xvk_widen_f32_f16_avx2, xvk_widen_f32_bf16_avx2}, .pack_s16 = xvk_pack_s16_avx2, .pack_s8 = xvk_pack_s8_avx2, \
+  .widen = {xvk_widen_f32_f32_reference, xvk_widen_f32_f16_avx2, xvk_widen_f32_bf16_avx2},                             \
+  .pack_s16 = xvk_pack_s16_avx2, .pack_s8 = xvk_pack_s8_avx2,                                                          \
   .rmsnorm = xvk_rmsnorm_f32_avx2, .rope = xvk_rope_f32_reference, .swiglu = xvk_swiglu_f32_avx2,                      \
   .add = xvk_add_f32_reference, .logsumexp = xvk_logsumexp_f32_avx2,                                                   \
   .kv_store = {[XVK_F32] = xvk_kv_store_f32_avx2,                                                                      \
@@ -46,14 +51,17 @@ static const xvk_table reference = {
                 [XVK_INT8] = xvk_attention_f32_int8_avx2},                                                             \
   .attention_merge = xvk_attention_merge_avx2
 
+#define AVX2_QUANTIZATION                                                                                              \
+  .quantize_int8 = xvk_quantize_int8_avx2,                                                                             \
+  .quantize_int4 = xvk_quantize_int4_avx2,                                                                             \
+  .feedback_int8 = xvk_feedback_int8_avx2,                                                                             \
+  .feedback_int4 = xvk_feedback_int4_avx2
+
 static const xvk_table avx2 = {
     .gemm = {xvk_gemm_f32_f32_avx2, xvk_gemm_f32_f16_avx2, xvk_gemm_f32_bf16_avx2, xvk_gemm_s16_int8_avx2,
              xvk_gemm_s8_int4_avx2},
     .pack_tile = 4,
-    .quantize_int8 = xvk_quantize_int8_avx2,
-    .quantize_int4 = xvk_quantize_int4_avx2,
-    .feedback_int8 = xvk_feedback_int8_avx2,
-    .feedback_int4 = xvk_feedback_int4_avx2,
+    AVX2_QUANTIZATION,
     AVX2_KERNELS,
     AVX2_ATTENTION,
 };
@@ -63,10 +71,7 @@ static const xvk_table avxvnni = {
              xvk_gemm_s8_int4_avxvnni},
     .pack_tile = 6,
     .pack_offset = 128,
-    .quantize_int8 = xvk_quantize_int8_avx2,
-    .quantize_int4 = xvk_quantize_int4_avx2,
-    .feedback_int8 = xvk_feedback_int8_avx2,
-    .feedback_int4 = xvk_feedback_int4_avx2,
+    AVX2_QUANTIZATION,
     AVX2_KERNELS,
     AVX2_ATTENTION,
 };
@@ -104,26 +109,7 @@ static int cpu_has_avx512(void) {
 static const xvk_table neon = {
     .gemm = {xvk_gemm_f32_f32_reference, xvk_gemm_f32_f16_reference, xvk_gemm_f32_bf16_reference,
              xvk_gemm_s16_int8_neon, xvk_gemm_s8_int4_neon},
-    .widen = {xvk_widen_f32_f32_reference, xvk_widen_f32_f16_reference, xvk_widen_f32_bf16_reference},
-    .pack_s16 = xvk_pack_s16_reference,
-    .pack_s8 = xvk_pack_s8_reference,
-    .pack_tile = 4,
-    .quantize_int8 = xvk_quantize_int8_reference,
-    .quantize_int4 = xvk_quantize_int4_reference,
-    .feedback_int8 = xvk_feedback_int8_reference,
-    .feedback_int4 = xvk_feedback_int4_reference,
-    .rmsnorm = xvk_rmsnorm_f32_reference,
-    .rope = xvk_rope_f32_reference,
-    .swiglu = xvk_swiglu_f32_reference,
-    .add = xvk_add_f32_reference,
-    .logsumexp = xvk_logsumexp_f32_reference,
-    .kv_store = {[XVK_F32] = xvk_kv_store_f32_reference,
-                 [XVK_F16] = xvk_kv_store_f16_reference,
-                 [XVK_INT8] = xvk_kv_store_int8_reference},
-    .attention = {[XVK_F32] = xvk_attention_f32_f32_reference,
-                  [XVK_F16] = xvk_attention_f32_f16_reference,
-                  [XVK_INT8] = xvk_attention_f32_int8_reference},
-    .attention_merge = xvk_attention_merge_reference,
+    REFERENCE_KERNELS,
 };
 
 static int cpu_has_dot_products(void) { return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0; }
