@@ -200,6 +200,9 @@ extension ABI {
         (String(repeating: "p/", count: 3000), XVERSE_E_INVALID, "5999 bytes"),
       ])
     func badDestinations(path: String, status: Int, word: String) throws {
+      if path.hasPrefix("/sys/"), !FileManager.default.fileExists(atPath: "/sys/kernel") {
+        try Test.cancel("/sys is an ordinary folder here, as in a chroot: root can write to it")
+      }
       expect(try convert(to: path), is: status, saying: word)
       #expect(!lastMessage.contains("\n") && lastMessage.utf8.count < 1000)
     }
