@@ -94,8 +94,8 @@ ENCODINGS = {
     "bf16": Encoding("BF16", words(0x807F), words(0x3C80), words(0x3F80)),
     # Odd codes, of which none is -128; scales of 2^-12.
     "int8": Encoding("U8", b"\xFE" * 512 + words(0, 16), b"\x01" * 512 + words(0x0C00, 16)),
-    # Any codes; scales of 2^-2 * 2^-8, zero points of 7.5 codes.
-    "int4": Encoding("U8", b"\xFF" * 256 + words(0, 16), bytes(256) + words(0x681E, 16)),
+    # Any codes; scales of 2^-11, steps of 2^-8, zero points of 7.5 codes.
+    "int4": Encoding("U8", b"\xFF" * 256 + words(0, 16), bytes(256) + words(0x1000 << 2 | 60, 16)),
 }
 TORCH_NAMES = {"bf16": "bfloat16", "f16": "float16", "f32": "float32"}
 

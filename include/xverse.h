@@ -271,8 +271,8 @@ typedef struct {
   int32_t n_experts;        /* 0: dense                                                                      */
   int32_t n_experts_used;
   const char *arch;         /* "xverse" or "llama"; these three live as long as the model                    */
-  const char *quant;        /* type of the matrices: "f32", "f16", "bf16", "int8", "int4" (embedding and     */
-                            /* lm_head int8), "mixed"; "none" with vocab_only                                */
+  const char *quant;        /* type of the matrices: "f32", "f16", "bf16", "int8", "int4", "int4_f16" (with  */
+                            /* both, embedding and lm_head int8), "mixed"; "none" with vocab_only            */
   const char *name;         /* last component of the path                                                    */
 } xverse_model_info;
 

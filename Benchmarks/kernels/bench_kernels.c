@@ -91,10 +91,11 @@ static const struct {
   {"bf16", xvk_gemm_f32_bf16, 2, 1, -1},
   {"int8", xvk_gemm_f32_int8, XVK_INT8_BLOCK, XVK_PANEL * XVK_GROUP, ML_S16},
   {"int4", xvk_gemm_f32_int4, XVK_INT4_BLOCK, XVK_PANEL * XVK_GROUP, ML_S8},
+  {"int4_f16", xvk_gemm_f32_int4_f16, XVK_INT4_F16_BLOCK, XVK_PANEL * XVK_GROUP, ML_S8},
 };
 
 static const int64_t shapes[][2] = {{2048, 2048}, {5632, 2048}, {2048, 5632}, {11008, 4096}};
-enum { KINDS = 5, SHAPES = 4, LARGEST_ROWS = 11008, LARGEST_COLS = 5632 };
+enum { KINDS = 6, SHAPES = 4, LARGEST_ROWS = 11008, LARGEST_COLS = 5632 };
 
 static size_t matrix_size(int kind, const int64_t *shape) {
   return (size_t)(shape[0] * shape[1]) / kinds[kind].group * kinds[kind].size;
@@ -138,7 +139,7 @@ static void bench_gemv(void) {
         speeds[i] = 1e-9 * (double)bytes / seconds;
         ratios[i] = speeds[i] / reads[i];
       }
-      printf("gemv %-4s %5ld x %-5ld %6.2f GB/s, read %6.2f GB/s, ratio %.3f\n", kinds[kind].name, (long)shapes[s][0],
+      printf("gemv %-8s %5ld x %-5ld %6.2f GB/s, read %6.2f GB/s, ratio %.3f\n", kinds[kind].name, (long)shapes[s][0],
              (long)shapes[s][1], median(speeds), median(reads), median(ratios));
     }
   }
@@ -162,7 +163,7 @@ static void bench_gemm(void) {
         speeds[i] = 2e-9 * (double)(tokens * rows * cols) / (now() - start);
         ratios[i] = speeds[i] / limits[i];
       }
-      printf("gemm %-4s %ld x %5ld x %-5ld %6.1f GOP/s, limit %6.1f GOP/s, ratio %.3f\n", kinds[kind].name,
+      printf("gemm %-8s %ld x %5ld x %-5ld %6.1f GOP/s, limit %6.1f GOP/s, ratio %.3f\n", kinds[kind].name,
              (long)tokens, (long)rows, (long)cols, median(speeds), median(limits), median(ratios));
     }
   }
@@ -184,7 +185,7 @@ static void bench_small_gemm(void) {
         for (size_t m = 0; m < 8; ++m) multiply(kind, y, x, memory + m * matrix, counts[n], shapes[0], scratch);
         speeds[i] = 2e-9 * 8 * (double)(counts[n] * shapes[0][0] * shapes[0][1]) / (now() - start);
       }
-      printf("gemm %-4s %3ld x 2048 x 2048 %6.1f GOP/s\n", kinds[kind].name, (long)counts[n], median(speeds));
+      printf("gemm %-8s %3ld x 2048 x 2048 %6.1f GOP/s\n", kinds[kind].name, (long)counts[n], median(speeds));
     }
   }
   free(x);

@@ -15,7 +15,7 @@ enum MachineLimit: String, CaseIterable {
   case sgemm
   /// Products of 16 bits, as int8 weights need them.
   case s16
-  /// Products of 8 bits, as int4 weights need them.
+  /// Products of 8 bits, as weights of 4 bits need them.
   case s8
 
   /// The limit of products with weights of a type.
@@ -23,7 +23,7 @@ enum MachineLimit: String, CaseIterable {
     switch dtype {
     case .float32, .float16, .bfloat16: .sgemm
     case .int8: .s16
-    case .int4: .s8
+    case .int4, .int4F16: .s8
     }
   }
 }

@@ -29,7 +29,7 @@
 
 static const xvk_table reference = {
     .gemm = {xvk_gemm_f32_f32_reference, xvk_gemm_f32_f16_reference, xvk_gemm_f32_bf16_reference,
-             xvk_gemm_s16_int8_reference, xvk_gemm_s8_int4_reference},
+             xvk_gemm_s16_int8_reference, xvk_gemm_s8_int4_reference, xvk_gemm_s8_int4_f16_reference},
     REFERENCE_KERNELS,
 };
 
@@ -59,8 +59,9 @@ static const xvk_table reference = {
 
 static const xvk_table avx2 = {
     .gemm = {xvk_gemm_f32_f32_avx2, xvk_gemm_f32_f16_avx2, xvk_gemm_f32_bf16_avx2, xvk_gemm_s16_int8_avx2,
-             xvk_gemm_s8_int4_avx2},
+             xvk_gemm_s8_int4_avx2, xvk_gemm_s8_int4_f16_avx2},
     .pack_tile = 4,
+    .pack_few = 4,
     AVX2_QUANTIZATION,
     AVX2_KERNELS,
     AVX2_ATTENTION,
@@ -68,8 +69,9 @@ static const xvk_table avx2 = {
 
 static const xvk_table avxvnni = {
     .gemm = {xvk_gemm_f32_f32_avx2, xvk_gemm_f32_f16_avx2, xvk_gemm_f32_bf16_avx2, xvk_gemm_s16_int8_avxvnni,
-             xvk_gemm_s8_int4_avxvnni},
+             xvk_gemm_s8_int4_avxvnni, xvk_gemm_s8_int4_f16_avxvnni},
     .pack_tile = 6,
+    .pack_few = 4,
     .pack_offset = 128,
     AVX2_QUANTIZATION,
     AVX2_KERNELS,
@@ -78,8 +80,9 @@ static const xvk_table avxvnni = {
 
 static const xvk_table avx512 = {
     .gemm = {xvk_gemm_f32_f32_avx2, xvk_gemm_f32_f16_avx2, xvk_gemm_f32_bf16_avx2, xvk_gemm_s16_int8_avx512,
-             xvk_gemm_s8_int4_avx512},
+             xvk_gemm_s8_int4_avx512, xvk_gemm_s8_int4_f16_avx512},
     .pack_tile = 6,
+    .pack_few = 16,
     .pack_offset = 128,
     .quantize_int8 = xvk_quantize_int8_avx512,
     .quantize_int4 = xvk_quantize_int4_avx512,
@@ -108,7 +111,7 @@ static int cpu_has_avx512(void) {
 #if defined(__aarch64__)
 static const xvk_table neon = {
     .gemm = {xvk_gemm_f32_f32_reference, xvk_gemm_f32_f16_reference, xvk_gemm_f32_bf16_reference,
-             xvk_gemm_s16_int8_neon, xvk_gemm_s8_int4_neon},
+             xvk_gemm_s16_int8_neon, xvk_gemm_s8_int4_neon, xvk_gemm_s8_int4_f16_neon},
     REFERENCE_KERNELS,
 };
 

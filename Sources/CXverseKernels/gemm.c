@@ -15,7 +15,7 @@ enum { PACK_COST = 4 };
 
 static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
-static int is_quantized(xvk_number number) { return number == XVK_INT8 || number == XVK_INT4; }
+static int is_quantized(xvk_number number) { return number >= XVK_FLOAT_NUMBERS; }
 
 size_t xvk_gemm_scratch(const xvk_compute *c, int64_t tokens, int64_t cols) {
   const size_t packed = (size_t)(tokens * xvk_groups(cols)) * XVK_S16_GROUP / sizeof(float);
@@ -108,7 +108,7 @@ static int64_t pack(const xvk_compute *c, xvk_number number, const float *x, int
   const int alone = tokens == 1;
   xvk_range *const kernel = number == XVK_INT8 ? c->table->pack_s16 : c->table->pack_s8;
   const xvk_pack_work p = {(unsigned char *)scratch, x, tokens, cols, alone ? 1 : c->table->pack_tile,
-                           alone ? 0 : c->table->pack_offset};
+                           tokens <= c->table->pack_few ? 0 : c->table->pack_offset, xvk_scale_unit(number)};
   const int64_t tiles = (tokens + p.tile - 1) / p.tile;
   xvk_split(xvk_worthwhile_threads(c, PACK_COST * tokens * cols), kernel, &p, tiles, 1);
   return p.tile;
@@ -159,4 +159,9 @@ void xvk_gemm_f32_int8(const xvk_compute *c, const xvk_product *products, int64_
 void xvk_gemm_f32_int4(const xvk_compute *c, const xvk_product *products, int64_t count, const float *x, int64_t tokens,
                        int64_t cols, float *scratch) {
   gemm(c, XVK_INT4, products, count, x, tokens, cols, scratch);
+}
+
+void xvk_gemm_f32_int4_f16(const xvk_compute *c, const xvk_product *products, int64_t count, const float *x,
+                           int64_t tokens, int64_t cols, float *scratch) {
+  gemm(c, XVK_INT4_F16, products, count, x, tokens, cols, scratch);
 }

@@ -8,8 +8,8 @@
 #include "xverse_kernels.h"
 
 // How stored numbers are encoded; an index into the arrays of the table.
-typedef enum { XVK_F32, XVK_F16, XVK_BF16, XVK_INT8, XVK_INT4 } xvk_number;
-enum { XVK_FLOAT_NUMBERS = 3, XVK_WEIGHT_NUMBERS = 5, XVK_CACHE_NUMBERS = XVK_INT8 + 1 }; // no cache is bf16
+typedef enum { XVK_F32, XVK_F16, XVK_BF16, XVK_INT8, XVK_INT4, XVK_INT4_F16 } xvk_number;
+enum { XVK_FLOAT_NUMBERS = 3, XVK_WEIGHT_NUMBERS = 6, XVK_CACHE_NUMBERS = XVK_INT8 + 1 }; // no cache is bf16
 
 // Computes the units begin ..< end of `work`, a struct of the operation. Units never share an output.
 typedef void xvk_range(const void *work, int64_t begin, int64_t end);
@@ -26,15 +26,16 @@ typedef struct {
   int64_t y_stride, tokens, rows, cols, tile;
 } xvk_gemm_work;
 
-// Unit: a tile of `tile` tokens; `offset` is added to every byte.
+// Unit: a tile of `tile` tokens; `offset` is added to every byte, scales are multiplied by `unit`, a power of two.
 typedef struct {
   unsigned char *packed;
   const float *x;
   int64_t tokens, cols, tile;
   int32_t offset;
+  float unit;
 } xvk_pack_work;
 
-// Unit: a panel of w. *faults becomes 1 when a weight is not finite or its scale is too large for an f16.
+// Unit: a panel of w. *faults becomes 1 when a weight is not finite or too large.
 typedef struct {
   unsigned char *w;
   const float *x, *importance;
@@ -164,7 +165,7 @@ struct xvk_table {
   xvk_range *gemm[XVK_WEIGHT_NUMBERS];
   xvk_widen *widen[XVK_FLOAT_NUMBERS];
   xvk_range *pack_s16, *pack_s8;
-  int32_t pack_tile, pack_offset; // of several tokens; a single one stands alone, without an offset
+  int32_t pack_tile, pack_few, pack_offset; // of several tokens; the offset is that of more than pack_few
   xvk_range *quantize_int8, *quantize_int4, *feedback_int8, *feedback_int4;
   xvk_range *rmsnorm, *rope, *swiglu, *add;
   double (*logsumexp)(const float *x, int64_t count);
@@ -174,7 +175,8 @@ struct xvk_table {
 
 #define XVK_DECLARE_KERNELS(isa)                                                                                       \
   xvk_range xvk_gemm_f32_f32_##isa, xvk_gemm_f32_f16_##isa, xvk_gemm_f32_bf16_##isa;                                   \
-  xvk_range xvk_gemm_s16_int8_##isa, xvk_gemm_s8_int4_##isa, xvk_pack_s16_##isa, xvk_pack_s8_##isa;                    \
+  xvk_range xvk_gemm_s16_int8_##isa, xvk_gemm_s8_int4_##isa, xvk_gemm_s8_int4_f16_##isa;                               \
+  xvk_range xvk_pack_s16_##isa, xvk_pack_s8_##isa;                                                                     \
   xvk_range xvk_quantize_int8_##isa, xvk_quantize_int4_##isa, xvk_feedback_int8_##isa, xvk_feedback_int4_##isa;        \
   xvk_widen xvk_widen_f32_f32_##isa, xvk_widen_f32_f16_##isa, xvk_widen_f32_bf16_##isa;                                \
   xvk_range xvk_rmsnorm_f32_##isa, xvk_rope_f32_##isa, xvk_swiglu_f32_##isa, xvk_add_f32_##isa;                        \

@@ -60,6 +60,11 @@ void xvk_rows_f32_int4(const xvk_compute *c, float *y, const void *w, const int3
   rows(c, XVK_INT4, y, w, ids, tokens, cols);
 }
 
+void xvk_rows_f32_int4_f16(const xvk_compute *c, float *y, const void *w, const int32_t *ids, int64_t tokens,
+                           int64_t cols) {
+  rows(c, XVK_INT4_F16, y, w, ids, tokens, cols);
+}
+
 void xvk_rmsnorm_f32(const xvk_compute *c, float *y, const float *x, const float *weight, int64_t tokens, int64_t size,
                      float epsilon) {
   const xvk_rmsnorm_work work = {y, x, weight, size, epsilon};

@@ -1,4 +1,4 @@
-// quantized.h -- where the numbers of int8 and int4 weights stand, and those of the activations they are multiplied with.
+// quantized.h -- where the numbers of int8, int4 and int4_f16 weights stand, and of the activations that they multiply.
 //
 // A weight block holds 16 rows x 32 columns. Steps of a few columns follow each other; in a step the rows of the panel, each
 // with its columns side by side. A vector of any width then holds whole rows of a step, and one multiply-add instruction sums
@@ -8,19 +8,22 @@
 //                     f16 [16 rows]               scales                                     W = scale * q
 //   int4, 288 bytes   u8 [4 steps][16 rows][4]    low nibbles: codes of the columns 8 step ..< 8 step + 4
 //                                                 high nibbles: of the 4 columns after them
-//                     u16 [16 rows]               scale and zero point               W = 2^-8 * scale * (4 code - zero)
+//                     u16 [16 rows]               scale and zero point               W = scale * (8 code - zero)
+//   int4_f16, 304     as int4 [4 steps][16][4]
+//                     f16 [16 rows], u8 [16]      scales, zero points                W = scale / 8 * (8 code - zero)
 //
-// The u16 of an int4 row has its zero point, in quarters of a code 0 ... 63, in the low 6 bits; above them stand the exponent
-// and the 5 leading bits of the fraction of the scale as an f16, whose sign and 5 last bits are 0. Scales are stored 256-fold
-// because an f16 below 2^-14 has fewer bits; the scales of packed activations for int4 take it back.
+// The u16 of an int4 row has its zero point, in eighths of a code 0 ... 127, in the low 7 bits; above them stand the 4 low
+// bits of the exponent and the 5 leading bits of the fraction of the scale as an f16, all of whose other bits are 0: a scale
+// is below 2. int4_f16 is for weights that others quantized: any f16, zero points 0 ... 128; the scales of packed activations
+// hold the eighth.
 //
-// Activations have one scale a token and group, s8 for int4 weights and s16 for int8 ones: half a unit of either is little
+// Activations have one scale a token and group, s8 for 4-bit weights and s16 for int8 ones: half a unit of either is little
 // beside what the weights lost. Tokens are packed by tiles, a tile's groups one after the other:
 //
-//   group of a tile of n tokens for int4, 40 n bytes   s8 [8 steps][n tokens][4]     q + offset
-//                                                      f32 [n], s32 [n]              scales, sums of q
-//   group of a tile of n tokens for int8, 72 n bytes   s16 [16 steps][n tokens][2]   q
-//                                                      f32 [n], s32 [n]              scales, nothing
+//   group of a tile of n tokens for 4 bits, 40 n bytes   s8 [8 steps][n tokens][4]     q, or q + offset
+//                                                        f32 [n], s32 [n]              scales, sums of q
+//   group of a tile of n tokens for int8, 72 n bytes     s16 [16 steps][n tokens][2]   q
+//                                                        f32 [n], s32 [n]              scales, nothing
 //
 // so that what a kernel reads next is what stands next. All tiles but the last have the same number of tokens.
 #ifndef XVK_QUANTIZED_H
@@ -35,17 +38,27 @@ enum {
   XVK_STEP = 4,                   // bytes of a row, or of a token, in a step
   XVK_S8_GROUP = XVK_INT4_STEPS * XVK_STEP + 8,
   XVK_S16_GROUP = XVK_INT8_STEPS * XVK_STEP + 8,
-  XVK_INT4_ZERO = 0x3F,
-  XVK_INT4_SCALE = 0xFFC0,
+  XVK_INT4_ZERO = 0x7F,
+  XVK_INT4_SCALE = 0xFF80, // of which an f16 stands XVK_INT4_SHIFT bits too far up
+  XVK_INT4_SHIFT = 2,
+  XVK_INT4_F16_ZEROS = XVK_INT4_CODES + 2 * XVK_PANEL,
+  XVK_INT4_F16_LARGEST_ZERO = 128, // -zero is an s8 as well
 };
-#define XVK_INT4_UNIT 0x1p-8f
 
 static inline int64_t xvk_groups(int64_t cols) { return (cols + XVK_GROUP - 1) / XVK_GROUP; }
 static inline int64_t xvk_panels(int64_t rows) { return (rows + XVK_PANEL - 1) / XVK_PANEL; }
 
 static inline int64_t xvk_block_size(xvk_number number) {
-  return number == XVK_INT8 ? XVK_INT8_BLOCK : XVK_INT4_BLOCK;
+  return number == XVK_INT8 ? XVK_INT8_BLOCK : number == XVK_INT4 ? XVK_INT4_BLOCK : XVK_INT4_F16_BLOCK;
 }
+
+// Where the scales of a block begin, or the words of which they are a part.
+static inline int64_t xvk_block_scales(xvk_number number) {
+  return number == XVK_INT8 ? XVK_INT8_CODES : XVK_INT4_CODES;
+}
+
+// What the scale of a weight is to that of its block.
+static inline float xvk_scale_unit(xvk_number number) { return number == XVK_INT4_F16 ? 0.125f : 1; }
 
 // Bytes of a token and group of packed activations.
 static inline int64_t xvk_packed_size(xvk_number number) { return number == XVK_INT8 ? XVK_S16_GROUP : XVK_S8_GROUP; }
@@ -70,15 +83,20 @@ static inline int32_t xvk_load_s32(const unsigned char *place) {
 
 // The scale of a row of a block as it is stored.
 static inline float xvk_block_scale(xvk_number number, const unsigned char *block, int64_t row) {
-  if (number == XVK_INT8) return xvk_widen_f16(xvk_load_u16(block + XVK_INT8_CODES + 2 * row));
-  return xvk_widen_f16((uint16_t)((xvk_load_u16(block + XVK_INT4_CODES + 2 * row) & XVK_INT4_SCALE) >> 1));
+  const uint16_t word = xvk_load_u16(block + xvk_block_scales(number) + 2 * row);
+  return xvk_widen_f16(number == XVK_INT4 ? (uint16_t)((word & XVK_INT4_SCALE) >> XVK_INT4_SHIFT) : word);
 }
 
-// What the scale of a row multiplies: q, or 4 code - zero.
+static inline int32_t xvk_block_zero(xvk_number number, const unsigned char *block, int64_t row) {
+  if (number == XVK_INT4_F16) return block[XVK_INT4_F16_ZEROS + row];
+  return number == XVK_INT4 ? xvk_load_u16(block + XVK_INT4_CODES + 2 * row) & XVK_INT4_ZERO : 0;
+}
+
+// What the scale of a row multiplies: q, or 8 code - zero.
 static inline int32_t xvk_block_level(xvk_number number, const unsigned char *block, int64_t row, int64_t col) {
   if (number == XVK_INT8) return (int8_t)block[(col / 2 * XVK_PANEL + row) * 2 + col % 2];
   const int32_t byte = block[(col / 8 * XVK_PANEL + row) * 4 + col % 4], code = col % 8 < 4 ? byte & 15 : byte >> 4;
-  return 4 * code - (xvk_load_u16(block + XVK_INT4_CODES + 2 * row) & XVK_INT4_ZERO);
+  return 8 * code - xvk_block_zero(number, block, row);
 }
 
 // y[c] = W[row, c]; every instruction set uses this one, as it is a row a token.

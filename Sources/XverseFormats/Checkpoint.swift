@@ -64,8 +64,7 @@ package final class Checkpoint: WeightMemory, @unchecked Sendable {
 
   /// The tensor called `name`; nil when there is none. O(log n).
   ///
-  /// - Throws: `unsupported` for a tensor whose dtype is not float32, float16 or bfloat16, nor bytes in the shape of int8
-  ///   or int4 blocks.
+  /// - Throws: `unsupported` for a tensor whose dtype is not float32, float16 or bfloat16, nor bytes in the shape of blocks.
   package func tensor(named name: String) throws(XverseError) -> CheckpointTensor? {
     guard let number = table.number(of: name) else { return nil }
     let entry = table.entries[number]
@@ -74,7 +73,7 @@ package final class Checkpoint: WeightMemory, @unchecked Sendable {
     guard let dtype = entry.dtype.dtype(shape: shape) else {
       throw .unsupported(
         "\(file.name): tensor '\(name.inMessage)' has dtype \(entry.dtype.rawValue) and shape \(shape), "
-          + "expected F32, F16 or BF16, or blocks of int8 or int4: U8 and [panels, groups, 544 or 288]")
+          + "expected F32, F16 or BF16, or blocks of int8, int4 or int4_f16: U8 and [panels, groups, 544, 288 or 304]")
     }
     let data = try ByteReader(file.bytes, source: file.name)
       .slice(at: entry.begin, count: entry.byteCount, "tensor '\(name.inMessage)'")

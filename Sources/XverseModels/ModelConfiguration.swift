@@ -107,7 +107,7 @@ extension ModelConfiguration {
 
   /// What config.json says of checkpoints in this library's own blocks: `quant_method`, and the types that there are.
   package static let quantizationMethod = "xverse"
-  private static let quantizedTypes = ["int8", "int4", "mixed"]
+  private static let quantizedTypes = ["int8", "int4", "int4_f16", "mixed"]
 
   /// Rejects what the mathematics of the dense model do not cover.
   private static func requireDenseModel(_ fields: JSONFields) throws(XverseError) {
@@ -138,7 +138,7 @@ extension ModelConfiguration {
           "quantization_config", value, expected: "no such field, or \"quant_method\": \"\(quantizationMethod)\""))
     }
     if let type = quantization["type"], let name = try quantization.string("type"), !quantizedTypes.contains(name) {
-      throw .unsupported(quantization.message("type", type, expected: "\"int8\", \"int4\" or \"mixed\""))
+      throw .unsupported(quantization.message("type", type, expected: "\"int8\", \"int4\", \"int4_f16\" or \"mixed\""))
     }
     if let size = quantization["group_size"], size.int != DType.groupSize {
       throw .unsupported(quantization.message("group_size", size, expected: "\(DType.groupSize)"))

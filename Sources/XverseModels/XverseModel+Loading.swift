@@ -9,7 +9,7 @@ extension XverseModel {
   /// Takes the weights of `checkpoint`.
   ///
   /// - Throws: `corrupt` naming the file and tensor that is missing or has another shape; `unsupported` for a type that
-  ///   is not f32, f16, bf16, int8 or int4; `outOfMemory`.
+  ///   is not f32, f16, bf16, int8, int4 or int4_f16; `outOfMemory`.
   package convenience init(
     _ configuration: ModelConfiguration, checkpoint: Checkpoint, kernels: Kernels, allocator: MemoryAllocator
   ) throws(XverseError) {

@@ -5,11 +5,12 @@ import XverseFormats
 import XverseTensors
 
 extension XverseModel {
-  /// The type of the matrices: "f32", "f16", "bf16", "int8", "int4", or "mixed". Embedding and head of an int4 model are
-  /// int8.
+  /// The type of the matrices: "f32", "f16", "bf16", "int8", "int4", "int4_f16", or "mixed". Embedding and head may be int8
+  /// where the layers have 4 bits.
   package var matrixTypeName: String {
     var types = Set(layers.flatMap(\.matrices).map(\.dtype))
-    if types != [.int4] { types.formUnion([embedding.dtype, head.dtype]) }
+    let ends: Set = [embedding.dtype, head.dtype]
+    if ends != [.int8] || (types != [.int4] && types != [.int4F16]) { types.formUnion(ends) }
     return types.count == 1 ? types.first.map(\.name) ?? "mixed" : "mixed"
   }
 
@@ -53,25 +54,27 @@ extension DecoderLayer {
 }
 
 extension CheckpointTensor {
-  /// The index of the first element whose exponent bits are all set; nil when every element is finite.
+  /// The index of the first element whose exponent bits are all set; nil when every element is finite, as those of int4
+  /// always are.
   fileprivate var firstNonFinite: Int? {
     switch dtype {
     case .float32: first(where: { (bits: UInt32) in bits & 0x7F80_0000 == 0x7F80_0000 })
     case .float16: first(where: { (bits: UInt16) in bits & 0x7C00 == 0x7C00 })
     case .bfloat16: first(where: { (bits: UInt16) in bits & 0x7F80 == 0x7F80 })
-    case .int8: firstBlock { $0 & 0x7C00 == 0x7C00 }
-    case .int4: firstBlock { $0 & 0xF800 == 0xF800 }
+    case .int8: firstBlock(scalesBehind: dtype.elementsPerBlock)
+    case .int4: nil
+    case .int4F16: firstBlock(scalesBehind: dtype.elementsPerBlock / 2)
     }
   }
 
-  /// The index of the first block with a scale whose exponent bits are all set: the 16 words at its end hold the scales.
-  private func firstBlock(where isNonFinite: (UInt16) -> Bool) -> Int? {
+  /// The index of the first block with a scale, an f16 each of its rows, whose exponent bits are all set.
+  private func firstBlock(scalesBehind codes: Int) -> Int? {
     guard let size = dtype.blockSize else { return nil }
-    let scales = MemoryLayout<UInt16>.size * dtype.rowsPerPanel
     for block in 0..<byteCount / size {
-      for offset in stride(from: (block + 1) * size - scales, to: (block + 1) * size, by: 2)
-      where isNonFinite(UInt16(littleEndian: data.loadUnaligned(fromByteOffset: offset, as: UInt16.self))) {
-        return block
+      for row in 0..<dtype.rowsPerPanel {
+        let offset = block * size + codes + MemoryLayout<UInt16>.size * row
+        let bits = UInt16(littleEndian: data.loadUnaligned(fromByteOffset: offset, as: UInt16.self))
+        if bits & 0x7C00 == 0x7C00 { return block }
       }
     }
     return nil

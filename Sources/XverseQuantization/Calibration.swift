@@ -91,7 +91,7 @@ package final class Calibration {
       context.kernels.widen(weights, into: floats)
       return context.kernels.quantizeWithFeedback(floats, to: dtype, at: storage.start, factor: factor, errors: errors)
     }
-    guard isQuantizable else { throw RoundToNearest.notQuantizable(name, 0..<weights.rows) }
+    guard isQuantizable else { throw RoundToNearest.notQuantizable(name, 0..<weights.rows, to: dtype) }
     return WeightMatrix(data: storage.start, dtype: dtype, rows: weights.rows, columns: weights.columns)
   }
 }

@@ -27,8 +27,8 @@ package final class RoundToNearest {
 
   /// The model in int8 or int4; `model` stays as it is.
   ///
-  /// - Throws: `corrupt` for a weight that is NaN, infinite or beyond 2^12; `unsupported` for a model that is quantized
-  ///   already; `outOfMemory`; what the context's progress throws.
+  /// - Throws: `corrupt` for a weight that is NaN, infinite or beyond `DType.largestQuantizable`; `unsupported` for a model
+  ///   that is quantized already; `outOfMemory`; what the context's progress throws.
   package func quantize(_ model: XverseModel) throws(XverseError) -> XverseModel {
     total = model.weightBytes
     let (embedding, head, _) = try quantizeEnds(of: model)
@@ -95,7 +95,7 @@ package final class RoundToNearest {
         context.kernels.widen(chunk, into: floats)
         return context.kernels.quantize(floats, to: dtype, at: place, importance: importance)
       }
-      guard isQuantizable else { throw Self.notQuantizable(name, row..<row + chunk.rows) }
+      guard isQuantizable else { throw Self.notQuantizable(name, row..<row + chunk.rows, to: dtype) }
       done += chunk.byteCount
     }
     model.discardPages(of: weights)
@@ -115,9 +115,9 @@ package final class RoundToNearest {
     }
   }
 
-  static func notQuantizable(_ name: String, _ rows: Range<Int>) -> XverseError {
+  static func notQuantizable(_ name: String, _ rows: Range<Int>, to dtype: DType) -> XverseError {
     .corrupt(
-      "tensor '\(name)' has a value in rows \(rows.lowerBound) to \(rows.upperBound - 1) that is not finite or beyond 2^12, "
-        + "which cannot be quantized")
+      "tensor '\(name)' has a value in rows \(rows.lowerBound) to \(rows.upperBound - 1) that is not finite or beyond "
+        + "\(dtype.largestQuantizable), which cannot be quantized to \(dtype.name)")
   }
 }

@@ -10,13 +10,15 @@ package enum DType: UInt8, Sendable, CaseIterable {
   case bfloat16
   case int8
   case int4
+  /// Codes of 4 bits that others chose, with their scales and zero points: exactly what GPTQ and Q4_0 hold.
+  case int4F16
 
   /// Bytes of one element; nil for one that is stored in blocks.
   package var elementSize: Int? {
     switch self {
     case .float32: 4
     case .float16, .bfloat16: 2
-    case .int8, .int4: nil
+    case .int8, .int4, .int4F16: nil
     }
   }
 
@@ -26,11 +28,18 @@ package enum DType: UInt8, Sendable, CaseIterable {
     case .float32, .float16, .bfloat16: nil
     case .int8: XVK_INT8_BLOCK
     case .int4: XVK_INT4_BLOCK
+    case .int4F16: XVK_INT4_F16_BLOCK
     }
   }
 
+  /// The largest magnitude of a float that becomes an element of blocks of this type.
+  package var largestQuantizable: Int { self == .int8 ? XVK_INT8_LIMIT : XVK_INT4_LIMIT }
+
   /// Columns of a row that share a scale.
   package static let groupSize = XVK_GROUP
+
+  /// Groups of a row with so many columns.
+  package static func groupCount(columns: Int) -> Int { Self.count(columns, by: XVK_GROUP) }
 
   /// Numbers in a block.
   package var elementsPerBlock: Int { isQuantized ? XVK_PANEL * XVK_GROUP : 1 }
@@ -40,7 +49,7 @@ package enum DType: UInt8, Sendable, CaseIterable {
   /// The shape in which a file holds a matrix: `[rows, columns]`, or `[panels, groups, bytes of a block]`.
   package func storedShape(rows: Int, columns: Int) -> [Int] {
     guard let blockSize else { return [rows, columns] }
-    return [Self.count(rows, by: XVK_PANEL), Self.count(columns, by: XVK_GROUP), blockSize]
+    return [Self.count(rows, by: XVK_PANEL), Self.groupCount(columns: columns), blockSize]
   }
 
   /// Bytes of a matrix.
@@ -59,6 +68,7 @@ package enum DType: UInt8, Sendable, CaseIterable {
     case .bfloat16: "bf16"
     case .int8: "int8"
     case .int4: "int4"
+    case .int4F16: "int4_f16"
     }
   }
 

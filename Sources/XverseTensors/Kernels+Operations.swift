@@ -88,6 +88,7 @@ extension Kernels {
       case .bfloat16: xvk_gemm_f32_bf16
       case .int8: xvk_gemm_f32_int8
       case .int4: xvk_gemm_f32_int4
+      case .int4F16: xvk_gemm_f32_int4_f16
       }
     withCompute { gemm($0, products, Int64(count), x.data, Int64(x.rows), Int64(x.columns), scratch) }
   }
@@ -113,6 +114,7 @@ extension Kernels {
       case .bfloat16: xvk_rows_f32_bf16
       case .int8: xvk_rows_f32_int8
       case .int4: xvk_rows_f32_int4
+      case .int4F16: xvk_rows_f32_int4_f16
       }
     withCompute { rows($0, y.data, weights.data, ids, Int64(y.rows), Int64(y.columns)) }
   }

@@ -10,11 +10,11 @@ extension Kernels {
   /// `dtype.byteCount(rows: x.rows, columns: x.columns)` bytes.
   ///
   /// - Parameter importance: How much an error in each column weighs, `[x.columns]`, not negative; nil for all the same.
-  /// - Returns: false when an element is NaN, infinite, or of magnitude beyond 2^12.
+  /// - Returns: false when an element is NaN, infinite, or of magnitude beyond `dtype.largestQuantizable`.
   package func quantize(
     _ x: Matrix, to dtype: DType, at destination: UnsafeMutableRawPointer, importance: UnsafePointer<Float>?
   ) -> Bool {
-    precondition(dtype.isQuantized, "quantization to \(dtype.name)")
+    precondition(dtype == .int8 || dtype == .int4, "quantization to \(dtype.name)")
     let quantize = dtype == .int8 ? xvk_quantize_int8_f32 : xvk_quantize_int4_f32
     return withCompute { quantize($0, destination, x.data, importance, Int64(x.rows), Int64(x.columns)) } != 0
   }
@@ -27,7 +27,8 @@ extension Kernels {
   package func quantizeWithFeedback(
     _ x: Matrix, to dtype: DType, at destination: UnsafeMutableRawPointer, factor: Matrix, errors: Matrix
   ) -> Bool {
-    precondition(dtype.isQuantized && factor.rows == x.columns && factor.columns == x.columns, "factor of a Hessian")
+    precondition(dtype == .int8 || dtype == .int4, "quantization to \(dtype.name)")
+    precondition(factor.rows == x.columns && factor.columns == x.columns, "factor of a Hessian")
     precondition(errors.rows >= x.rows && errors.columns == Self.feedbackColumns, "room for errors")
     let quantize = dtype == .int8 ? xvk_quantize_feedback_int8_f32 : xvk_quantize_feedback_int4_f32
     return withCompute {

@@ -32,9 +32,9 @@ struct Workload {
     return isTied ? bytes : bytes - vocabularySize * hiddenSize * bytesPerEmbeddingElement
   }
 
-  /// The embedding table of an int4 model is int8, 8.5 bits an element; other models have one type throughout.
+  /// The embedding table of a model with 4 bits is int8, 8.5 bits an element; other models have one type throughout.
   private var bytesPerEmbeddingElement: Double {
-    let isMixed = info.quant.map { String(cString: $0) } == "int4"
+    let isMixed = info.quant.map { String(cString: $0).hasPrefix("int4") } ?? false
     return isMixed ? 8.5 / 8 : Double(info.weight_bytes) / Double(info.n_params)
   }
 

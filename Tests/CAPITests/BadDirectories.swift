@@ -162,7 +162,7 @@ struct BadDirectory: Sendable, CustomTestStringConvertible {
     tensor("blocks of too many columns", XVERSE_E_CORRUPT, "model.safetensors", up, "[3, 2, 544]", "[3, 1, 544]") {
       $0.blocks(up, [3, 2, 544])
     },
-    tensor("blocks of another size", XVERSE_E_UNSUPPORTED, "model.safetensors", up, "[3, 1, 300]", "544 or 288") {
+    tensor("blocks of another size", XVERSE_E_UNSUPPORTED, "model.safetensors", up, "[3, 1, 300]", "544, 288 or 304") {
       $0.blocks(up, [3, 1, 300])
     },
     tensor("blocks for a norm", XVERSE_E_CORRUPT, "model.safetensors", "model.norm.weight", "[1, 1, 288]", "[32]") {

@@ -69,7 +69,7 @@ extension CheckpointTensor {
       case .float32: Float(bitPattern: UInt32(littleEndian: place.loadUnaligned(as: UInt32.self)))
       case .float16: widenedHalf(UInt16(littleEndian: place.loadUnaligned(as: UInt16.self)))
       case .bfloat16: Float(bitPattern: UInt32(UInt16(littleEndian: place.loadUnaligned(as: UInt16.self))) << 16)
-      case .int8, .int4: .nan
+      case .int8, .int4, .int4F16: .nan
       }
     }
   }

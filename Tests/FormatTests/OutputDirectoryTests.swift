@@ -115,10 +115,11 @@ struct OutputDirectoryTests {
 @Suite("SafetensorsWriter")
 struct SafetensorsWriterTests {
   private static let tensors: [(name: String, dtype: DType, shape: [Int])] = [
-    ("a.int4", .int4, [2, 3, 288]), ("b.int8", .int8, [1, 2, 544]), ("c.f32", .float32, [7]),
+    ("a.int4", .int4, [2, 3, 288]), ("a.int4_f16", .int4F16, [1, 2, 304]), ("b.int8", .int8, [1, 2, 544]),
+    ("c.f32", .float32, [7]),
     ("d \"quoted\"\n\u{4F60}", .bfloat16, [3, 5]), ("e.f16", .float16, [1]),
   ]
-  private static let byteCount = 6 * 288 + 2 * 544 + 28 + 30 + 2
+  private static let byteCount = 6 * 288 + 2 * 304 + 2 * 544 + 28 + 30 + 2
 
   private let place: TemporaryDirectory
 

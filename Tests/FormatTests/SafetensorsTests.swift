@@ -84,8 +84,11 @@ struct SafetensorsTests {
   }
 
   @Test(
-    "takes bytes in the shape of blocks for int8 and int4",
-    arguments: [([2, 3, 544], DType.int8, 3072), ([1, 1, 288], .int4, 512), ([0, 7, 288], .int4, 0)])
+    "takes bytes in the shape of blocks for quantized types",
+    arguments: [
+      ([2, 3, 544], DType.int8, 3072), ([1, 1, 288], .int4, 512), ([0, 7, 288], .int4, 0),
+      ([2, 1, 304], .int4F16, 1024),
+    ])
   func readsBlocks(shape: [Int], dtype: DType, elementCount: Int) throws {
     let size = shape.reduce(1, *)
     let header = "{\(entry("w", "U8", shape, 0, size))}"

@@ -1,4 +1,4 @@
-// QuantizedGEMMTests.swift -- y = x W^T for int8 and int4 weights, whose bits depend on nothing but x and W.
+// QuantizedGEMMTests.swift -- y = x W^T for int8 and 4-bit weights, whose bits depend on nothing but x and W.
 
 import CXverseKernels
 import TestSupport
@@ -72,7 +72,7 @@ struct QuantizedGEMMTests {
   /// once.
   static let shapes = [(1, 1), (7, 33), (16, 32), (33, 7), (172, 64), (64, 172), (40, 544)]
   /// All that a tile of tokens can leave over, and as many as go through BLAS for floats.
-  static let tokenCounts = Array(1...14) + [mostTokens]
+  static let tokenCounts = Array(1...17) + [mostTokens]
   static let mostTokens = XVK_GEMM_BLAS + 1
 
   @Test("gives the reference's bits", arguments: KernelSet.optimized, BlockFormat.allCases)
@@ -284,7 +284,7 @@ struct QuantizedRowsTests {
 
       withUnsafePointer(to: try set.compute(threads: 2)) { format.rows($0, &y, w.start, ids, 3, Int64(cols)) }
 
-      // A step of at most 11 bits times a level of at most 8 is exact.
+      // A step of at most 11 bits times a level of at most 8 bits is exact.
       let expected = ids.flatMap { id in (0..<cols).map { Float(w.weight(Int(id), $0)) } }
       #expect(y.dropLast() == expected[...], "\(rows) x \(cols)")
       #expect(y.last?.bitPattern == untouched.bitPattern)

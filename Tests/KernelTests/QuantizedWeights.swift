@@ -1,4 +1,4 @@
-// QuantizedWeights.swift -- matrices in blocks of int8 and int4, and what their bytes stand for, read as
+// QuantizedWeights.swift -- matrices in blocks of int8, int4 and int4_f16, and what their bytes stand for, read as
 // CXverseKernels/quantized.h draws them.
 
 import CXverseKernels
@@ -6,15 +6,29 @@ import TestSupport
 import Testing
 
 enum BlockFormat: CaseIterable, CustomTestStringConvertible {
-  case int8, int4
+  case int8, int4, int4F16
+
+  /// Those that the library chooses codes for.
+  static let chosen: [BlockFormat] = [.int8, .int4]
 
   var testDescription: String { "\(self)" }
-  var blockSize: Int { self == .int8 ? XVK_INT8_BLOCK : XVK_INT4_BLOCK }
+
+  var blockSize: Int {
+    switch self {
+    case .int8: XVK_INT8_BLOCK
+    case .int4: XVK_INT4_BLOCK
+    case .int4F16: XVK_INT4_F16_BLOCK
+    }
+  }
+
+  /// The largest magnitude that can be quantized.
+  var largestWeight: Float { Float(self == .int8 ? XVK_INT8_LIMIT : XVK_INT4_LIMIT) }
 
   var gemm: GEMM {
     switch self {
     case .int8: xvk_gemm_f32_int8
     case .int4: xvk_gemm_f32_int4
+    case .int4F16: xvk_gemm_f32_int4_f16
     }
   }
 
@@ -22,6 +36,7 @@ enum BlockFormat: CaseIterable, CustomTestStringConvertible {
     switch self {
     case .int8: xvk_rows_f32_int8
     case .int4: xvk_rows_f32_int4
+    case .int4F16: xvk_rows_f32_int4_f16
     }
   }
 
@@ -33,6 +48,7 @@ enum BlockFormat: CaseIterable, CustomTestStringConvertible {
     switch self {
     case .int8: xvk_quantize_int8_f32
     case .int4: xvk_quantize_int4_f32
+    case .int4F16: packPlainly
     }
   }
 
@@ -44,7 +60,7 @@ enum BlockFormat: CaseIterable, CustomTestStringConvertible {
   var quantizeWithFeedback: QuantizeWithFeedback {
     switch self {
     case .int8: xvk_quantize_feedback_int8_f32
-    case .int4: xvk_quantize_feedback_int4_f32
+    case .int4, .int4F16: xvk_quantize_feedback_int4_f32
     }
   }
 
@@ -88,11 +104,10 @@ final class QuantizedWeights {
     }
   }
 
-  /// The words at the end of the block of a row's group, which hold what the block knows of the row.
+  /// The words behind the codes of the block of a row's group, which hold what the block knows of the row.
   private func word(_ row: Int, _ group: Int) -> UInt16 {
-    let block = block(row, group)
-    let place = format.blockSize - 2 * XVK_PANEL + 2 * (row % XVK_PANEL)
-    return UInt16(littleEndian: block.loadUnaligned(fromByteOffset: place, as: UInt16.self))
+    let place = (format == .int8 ? 512 : 256) + 2 * (row % XVK_PANEL)
+    return UInt16(littleEndian: block(row, group).loadUnaligned(fromByteOffset: place, as: UInt16.self))
   }
 
   private func block(_ row: Int, _ group: Int) -> UnsafeRawPointer {
@@ -103,14 +118,18 @@ final class QuantizedWeights {
   /// Weights of a row in a group are `step * (code - zero)`.
   func grid(_ row: Int, _ group: Int) -> (step: Double, zero: Double, codes: ClosedRange<Double>) {
     let word = word(row, group)
-    guard format == .int4 else { return (Double(Float16(bitPattern: word)), 0, -127...127) }
-    let scale = Double(Float16(bitPattern: (word & 0xFFC0) >> 1))
-    return (scale * 0x1p-6, Double(word & 0x3F) / 4, 0...15)
+    switch format {
+    case .int8: return (Double(Float16(bitPattern: word)), 0, -127...127)
+    case .int4: return (8 * Double(Float16(bitPattern: (word & 0xFF80) >> 2)), Double(word & 0x7F) / 8, 0...15)
+    case .int4F16:
+      let zero = block(row, group).load(fromByteOffset: 288 + row % XVK_PANEL, as: UInt8.self)
+      return (Double(Float16(bitPattern: word)), Double(zero) / 8, 0...15)
+    }
   }
 
   func code(_ row: Int, _ col: Int) -> Double {
     let (block, row, col) = (block(row, col / XVK_GROUP), row % XVK_PANEL, col % XVK_GROUP)
-    guard format == .int4 else {
+    guard format != .int8 else {
       return Double(block.loadUnaligned(fromByteOffset: (col / 2 * XVK_PANEL + row) * 2 + col % 2, as: Int8.self))
     }
     let byte = block.loadUnaligned(fromByteOffset: (col / 8 * XVK_PANEL + row) * 4 + col % 4, as: UInt8.self)
@@ -138,4 +157,46 @@ final class QuantizedWeights {
 func bellShaped(_ count: Int, seed: UInt64) -> [Float] {
   var random = SeededRandom(seed: seed)
   return (0..<count).map { _ in random.floats(4).reduce(0, +) }
+}
+
+/// Codes of 4 bits with scales and zero points, as files of other formats hold them.
+struct ForeignCodes {
+  let rows: Int
+  let cols: Int
+  var codes: [UInt8]
+  var scales: [UInt16]
+  var zeros: [UInt8]
+  var groups: Int { (cols + XVK_GROUP - 1) / XVK_GROUP }
+
+  /// Each group of `values [rows, cols]` from its smallest to its largest number, 0 among them.
+  init(_ values: [Float], rows: Int, cols: Int) {
+    (self.rows, self.cols) = (rows, cols)
+    (codes, scales, zeros) = ([UInt8](repeating: 0, count: rows * cols), [], [])
+    for row in 0..<rows {
+      for first in stride(from: 0, to: cols, by: XVK_GROUP) {
+        let places = row * cols + first..<row * cols + min(cols, first + XVK_GROUP)
+        let low = values[places].reduce(0, min)
+        let step = Float16((values[places].reduce(0, max) - low) / 15)
+        let zero = step > 0 ? min((-8 * low / Float(step)).rounded(), 128) : 0
+        scales.append(step.bitPattern)
+        zeros.append(UInt8(zero))
+        for place in places where step > 0 {
+          codes[place] = UInt8(max(0, min((values[place] / Float(step) + zero / 8).rounded(), 15)))
+        }
+      }
+    }
+  }
+
+  /// What the driver returns for blocks of these codes at `place`.
+  func pack(_ compute: UnsafePointer<xvk_compute>?, at place: UnsafeMutableRawPointer?) -> Int32 {
+    xvk_pack_int4_f16(compute, place, codes, scales, zeros, Int64(rows), Int64(cols))
+  }
+}
+
+private func packPlainly(
+  _ compute: UnsafePointer<xvk_compute>?, _ place: UnsafeMutableRawPointer?, _ values: UnsafePointer<Float>?,
+  _ importance: UnsafePointer<Float>?, _ rows: Int64, _ cols: Int64
+) -> Int32 {
+  let values = Array(UnsafeBufferPointer(start: values, count: Int(rows * cols)))
+  return ForeignCodes(values, rows: Int(rows), cols: Int(cols)).pack(compute, at: place)
 }

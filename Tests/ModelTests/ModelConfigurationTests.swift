@@ -256,7 +256,9 @@ struct ModelConfigurationTests {
     #expect(error == .unsupported("config.json: '\(key)' is \(value), expected \(expected)"))
   }
 
-  @Test("takes this library's own quantization", arguments: [#", "type": "int4", "group_size": 32"#, ""])
+  @Test(
+    "takes this library's own quantization",
+    arguments: [#", "type": "int4", "group_size": 32"#, #", "type": "int4_f16""#, ""])
   func takesOwnQuantization(members: String) throws {
     _ = try parse(with: ("quantization_config", #"{"quant_method": "xverse"\#(members)}"#))
   }
@@ -266,9 +268,12 @@ struct ModelConfigurationTests {
     arguments: [
       (
         #""type": "int2""#, XverseError.Code.unsupported,
-        #"'quantization_config.type' is "int2", expected "int8", "int4" or"#
+        #"'quantization_config.type' is "int2", expected "int8", "int4", "int4_f16" or"#
       ),
-      (#""type": """#, .unsupported, #"'quantization_config.type' is "", expected "int8", "int4" or "mixed""#),
+      (
+        #""type": """#, .unsupported,
+        #"'quantization_config.type' is "", expected "int8", "int4", "int4_f16" or "mixed""#
+      ),
       (#""type": 4"#, .corrupt, "'quantization_config.type' is 4, expected a string"),
       (#""group_size": 64"#, .unsupported, "'quantization_config.group_size' is 64, expected 32"),
       (#""group_size": "32""#, .unsupported, #"'quantization_config.group_size' is "32", expected 32"#),

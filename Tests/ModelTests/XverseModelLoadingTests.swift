@@ -4,6 +4,7 @@ import TestSupport
 import Testing
 import XverseCore
 import XverseFormats
+import XverseTensors
 
 @testable import XverseModels
 
@@ -117,6 +118,22 @@ struct XverseModelLoadingTests {
     #expect(try TinyModel(checkpoint(.float32)).model.matrixTypeName == "f32")
   }
 
+  @Test("names a model after the layers where they have 4 bits and the ends int8", arguments: [DType.int4, .int4F16])
+  func namesFourBits(dtype: DType) throws {
+    var patch = try SafetensorsPatch(checkpoint(.float16))
+    for (name, shape) in tiny where shape.count == 2 && name.contains("layers") {
+      patch.replace(name, dtype: "U8", shape: dtype.storedShape(rows: shape[0], columns: shape[1]))
+    }
+    let floatEnds = try TinyModel(checkpoint(.float16), safetensors: patch.bytes)
+    for (name, shape) in tiny where shape.count == 2 && !name.contains("layers") {
+      patch.replace(name, dtype: "U8", shape: DType.int8.storedShape(rows: shape[0], columns: shape[1]))
+    }
+    let smallEnds = try TinyModel(checkpoint(.float16), safetensors: patch.bytes)
+
+    #expect(floatEnds.model.matrixTypeName == "mixed")
+    #expect(smallEnds.model.matrixTypeName == dtype.name)
+  }
+
   @Test("the type of norms does not count as the model's")
   func ignoresNormTypes() throws {
     var patch = try SafetensorsPatch(checkpoint(.float16))
@@ -182,18 +199,18 @@ struct VerificationTests {
     }
   }
 
-  /// The words of the first row of the last block at the end of it: scales of 16 bits, or of 10 and a zero point.
+  /// The words of the first row of the last block behind its codes: scales of 16 bits, or always finite ones of 9.
   @Test(
     "names the first block with a scale that is not finite",
     arguments: [
       ([UInt8(0), 0x7C], [1, 1, 544], false), ([1, 0xFC], [1, 1, 544], false), ([0xFF, 0x7B], [1, 1, 544], true),
-      ([0x00, 0xF8], [1, 1, 288], false), ([0xFF, 0xFF], [1, 1, 288], false), ([0xFF, 0xF7], [1, 1, 288], true),
+      ([0xFF, 0xFF], [1, 1, 288], true), ([0, 0x7C], [1, 1, 304], false), ([0xFF, 0xFB], [1, 1, 304], true),
     ])
   func findsNonFiniteScales(word: [UInt8], shape: [Int], isFinite: Bool) throws {
     var patch = try SafetensorsPatch(checkpoint())
     let name = "model.layers.1.self_attn.k_proj.weight"
     patch.replace(name, dtype: "U8", shape: shape)
-    patch.set(element: shape[2] / 2 - 16, of: name, to: word)
+    patch.set(element: shape[2] == 544 ? 256 : 128, of: name, to: word)
 
     guard !isFinite else { return try verify(patch, .float32) }
     let error = #expect(throws: XverseError.self) { try verify(patch, .float32) }

@@ -26,7 +26,10 @@ struct MatrixTests {
 
   @Test(
     "weight rows begin at their own bytes in every dtype",
-    arguments: [(DType.float32, 2, 24), (.float16, 2, 12), (.bfloat16, 2, 12), (.int8, 32, 1088), (.int4, 32, 576)])
+    arguments: [
+      (DType.float32, 2, 24), (.float16, 2, 12), (.bfloat16, 2, 12), (.int8, 32, 1088), (.int4, 32, 576),
+      (.int4F16, 32, 608),
+    ])
   func viewsWeightRows(dtype: DType, row: Int, offset: Int) {
     let bytes = [UInt8](repeating: 0, count: 1 + 2 * offset)
     bytes.withUnsafeBytes { bytes in
@@ -48,19 +51,20 @@ struct MatrixTests {
 struct DTypeTests {
   @Test("has the size and the name of its format")
   func hasSizes() {
-    #expect(DType.allCases.map(\.elementSize) == [4, 2, 2, nil, nil])
-    #expect(DType.allCases.map(\.blockSize) == [nil, nil, nil, 544, 288])
-    #expect(DType.allCases.map(\.name) == ["f32", "f16", "bf16", "int8", "int4"])
-    #expect(DType.allCases.map(\.isQuantized) == [false, false, false, true, true])
-    #expect(DType.allCases.map(\.rowsPerPanel) == [1, 1, 1, 16, 16])
+    #expect(DType.allCases.map(\.elementSize) == [4, 2, 2, nil, nil, nil])
+    #expect(DType.allCases.map(\.blockSize) == [nil, nil, nil, 544, 288, 304])
+    #expect(DType.allCases.map(\.name) == ["f32", "f16", "bf16", "int8", "int4", "int4_f16"])
+    #expect(DType.allCases.map(\.isQuantized) == [false, false, false, true, true, true])
+    #expect(DType.allCases.map(\.rowsPerPanel) == [1, 1, 1, 16, 16, 16])
   }
 
   @Test(
     "counts the bytes of a matrix, whole blocks of 16 rows and 32 columns for quantized ones",
     arguments: [
-      (1, 1, [4, 2, 2, 544, 288]), (16, 32, [2048, 1024, 1024, 544, 288]), (17, 32, [2176, 1088, 1088, 1088, 576]),
-      (16, 33, [2112, 1056, 1056, 1088, 576]), (172, 64, [44032, 22016, 22016, 22 * 544, 22 * 288]),
-      (33, 172, [22704, 11352, 11352, 18 * 544, 18 * 288]), (0, 5, [0, 0, 0, 0, 0]),
+      (1, 1, [4, 2, 2, 544, 288, 304]), (16, 32, [2048, 1024, 1024, 544, 288, 304]),
+      (17, 32, [2176, 1088, 1088, 1088, 576, 608]), (16, 33, [2112, 1056, 1056, 1088, 576, 608]),
+      (172, 64, [44032, 22016, 22016, 22 * 544, 22 * 288, 22 * 304]),
+      (33, 172, [22704, 11352, 11352, 18 * 544, 18 * 288, 18 * 304]), (0, 5, [0, 0, 0, 0, 0, 0]),
     ])
   func countsBytes(rows: Int, columns: Int, expected: [Int]) {
     #expect(DType.allCases.map { $0.byteCount(rows: rows, columns: columns) } == expected)
@@ -71,11 +75,14 @@ struct DTypeTests {
     #expect(DType.bfloat16.storedShape(rows: 33, columns: 172) == [33, 172])
     #expect(DType.int8.storedShape(rows: 33, columns: 172) == [3, 6, 544])
     #expect(DType.int4.storedShape(rows: 32, columns: 64) == [2, 2, 288])
+    #expect(DType.int4F16.storedShape(rows: 17, columns: 64) == [2, 2, 304])
+    #expect([0, 1, 32, 33].map { DType.groupCount(columns: $0) } == [0, 1, 1, 2])
   }
 
-  @Test("takes 8.5 bits a weight for int8 and 4.5 for int4")
+  @Test("takes 8.5 bits a weight for int8, 4.5 for int4 and 4.75 for int4_f16")
   func takesBits() {
     #expect(DType.int8.byteCount(rows: 4096, columns: 11008) * 16 == 17 * 4096 * 11008)
     #expect(DType.int4.byteCount(rows: 4096, columns: 11008) * 16 == 9 * 4096 * 11008)
+    #expect(DType.int4F16.byteCount(rows: 4096, columns: 11008) * 32 == 19 * 4096 * 11008)
   }
 }

@@ -129,7 +129,7 @@ struct ProductTests {
   @Test(
     "several products of one x have the bits of each alone", arguments: availableSets,
     DType.allCases.map { [$0, $0, $0] } + [
-      [.int4, .int8, .int4], [.float32, .int4, .bfloat16], [.int8, .int8, .float16],
+      [.int4, .int8, .int4], [.int4F16, .int4, .int4], [.float32, .int4, .bfloat16], [.int8, .int8, .float16],
     ])
   func multipliesTogether(set: Kernels.InstructionSet, dtypes: [DType]) throws {
     let kernels = try Kernels(instructionSet: set, threadCount: 2)

@@ -30,7 +30,7 @@ final class WeightData {
       let upper = wanted.map { UInt16($0.bitPattern >> 16) }
       values = upper.map { Float(bitPattern: UInt32($0) << 16) }
       bytes = [0] + upper.flatMap { bits in withUnsafeBytes(of: bits.littleEndian, Array.init) }
-    case .int8, .int4:
+    case .int8, .int4, .int4F16:
       (bytes, values) = try Self.quantized(wanted, rows, columns, dtype)
     }
   }
@@ -46,7 +46,11 @@ final class WeightData {
         bytes.withUnsafeMutableBytes { bytes in
           let place = bytes.baseAddress.unsafelyUnwrapped + 1
           let matrix = Matrix(data: floats.baseAddress.unsafelyUnwrapped, rows: rows, columns: columns)
-          _ = kernels.quantize(matrix, to: dtype, at: place, importance: nil)
+          if dtype == .int4F16 {
+            Self.pack(matrix, at: UnsafeMutableRawBufferPointer(rebasing: bytes.dropFirst()), by: kernels)
+          } else {
+            _ = kernels.quantize(matrix, to: dtype, at: place, importance: nil)
+          }
           kernels.widen(
             WeightMatrix(data: place, dtype: dtype, rows: rows, columns: columns),
             into: Matrix(data: values.baseAddress.unsafelyUnwrapped, rows: rows, columns: columns))
@@ -54,6 +58,21 @@ final class WeightData {
       }
     }
     return (bytes, values)
+  }
+
+  /// Codes from -1 to 1 around 8, as Q4_0 has them.
+  private static func pack(_ x: Matrix, at place: UnsafeMutableRawBufferPointer, by kernels: Kernels) {
+    let codes = (0..<x.rows * x.columns).map { UInt8(max(0, min(15, (x.data[$0] * 7.5 + 8).rounded()))) }
+    let groupCount = x.rows * DType.groupCount(columns: x.columns)
+    let scales = (0..<groupCount).map { Float16(0.125 + 0.001 * Float($0 % 100)).bitPattern }
+    let zeros = (0..<groupCount).map { UInt8(60 + $0 % 8) }
+    codes.withUnsafeBufferPointer { codes in
+      scales.withUnsafeBufferPointer { scales in
+        zeros.withUnsafeBufferPointer { zeros in
+          _ = kernels.pack(int4: codes, scales: scales, zeros: zeros, rows: x.rows, columns: x.columns, into: place)
+        }
+      }
+    }
   }
 
   func withMatrix<Result>(_ body: (WeightMatrix) throws -> Result) rethrows -> Result {

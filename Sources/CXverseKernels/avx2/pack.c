@@ -30,7 +30,7 @@ XVK_INLINE void store_steps(unsigned char *packed, __m256i steps, int64_t tokens
 
 // One group of one token of a tile of `tokens`; count <= 32 numbers are there.
 XVK_INLINE void pack_group(xvk_number number, unsigned char *packed, const float *x, int64_t count, int64_t token,
-                           int64_t tokens, int32_t offset) {
+                           int64_t tokens, const xvk_pack_work *p) {
   const float largest_q = number == XVK_INT8 ? 32767 : 127;
   const int64_t scales = XVK_STEP * (number == XVK_INT8 ? XVK_INT8_STEPS : XVK_INT4_STEPS) * tokens;
   __m256 values[4];
@@ -44,7 +44,7 @@ XVK_INLINE void pack_group(xvk_number number, unsigned char *packed, const float
   }
   const float limit = xvk_float_from_bits((uint32_t)largest_u32(largest));
   const int vanishes = limit < 0x1p-100f;
-  const float scale = vanishes ? 0 : limit / largest_q * (number == XVK_INT4 ? XVK_INT4_UNIT : 1);
+  const float scale = vanishes ? 0 : limit / largest_q * p->unit;
   const float inverse = vanishes ? 0 : largest_q / limit;
   for (int i = 0; i < 4; ++i) {
     const __m256 value = _mm256_mul_ps(values[i], _mm256_set1_ps(inverse));
@@ -58,7 +58,7 @@ XVK_INLINE void pack_group(xvk_number number, unsigned char *packed, const float
     store_steps(place, _mm256_permute4x64_epi64(low, 0xD8), tokens);
     store_steps(place + 8 * tokens * XVK_STEP, _mm256_permute4x64_epi64(high, 0xD8), tokens);
   } else {
-    const __m256i bytes = _mm256_add_epi8(_mm256_packs_epi16(low, high), _mm256_set1_epi8((char)offset));
+    const __m256i bytes = _mm256_add_epi8(_mm256_packs_epi16(low, high), _mm256_set1_epi8((char)p->offset));
     store_steps(place, _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)), tokens);
     sum = sum_s32(_mm256_add_epi32(_mm256_add_epi32(q[0], q[1]), _mm256_add_epi32(q[2], q[3])));
   }
@@ -74,7 +74,7 @@ XVK_INLINE void pack(xvk_number number, const xvk_pack_work *p, int64_t begin, i
       unsigned char *const packed = p->packed + (first * groups + group * tokens) * size;
       const int64_t col = group * XVK_GROUP, count = p->cols - col < XVK_GROUP ? p->cols - col : XVK_GROUP;
       for (int64_t t = 0; t < tokens; ++t)
-        pack_group(number, packed, p->x + (first + t) * p->cols + col, count, t, tokens, p->offset);
+        pack_group(number, packed, p->x + (first + t) * p->cols + col, count, t, tokens, p);
     }
   }
 }

@@ -1,4 +1,4 @@
-// gemm_quantized.c -- y = x W^T for int8 and int4 weights with AVX-VNNI: a vector holds 8 rows, half a panel.
+// gemm_quantized.c -- y = x W^T for int8 and 4-bit weights with AVX-VNNI: a vector holds 8 rows, half a panel.
 // avx512/gemm_quantized.c tells how the instructions are used.
 #if defined(__x86_64__)
 #include "../quantized.h"
@@ -7,17 +7,19 @@
 #pragma clang attribute push(__attribute__((target("avx2,avxvnni,fma,f16c"))), apply_to = function)
 
 #define TILE_TOKENS 6
-enum { LANES = 8, PANELS = 4, TILE = TILE_TOKENS };
+enum { LANES = 8, PANELS = 4, TILE = TILE_TOKENS, FEW = 4 };
 typedef __m256i ints;
 typedef __m256 floats;
+enum { EIGHTFOLD = 1 };
 typedef ints partial;
 
 XVK_INLINE ints zero_ints(void) { return _mm256_setzero_si256(); }
 XVK_INLINE ints load_ints(const unsigned char *place) { return _mm256_loadu_si256((const void *)place); }
 XVK_INLINE ints each_s32(int32_t value) { return _mm256_set1_epi32(value); }
 XVK_INLINE ints and(ints a, ints b) { return _mm256_and_si256(a, b); }
+XVK_INLINE ints shift1(ints a) { return _mm256_srli_epi16(a, 1); }
 XVK_INLINE ints shift4(ints a) { return _mm256_srli_epi16(a, 4); }
-XVK_INLINE ints times4(ints a) { return _mm256_slli_epi32(a, 2); }
+XVK_INLINE ints times8(ints a) { return _mm256_slli_epi32(a, 3); }
 XVK_INLINE ints add(ints a, ints b) { return _mm256_add_epi32(a, b); }
 XVK_INLINE ints subtract(ints a, ints b) { return _mm256_sub_epi32(a, b); }
 XVK_INLINE ints widen_bytes(const unsigned char *place) {
@@ -26,7 +28,14 @@ XVK_INLINE ints widen_bytes(const unsigned char *place) {
 XVK_INLINE ints load_words(const unsigned char *place) {
   return _mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)place));
 }
+XVK_INLINE ints load_bytes(const unsigned char *place) {
+  return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)place));
+}
 XVK_INLINE ints dot_s16(ints sum, ints a, ints b) { return _mm256_dpwssd_avx_epi32(sum, a, b); }
+XVK_INLINE ints accumulate_s16(ints sum, ints a, ints b) {
+  __asm__("%{vex%} vpdpwssd %2, %1, %0" : "+x"(sum) : "x"(a), "x"(b));
+  return sum;
+}
 XVK_INLINE floats zero_floats(void) { return _mm256_setzero_ps(); }
 XVK_INLINE floats each_f32(float value) { return _mm256_set1_ps(value); }
 XVK_INLINE floats to_float(ints a) { return _mm256_cvtepi32_ps(a); }
@@ -54,18 +63,25 @@ XVK_INLINE void store_rows(float *y, floats value, int64_t count) {
 XVK_INLINE ints dot_bytes(ints sum, ints u8, ints s8) { return _mm256_dpbusd_avx_epi32(sum, u8, s8); }
 XVK_INLINE partial no_products(void) { return zero_ints(); }
 XVK_INLINE partial add_products(partial sum, ints codes, ints q) { return dot_bytes(sum, codes, q); }
+XVK_INLINE partial accumulate_bytes(partial sum, ints codes, ints q) {
+  __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sum) : "x"(codes), "x"(q));
+  return sum;
+}
 XVK_INLINE ints sum_of(partial low, partial high) { return add(low, high); }
 
 #include "../gemm_quantized.h"
 
-XVK_INLINE void take_zeros(strip *s, ints zeros) {
-  const ints zero_bytes = _mm256_mullo_epi32(zeros, each_s32(0x01010101)), u128 = each_s32((int32_t)0x80808080);
-  ints sum = zero_ints();
-  for (int step = 0; step < XVK_INT4_STEPS; ++step) {
-    s->weights[step] = _mm256_sub_epi8(times4(s->weights[step]), zero_bytes); // 4 * 15 stays within its byte
-    sum = dot_bytes(sum, u128, s->weights[step]);
+XVK_INLINE strip unpack_int4(const unsigned char *codes, ints zeros) {
+  const ints zero_bytes = _mm256_mullo_epi32(zeros, each_s32(0x01010101)), top = each_s32(0x78787878);
+  strip s = {.start = _mm256_slli_epi32(zeros, 12)}; // -128 * (sum of 8 code - 32 zero)
+  for (int step = 0; step < XVK_INT4_STEPS; step += 2) {
+    const ints both = load_ints(codes + step / 2 * XVK_STEP * XVK_PANEL);
+    const ints low = and(times8(both), top), high = and(shift1(both), top); // 8 code
+    s.start = dot_bytes(s.start, _mm256_add_epi8(low, high), each_s32((int32_t)0x80808080));
+    s.weights[step] = _mm256_sub_epi8(low, zero_bytes);
+    s.weights[step + 1] = _mm256_sub_epi8(high, zero_bytes);
   }
-  s->start = subtract(zero_ints(), sum);
+  return s;
 }
 
 XVK_INLINE void multiply_int4(int tokens, int vectors, const strip *const strips[VECTORS], const unsigned char *x,
@@ -83,6 +99,9 @@ XVK_INLINE void multiply_int4(int tokens, int vectors, const strip *const strips
 
 void xvk_gemm_s16_int8_avxvnni(const void *work, int64_t begin, int64_t end) { gemm(XVK_INT8, work, begin, end); }
 void xvk_gemm_s8_int4_avxvnni(const void *work, int64_t begin, int64_t end) { gemm(XVK_INT4, work, begin, end); }
+void xvk_gemm_s8_int4_f16_avxvnni(const void *work, int64_t begin, int64_t end) {
+  gemm(XVK_INT4_F16, work, begin, end);
+}
 
 #pragma clang attribute pop
 #endif

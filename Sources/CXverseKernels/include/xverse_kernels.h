@@ -73,18 +73,29 @@ int32_t xvk_has_openmp(void);
  * groups = ceil(cols / XVK_GROUP); rows that fill up the last panel are zeros, and columns that fill up the last group meet
  * activations that are 0. A row of a block has one scale.
  *   int8   scale * q, q in -127 ... 127; scale f16                                  XVK_INT8_BLOCK bytes, 8.5 bits a weight
- *   int4   2^-8 * scale * (4 code - zero), code in 0 ... 15, zero in 0 ... 63       XVK_INT4_BLOCK bytes, 4.5 bits a weight
+ *   int4   scale * (8 code - zero), code in 0 ... 15, zero in 0 ... 127; scale below 2, of 6 bits
+ *                                                                                   XVK_INT4_BLOCK bytes, 4.5 bits a weight
+ *   int4_f16   scale / 8 * (8 code - zero), code in 0 ... 15, zero in 0 ... 128; scale f16. For weights that others
+ *          quantized: GPTQ's 4 bits and GGUF's Q4_0 fit exactly                 XVK_INT4_F16_BLOCK bytes, 4.75 bits a weight
  * docs/quantization.md draws the blocks; quantized.h in this folder has them in C.
  */
-enum { XVK_PANEL = 16, XVK_GROUP = 32, XVK_INT8_BLOCK = 544, XVK_INT4_BLOCK = 288 };
+enum { XVK_PANEL = 16, XVK_GROUP = 32, XVK_INT8_BLOCK = 544, XVK_INT4_BLOCK = 288, XVK_INT4_F16_BLOCK = 304 };
 
 /* Quantizes x [rows, cols] to w, choosing for each row of a block the scale (and zero point) that makes the sum over
  * columns of importance[c] * (x[c] - W[c])^2 small. importance [cols], not negative; NULL: 1. Returns 1, or 0 when a
- * weight is NaN, infinite, or beyond 2^12: w is then of no use. */
+ * weight is NaN, infinite, or beyond XVK_INT8_LIMIT or XVK_INT4_LIMIT: w is then of no use. */
+enum { XVK_INT8_LIMIT = 4096, XVK_INT4_LIMIT = 64 };
 int32_t xvk_quantize_int8_f32(const xvk_compute *c, void *w, const float *x, const float *importance, int64_t rows,
                               int64_t cols);
 int32_t xvk_quantize_int4_f32(const xvk_compute *c, void *w, const float *x, const float *importance, int64_t rows,
                               int64_t cols);
+
+/* Lays out as w, exactly, what others have quantized: q or code [rows, cols], one a byte, scales f16 [rows, groups], zeros
+ * [rows, groups] in eighths of a code. Rows and columns that fill up the last blocks become zeros. Returns 1, or 0 when a
+ * scale is not finite, a code beyond 15 or a zero beyond 128: w is then of no use. */
+int32_t xvk_pack_int8(const xvk_compute *c, void *w, const int8_t *q, const uint16_t *scales, int64_t rows, int64_t cols);
+int32_t xvk_pack_int4_f16(const xvk_compute *c, void *w, const uint8_t *codes, const uint16_t *scales,
+                          const uint8_t *zeros, int64_t rows, int64_t cols);
 
 /* ---- quantization with error feedback ---- */
 
@@ -150,6 +161,8 @@ void xvk_gemm_f32_int8(const xvk_compute *c, const xvk_product *products, int64_
                        int64_t cols, float *scratch);
 void xvk_gemm_f32_int4(const xvk_compute *c, const xvk_product *products, int64_t count, const float *x, int64_t tokens,
                        int64_t cols, float *scratch);
+void xvk_gemm_f32_int4_f16(const xvk_compute *c, const xvk_product *products, int64_t count, const float *x,
+                           int64_t tokens, int64_t cols, float *scratch);
 
 /* ---- rows of a weight matrix as f32: embedding look-up, norm weights ----
  * y[t, :] = W[ids[t], :]; every id must be in 0 ..< rows of W. ids NULL means 0, 1, 2 ... */
@@ -158,6 +171,8 @@ void xvk_rows_f32_f16(const xvk_compute *c, float *y, const void *w, const int32
 void xvk_rows_f32_bf16(const xvk_compute *c, float *y, const void *w, const int32_t *ids, int64_t tokens, int64_t cols);
 void xvk_rows_f32_int8(const xvk_compute *c, float *y, const void *w, const int32_t *ids, int64_t tokens, int64_t cols);
 void xvk_rows_f32_int4(const xvk_compute *c, float *y, const void *w, const int32_t *ids, int64_t tokens, int64_t cols);
+void xvk_rows_f32_int4_f16(const xvk_compute *c, float *y, const void *w, const int32_t *ids, int64_t tokens,
+                           int64_t cols);
 
 /* ---- layer pieces, all f32 ---- */
 

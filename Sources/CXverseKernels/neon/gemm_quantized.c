@@ -1,6 +1,6 @@
-// gemm_quantized.c -- y = x W^T for int8 and int4 weights with NEON and its dot products: a vector holds 4 rows.
+// gemm_quantized.c -- y = x W^T for int8 and 4-bit weights with NEON and its dot products: a vector holds 4 rows.
 //
-// int4: sdot adds four products s8 * s8 a row; codes become 4 code - zero, so nothing corrects the sums.
+// int4: sdot adds four products s8 * s8 a row; codes become 8 code - zero, so nothing corrects the sums.
 // int8: smlal adds products s16 * s16; pairs of columns are added in the end.
 // A quarter of a panel is taken from memory once a tile of TILE tokens. One token (decode) is bound by memory.
 #if defined(__aarch64__)
@@ -19,24 +19,29 @@ typedef struct {
   float32x4_t scales;
 } quarter;
 
+// The zero point of each row in all bytes of its lane.
+XVK_INLINE int8x16_t load_zeros(xvk_number number, const unsigned char *block, int first) {
+  uint32_t zeros[LANES];
+  for (int i = 0; i < LANES; ++i) zeros[i] = 0x01010101 * (uint32_t)xvk_block_zero(number, block, first + i);
+  return vreinterpretq_s8_u32(vld1q_u32(zeros));
+}
+
 XVK_INLINE quarter load_quarter(xvk_number number, const unsigned char *block, int first) {
   quarter q;
+  const uint16x4_t words = vld1_u16((const void *)(block + xvk_block_scales(number) + 2 * first));
+  const uint16x4_t scale = vshr_n_u16(vand_u16(words, vdup_n_u16(XVK_INT4_SCALE)), XVK_INT4_SHIFT);
+  q.scales = vcvt_f32_f16(vreinterpret_f16_u16(number == XVK_INT4 ? scale : words));
   if (number == XVK_INT8) {
-    const uint16x4_t words = vld1_u16((const void *)(block + XVK_INT8_CODES + 2 * first));
-    q.scales = vcvt_f32_f16(vreinterpret_f16_u16(words));
     for (int step = 0; step < XVK_INT8_STEPS; step += 2) {
       const unsigned char *const place = block + 2 * (step * XVK_PANEL + first);
       q.weights[step / 2] = vcombine_s8(vld1_s8((const void *)place), vld1_s8((const void *)(place + 2 * XVK_PANEL)));
     }
     return q;
   }
-  const uint16x4_t words = vld1_u16((const void *)(block + XVK_INT4_CODES + 2 * first));
-  q.scales = vcvt_f32_f16(vreinterpret_f16_u16(vshr_n_u16(vand_u16(words, vdup_n_u16(XVK_INT4_SCALE)), 1)));
-  const uint32x4_t zero = vmovl_u16(vand_u16(words, vdup_n_u16(XVK_INT4_ZERO)));
-  const int8x16_t zeros = vreinterpretq_s8_u32(vmulq_n_u32(zero, 0x01010101));
+  const int8x16_t zeros = load_zeros(number, block, first);
   for (int step = 0; step < XVK_INT4_STEPS; step += 2) {
     const uint8x16_t both = vld1q_u8(block + 4 * (step / 2 * XVK_PANEL + first));
-    const uint8x16_t low = vshlq_n_u8(vandq_u8(both, vdupq_n_u8(15)), 2), high = vshlq_n_u8(vshrq_n_u8(both, 4), 2);
+    const uint8x16_t low = vshlq_n_u8(vandq_u8(both, vdupq_n_u8(15)), 3), high = vshlq_n_u8(vshrq_n_u8(both, 4), 3);
     q.weights[step] = vsubq_s8(vreinterpretq_s8_u8(low), zeros);
     q.weights[step + 1] = vsubq_s8(vreinterpretq_s8_u8(high), zeros);
   }
@@ -114,6 +119,7 @@ XVK_INLINE void gemm(xvk_number number, const xvk_gemm_work *g, int64_t begin, i
 
 void xvk_gemm_s16_int8_neon(const void *work, int64_t begin, int64_t end) { gemm(XVK_INT8, work, begin, end); }
 void xvk_gemm_s8_int4_neon(const void *work, int64_t begin, int64_t end) { gemm(XVK_INT4, work, begin, end); }
+void xvk_gemm_s8_int4_f16_neon(const void *work, int64_t begin, int64_t end) { gemm(XVK_INT4_F16, work, begin, end); }
 
 #pragma clang attribute pop
 #endif

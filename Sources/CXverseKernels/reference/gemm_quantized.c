@@ -1,4 +1,4 @@
-// gemm_quantized.c -- y = x W^T for int8 and int4 weights, one dot product after the other.
+// gemm_quantized.c -- y = x W^T for int8 and 4-bit weights, one dot product after the other.
 //
 //   x packed by pack.c, W blocks (quantized.h), y [tokens, y_stride] f32
 //
@@ -9,7 +9,7 @@
 #include <math.h>
 
 static inline int32_t packed_q(xvk_number number, const unsigned char *x, int64_t i, int64_t token, int64_t tokens) {
-  if (number == XVK_INT4) return (int8_t)x[(i / 4 * tokens + token) * XVK_STEP + i % 4];
+  if (number != XVK_INT8) return (int8_t)x[(i / 4 * tokens + token) * XVK_STEP + i % 4];
   return (int16_t)xvk_load_u16(x + (i / 2 * tokens + token) * XVK_STEP + i % 2 * 2);
 }
 
@@ -43,3 +43,6 @@ static inline void gemm(xvk_number number, const xvk_gemm_work *g, int64_t begin
 
 void xvk_gemm_s16_int8_reference(const void *work, int64_t begin, int64_t end) { gemm(XVK_INT8, work, begin, end); }
 void xvk_gemm_s8_int4_reference(const void *work, int64_t begin, int64_t end) { gemm(XVK_INT4, work, begin, end); }
+void xvk_gemm_s8_int4_f16_reference(const void *work, int64_t begin, int64_t end) {
+  gemm(XVK_INT4_F16, work, begin, end);
+}

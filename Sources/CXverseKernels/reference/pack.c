@@ -1,5 +1,5 @@
-// pack.c -- activations as integers: q[t, c] = round(x[t, c] / scale), scale = largest magnitude of the group / largest q, which
-// for int4 weights is then stored 2^-8-fold.
+// pack.c -- activations as integers: q[t, c] = round(x[t, c] / scale), scale = largest magnitude of the group / largest q,
+// which is stored times the unit of the weights' scales.
 //
 //   x [tokens, cols] f32; quantized.h has the layout of the packed tiles. Columns beyond cols count as zeros.
 //
@@ -9,7 +9,7 @@
 #include <math.h>
 
 static inline void pack_group(xvk_number number, unsigned char *packed, const float *x, int64_t count, int64_t token,
-                              int64_t tokens, int32_t offset) {
+                              int64_t tokens, const xvk_pack_work *p) {
   const float largest_q = number == XVK_INT8 ? 32767 : 127;
   const int64_t scales = XVK_STEP * (number == XVK_INT8 ? XVK_INT8_STEPS : XVK_INT4_STEPS) * tokens;
   uint32_t largest = 0; // of the magnitudes' bits: NaN is larger than infinity, and that than all others
@@ -19,7 +19,7 @@ static inline void pack_group(xvk_number number, unsigned char *packed, const fl
   }
   const float limit = xvk_float_from_bits(largest);
   const int vanishes = limit < 0x1p-100f;
-  const float scale = vanishes ? 0 : limit / largest_q * (number == XVK_INT4 ? XVK_INT4_UNIT : 1);
+  const float scale = vanishes ? 0 : limit / largest_q * p->unit;
   const float inverse = vanishes ? 0 : largest_q / limit;
   int32_t sum = 0;
   for (int64_t i = 0; i < XVK_GROUP; ++i) {
@@ -29,7 +29,7 @@ static inline void pack_group(xvk_number number, unsigned char *packed, const fl
       const int16_t word = (int16_t)(q < 32767 ? q : 32767);
       memcpy(packed + (i / 2 * tokens + token) * XVK_STEP + i % 2 * 2, &word, sizeof word);
     } else {
-      packed[(i / 4 * tokens + token) * XVK_STEP + i % 4] = (unsigned char)(q + offset);
+      packed[(i / 4 * tokens + token) * XVK_STEP + i % 4] = (unsigned char)(q + p->offset);
       sum += q;
     }
   }
@@ -45,7 +45,7 @@ static inline void pack(xvk_number number, const xvk_pack_work *p, int64_t begin
       unsigned char *const packed = p->packed + (first * groups + group * tokens) * size;
       const int64_t col = group * XVK_GROUP, count = p->cols - col < XVK_GROUP ? p->cols - col : XVK_GROUP;
       for (int64_t t = 0; t < tokens; ++t)
-        pack_group(number, packed, p->x + (first + t) * p->cols + col, count, t, tokens, p->offset);
+        pack_group(number, packed, p->x + (first + t) * p->cols + col, count, t, tokens, p);
     }
   }
 }

@@ -34,7 +34,7 @@ enum SafetensorsDType: String, BitwiseCopyable, CaseIterable {
       case .float32: .f32
       case .float16: .f16
       case .bfloat16: .bf16
-      case .int8, .int4: .u8
+      case .int8, .int4, .int4F16: .u8
       }
   }
 

@@ -1,4 +1,4 @@
-// quantized.c -- every set of kernels against the reference, bit for bit, for int8 and int4: a program of its own, so
+// quantized.c -- every set of kernels against the reference, bit for bit, for int8, int4 and int4_f16: a program of its own, so
 // that a CPU on which no Swift runs, or an emulated one, can be tried too. scripts/check-neon.sh builds it without
 // OpenMP and BLAS.
 // usage: quantized [SET ...]      sets that must be among those that ran
@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+// quantize is NULL for blocks of codes from elsewhere.
 typedef struct {
   const char *name;
   int64_t block_size;
@@ -20,13 +21,14 @@ typedef struct {
 static const format formats[] = {
     {"int8", XVK_INT8_BLOCK, xvk_quantize_int8_f32, xvk_gemm_f32_int8},
     {"int4", XVK_INT4_BLOCK, xvk_quantize_int4_f32, xvk_gemm_f32_int4},
+    {"int4_f16", XVK_INT4_F16_BLOCK, NULL, xvk_gemm_f32_int4_f16},
 };
 
 static const struct {
   int64_t rows, cols;
 } shapes[] = {{1, 1}, {7, 33}, {16, 32}, {33, 7}, {172, 64}, {64, 172}, {65, 32}, {33, 544}};
 
-static const int64_t token_counts[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 49};
+static const int64_t token_counts[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 49};
 
 enum { GAP = 3, MOST_TOKENS = 49, MOST_ROWS = 172, MOST_COLS = 544, MOST_BLOCKS = 64, SETS = XVK_ISA_COUNT };
 static const float untouched = 12345;
@@ -34,6 +36,8 @@ static const float untouched = 12345;
 static float x[MOST_TOKENS * MOST_COLS], weights[MOST_ROWS * MOST_COLS], importance[MOST_COLS];
 static float expected[MOST_TOKENS * (MOST_ROWS + GAP)], y[MOST_TOKENS * (MOST_ROWS + GAP)];
 static unsigned char reference_blocks[MOST_BLOCKS * XVK_INT8_BLOCK], blocks[MOST_BLOCKS * XVK_INT8_BLOCK];
+static uint8_t codes[MOST_ROWS * MOST_COLS], zeros[MOST_ROWS * MOST_COLS];
+static uint16_t scales[MOST_ROWS * MOST_COLS];
 static int failures;
 
 static uint64_t state = 1;
@@ -51,6 +55,11 @@ static float random_number(void) {
 static void fill_weights(void) {
   for (int64_t i = 0; i < MOST_ROWS * MOST_COLS; ++i) weights[i] = random_number();
   for (int64_t i = 0; i < MOST_COLS; ++i) importance[i] = fabsf(random_number());
+  for (int64_t i = 0; i < MOST_ROWS * MOST_COLS; ++i) {
+    codes[i] = (uint8_t)((int)(8 + 4 * random_number()) & 15);
+    zeros[i] = (uint8_t)(i % 7 == 0 ? 128 : i % 128);
+    scales[i] = (uint16_t)(0x2400 + 97 * i % 0x400 + (i % 3 == 0 ? 0x8000 : 0)); // some are negative
+  }
 }
 
 static void fill_activations(void) {
@@ -113,7 +122,9 @@ static void check_shape(const xvk_table *const tables[SETS], const format *f, in
   if (panels * groups > MOST_BLOCKS) abort();
   fill_activations();
   spoil_tokens(cols);
-  for (int weighed = 1; weighed >= 0; --weighed) {
+  if (!f->quantize && !xvk_pack_int4_f16(&reference, reference_blocks, codes, scales, zeros, rows, cols))
+    fail("reference", f, "answer", rows, cols, 0);
+  for (int weighed = 1; weighed >= 0 && f->quantize; --weighed) {
     const float *const importances = weighed ? importance : NULL;
     if (!f->quantize(&reference, reference_blocks, weights, importances, rows, cols))
       fail("reference", f, "answer", rows, cols, 0);
