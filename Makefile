@@ -6,6 +6,7 @@
 # make test                sets the machine up, builds, and runs the unit tests
 # make check               everything to run before a commit; MODEL=... to run the examples on another model than ours
 # make check-data DATA=... the comparison with reference outputs
+# make fuzz                the readers of files on random bytes, a minute each: SECONDS=60, TARGETS="json tokenizer" for some
 # make bench               measures this machine and what the library makes of it, on random weights; SIZE=7b for the
 #                          shape of XVERSE-7B, TYPES="int8 int4" for some types only, MODEL=... for one model
 # make bench-compare       the same beside llama.cpp; Benchmarks/compare/compare.py tells what it needs
@@ -18,6 +19,8 @@ DESTDIR ?=
 PC_RPATH ?=
 DATA ?= ../shared
 SIZE ?= 1b
+SECONDS ?= 60
+TARGETS ?=
 TYPES ?=
 
 # As they were typed, and through the environment, so that neither make nor a shell reads a $ or a quote in them. PROMPT
@@ -152,11 +155,14 @@ check-data: all
 	XVERSE_SHARED_DATA='$(abspath $(DATA))' $(SWIFT) test
 	XVERSE_LIBRARY='$(BUILT_LIBRARY)' scripts/check_data.py '$(DATA)'
 
+fuzz:
+	@SWIFT='$(SWIFT)' scripts/fuzz.sh '$(SECONDS)' $(TARGETS)
+
 clean:
-	rm -rf .build .build-lib .build-asan .build-tsan
+	rm -rf .build .build-lib .build-asan .build-tsan .build-fuzz
 
 # Each build uses all processors, and two of them would wait for the same lock.
 .NOTPARALLEL:
 
 .PHONY: all lib cli setup install uninstall demo bench-program bench bench-compare test check check-neon \
-  check-installed check-sanitizers check-data clean
+  check-installed check-sanitizers check-data fuzz clean

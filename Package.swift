@@ -50,7 +50,12 @@ let package = Package(
     .executableTarget(
       name: "xverse-bench", dependencies: ["XverseRuntime", "CMachineLimits"], path: "Benchmarks/xverse-bench"),
 
+    // Files written and data made for tests.
     .target(name: "TestSupport", path: "Tests/Support"),
+    // What must hold for any bytes: run over a corpus by the tests, and over random bytes by the fuzzer.
+    .target(
+      name: "FuzzTargets", dependencies: ["XverseModels", "XverseTokenizers", "TestSupport"], path: "Fuzz/Targets"),
+
     .testTarget(name: "XverseCoreTests", dependencies: ["XverseCore", "TestSupport"], path: "Tests/CoreTests"),
     .testTarget(name: "KernelTests", dependencies: ["CXverseKernels", "TestSupport"], exclude: ["c"]),
     .testTarget(name: "TensorTests", dependencies: ["XverseTensors", "TestSupport"]),
@@ -59,7 +64,19 @@ let package = Package(
     .testTarget(name: "ModelTests", dependencies: ["XverseModels", "TestSupport"]),
     .testTarget(name: "RuntimeTests", dependencies: ["XverseRuntime", "TestSupport"]),
     .testTarget(name: "QuantizationTests", dependencies: ["XverseQuantization", "TestSupport"]),
+    .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets", "TestSupport"]),
     .testTarget(name: "CAPITests", dependencies: ["CXverse", "XverseCAPI", "TestSupport"], exclude: ["c"]),
   ],
   cLanguageStandard: .c11
 )
+
+// The fuzzer is built by scripts/fuzz.sh alone, which says where the toolchain keeps libFuzzer.
+if let library = Context.environment["XVERSE_LIBFUZZER"] {
+  package.targets += [
+    .target(
+      name: "CLibFuzzer", path: "Fuzz/CLibFuzzer",
+      linkerSettings: [.unsafeFlags([library]), .linkedLibrary("stdc++")]),
+    .executableTarget(name: "xverse-fuzz", dependencies: ["CLibFuzzer", "FuzzTargets"], path: "Fuzz/Driver"),
+  ]
+  package.products.append(.executable(name: "xverse-fuzz", targets: ["xverse-fuzz"]))
+}

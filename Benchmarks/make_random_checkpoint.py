@@ -246,7 +246,7 @@ def tokenizer(size):
 
 
 def configuration(shape, dtype):
-    quantization = {"quant_method": "xverse", "type": dtype, "group_size": Encoding.GROUP}
+    quantization = {"quant_method": "xverse", "type": dtype, "group_size": Encoding.GROUP, "layout": 2}
     return {
         "architectures": ["XverseForCausalLM"],
         "model_type": "xverse",

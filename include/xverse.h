@@ -140,6 +140,7 @@ void xverse_free(void *memory);
  *           load                mmap: weights stay in the files' mapping, shared between processes; a file that is truncated
  *                               while it is mapped ends the process with SIGBUS.  read: a private copy, immune to that
  *           verify              header: sizes, shapes and names.  values: also reads every weight, rejects NaN and infinity
+ *           tokenizer           path of a tokenizer.json, of its directory or of a .gguf file, in place of the model's own
  *           vocab_only          1: configuration and tokenizer only; sessions cannot be made from it
  *           rope_theta          base of the rotary frequencies; default: config.json's
  *           rope_scaling        none | linear:FACTOR | dynamic:FACTOR; default: config.json's
@@ -163,7 +164,10 @@ void xverse_free(void *memory);
  *           ignore_eos          1: end-of-sequence tokens do not end generation
  *           logprobs            1: also return the log-probability of every generated token
  *           deadline_ms         end generation after this time with XVERSE_FINISH_DEADLINE; 0: none
- * CONVERT   quantize calibration                              as for MODEL
+ * CONVERT   quantize calibration tokenizer                    as for MODEL
+ *           max_shard_size      most bytes of weights in one file, with model.safetensors.index.json for several; 0: one file
+ *           format              safetensors: a Hugging Face directory.  gguf: a file that llama.cpp loads
+ *           type                f16 | q8_0 | q4_0 (embedding and head q8_0): of a GGUF file's matrices; default: f16
  * SCORE     context             tokens in a window of xverse_model_perplexity
  *           bos                 1: every window begins with the BOS token
  *           windows             score at most this many windows; 0: all
@@ -253,8 +257,8 @@ void xverse_cancel_reset(xverse_cancel *cancel, int64_t deadline_ms);
 
 /* ------------------------------------------------------------------------------------------------ 5 model ---- */
 
-/* phase, static: "load", "verify", "quantize" or "write", done of total in bytes; "calibrate" in layers; "prefill" or
- * "score" in tokens. */
+/* phase, static: "load", "import" (weights that are converted, as those of most GGUF files), "verify", "quantize" or "write",
+ * done of total in bytes; "calibrate" in layers; "prefill" or "score" in tokens. */
 typedef int32_t (*xverse_progress_fn)(void *user, const char *phase, int64_t done, int64_t total);
 
 typedef struct {
@@ -278,10 +282,13 @@ typedef struct {
 
 /* Loads a model: the everyday call.
  * path: a Hugging Face directory with config.json, tokenizer.json and model.safetensors or
- * model.safetensors.index.json with its shards (f32, f16, bf16, or what xverse_convert wrote), or one .safetensors file
- * beside those two.
+ * model.safetensors.index.json with its shards (f32, f16, bf16, or what xverse_convert wrote), or pytorch_model.bin or
+ * pytorch_model.bin.index.json with its shards (torch.save of PyTorch 1.6 or later), or one .safetensors or .bin file
+ * beside those two; or a .gguf file, which brings everything with it (the first of several parts), or a directory with no
+ * other weights and a single one. docs/formats.md tells what becomes of its types.
  * options: kind MODEL or NULL.
- * Errors: NOTFOUND, IO, CORRUPT, UNSUPPORTED, LIMIT (each naming the file and the field or tensor), INVALID, NOMEM. */
+ * Errors: NOTFOUND, IO, CORRUPT, UNSUPPORTED, UNSAFE, LIMIT (each naming the file and the field or tensor), INVALID,
+ * NOMEM. */
 xverse_status xverse_model_open(const char *path, const xverse_options *options, xverse_model **out);
 
 /* The same on a runtime of one's own, with progress (phase "load", in bytes) and cancellation; runtime, options, cancel,
@@ -289,14 +296,59 @@ xverse_status xverse_model_open(const char *path, const xverse_options *options,
 xverse_status xverse_model_load(xverse_runtime *runtime, const char *path, const xverse_options *options,
                                 xverse_cancel *cancel, xverse_progress_fn fn, void *user, xverse_model **out);
 
+/* The files of a model behind functions of yours: memory, an archive, an encrypted store. The functions are callbacks, called
+ * by the thread that loads, one at a time, during xverse_model_load_source only. They are asked for the files of a Hugging
+ * Face directory by their names: "config.json", "tokenizer.json", "model.safetensors" ..., or for "model.gguf" when there is no
+ * "config.json". */
+typedef struct {
+  uint32_t size;
+  uint32_t reserved;
+  /* Bytes of the file; negative when there is no such file. */
+  int64_t (*length)(void *user, const char *name);
+  /* Copies at most len bytes from offset on to buf; returns how many, at least 1; 0 at the end, negative when they cannot be
+   * read, which is XVERSE_E_IO. */
+  int64_t (*read_at)(void *user, const char *name, int64_t offset, void *buf, size_t len);
+  /* May be NULL. Called once, when nothing will be read any more: before xverse_model_load_source returns, whatever it
+   * returns, unless the source itself was refused with INVALID or nothing was called at all (MISUSE, FORKED). */
+  void (*close)(void *user);
+} xverse_source;
+
+/* xverse_model_load from a source: weights are copied to memory (option load does not matter). source_user: passed to its
+ * functions. Errors: as xverse_model_load; IO when read_at failed, CALLBACK when it returned more than it was asked for. */
+xverse_status xverse_model_load_source(xverse_runtime *runtime, const xverse_source *source, void *source_user,
+                                       const xverse_options *options, xverse_cancel *cancel, xverse_progress_fn fn,
+                                       void *user, xverse_model **out);
+
 /* What a model is, as a JSON object, from the headers of its files only: format, arch, sizes, n_params, weight_bytes,
  * dtypes (elements and bytes of each), files, tokenizer, generation defaults. options: kind MODEL or NULL; len may be NULL.
  * *json goes back with xverse_free. Errors: as xverse_model_open. */
 xverse_status xverse_model_inspect(const char *path, const xverse_options *options, char **json, size_t *len);
 
+/* Bytes that a model and one session will take. */
+typedef struct {
+  uint32_t size;
+  uint32_t reserved;
+  int64_t weights_resident; /* weights in memory of the process, and the tokenizer                           */
+  int64_t weights_mapped;   /* weights used where the files are mapped: page cache, shared between processes  */
+  int64_t load_peak;        /* most memory held while loading; without calibration                            */
+  int64_t kv_per_token;     /* keys and values of one token                                                   */
+  int64_t kv_total;         /* of a full context                                                              */
+  int64_t scratch;          /* work memory of a prefill, shared by all sessions, and the session's logits     */
+  int64_t total;            /* of all that stays: resident, mapped, kv_total, scratch                         */
+  int64_t host_available;   /* memory that the system could give now; 0: unknown                              */
+} xverse_memory_estimate;
+
+/* Tells from the headers of its files what the model at path would take with these options (kind MODEL or NULL) and one
+ * session of these (kind SESSION or NULL), on the default runtime's threads. Within 3 % of what is then taken: a GGUF file's
+ * weights may turn out to need another type. Errors: as xverse_model_open. */
+xverse_status xverse_model_estimate(const char *path, const xverse_options *model, const xverse_options *session,
+                                    xverse_memory_estimate *out);
+
 /* Writes the model at `source` as a Hugging Face directory of its own: config.json, tokenizer files, and model.safetensors
- * with the weights as options say (kind CONVERT or NULL, which writes them as they are). Loading a quantized one is a mapping:
- * no work, no memory. `destination` must not exist; it appears when everything is on the disk, or not at all. Takes memory for
+ * (or shards) with the weights as options say (kind CONVERT or NULL, which writes them as they are). Loading a quantized one
+ * is a mapping: no work, no memory. With option format=gguf it writes a GGUF file for llama.cpp instead, of the type that
+ * option type names; where llama.cpp's tokenizer will give other ids, the log says so. `destination` must not exist; it
+ * appears when everything is on the disk, or not at all. Takes memory for
  * the quantized weights. phases: those of loading, "quantize" or "calibrate", "write".
  * Errors: as xverse_model_load; MISUSE (destination exists), IO. */
 xverse_status xverse_convert(xverse_runtime *runtime, const char *source, const char *destination,
@@ -327,7 +379,8 @@ enum { XVERSE_TOKEN_EOS = 1, XVERSE_TOKEN_BOS = 2, XVERSE_TOKEN_PAD = 3, XVERSE_
 /* The model's tokenizer; borrowed: it lives as long as the model and is not released. NULL for NULL. */
 const xverse_tokenizer *xverse_model_tokenizer(const xverse_model *model);
 
-/* Loads a tokenizer alone. path: a tokenizer.json or its directory; special ids come from config.json beside it.
+/* Loads a tokenizer alone. path: a tokenizer.json or its directory, with special ids from config.json beside it, or a .gguf
+ * file.
  * Errors: as xverse_model_open; UNSUPPORTED names the component that is not supported. */
 xverse_status xverse_tokenizer_open(const char *path, xverse_tokenizer **out);
 

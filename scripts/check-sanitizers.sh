@@ -83,6 +83,9 @@ for standard in c++11 c++20; do
 done
 built "${CC:-cc}" -std=gnu11 $warnings "$programs/fork.c"
 run "$work/program" "$model"
+built "${CC:-cc}" -std=gnu11 $warnings "$programs/limits.c"
+mkdir "$work/converted"
+run "$work/program" "$model" "$work/converted"
 
 "${CC:-cc}" -E -P include/xverse.h | grep -oE '\bxverse_[a-z0-9_]+ *\(' | tr -d ' (' | sort -u >"$work/declared"
 grep -oE '\bxverse_[a-z0-9_]+ *\(' "$programs/lifecycle.c" | tr -d ' (' | sort -u >"$work/called"

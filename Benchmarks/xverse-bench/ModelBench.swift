@@ -43,7 +43,7 @@ struct ModelBench {
 
   private func load() throws(XverseError) -> LoadedModel {
     try LoadedModel(
-      path: path, options: ModelOptions(), runtime: runtime, progress: { (_, _, _) throws(XverseError) in })
+      .path(path), options: ModelOptions(), runtime: runtime, progress: { (_, _, _) throws(XverseError) in })
   }
 
   private func network(of model: LoadedModel) throws(XverseError) -> XverseModel {

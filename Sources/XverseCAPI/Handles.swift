@@ -110,9 +110,12 @@ final class SessionHandle: OwnedHandle {
 final class DetokenizerHandle: OwnedHandle {
   var detokenizer: Detokenizer
   /// The last text that was handed out, with its NUL.
-  var text = Buffer<UInt8>()
+  var text: Buffer<UInt8>
 
-  init(_ detokenizer: consuming Detokenizer) { self.detokenizer = detokenizer }
+  init(_ detokenizer: consuming Detokenizer, _ allocator: MemoryAllocator) {
+    self.detokenizer = detokenizer
+    text = Buffer(allocator: allocator)
+  }
 }
 
 final class SamplerHandle: OwnedHandle {

@@ -19,20 +19,40 @@ public func xverse_model_load(
   _ fn: xverse_progress_fn?, _ user: UnsafeMutableRawPointer?, _ out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> xverse_status {
   creating(out) { () throws(XverseError) in
-    let path = try string(path, "path")
-    let values = try optionValues(options, .model)
-    let cancellation = try cancellation(cancel)
-    let reporter = ProgressReporter(function: fn, user: user)
-    let runtime = try runtime(handle)
-    let model = try LoadedModel(
-      path: path, options: OptionValues.modelOptions(values), runtime: runtime,
-      conversion: try OptionValues.quantization(values, runtime, cancellation, reporter)
-    ) { (phase, done, total) throws(XverseError) in
-      try cancellation?.check()
-      try reporter.report(phase, done, total)
-    }
-    return try ModelHandle(model)
+    try load(
+      .path(try string(path, "path")), on: handle, try optionValues(options, .model), try cancellation(cancel),
+      ProgressReporter(function: fn, user: user))
   }
+}
+
+@_cdecl("xverse_model_load_source")
+public func xverse_model_load_source(
+  _ handle: OpaquePointer?, _ source: UnsafePointer<xverse_source>?, _ sourceUser: UnsafeMutableRawPointer?,
+  _ options: OpaquePointer?, _ cancel: OpaquePointer?, _ fn: xverse_progress_fn?, _ user: UnsafeMutableRawPointer?,
+  _ out: UnsafeMutablePointer<OpaquePointer?>?
+) -> xverse_status {
+  creating(out) { () throws(XverseError) in
+    let source = try HostSource(source, user: sourceUser)
+    defer { source.close() }
+    return try load(
+      .host(source.files), on: handle, try optionValues(options, .model), try cancellation(cancel),
+      ProgressReporter(function: fn, user: user))
+  }
+}
+
+private func load(
+  _ origin: LoadedModel.Origin, on handle: OpaquePointer?, _ values: OptionValues?, _ cancellation: Cancellation?,
+  _ reporter: ProgressReporter
+) throws(XverseError) -> ModelHandle {
+  let runtime = try runtime(handle)
+  let model = try LoadedModel(
+    origin, options: OptionValues.modelOptions(values), runtime: runtime,
+    conversion: try OptionValues.quantization(values, runtime, cancellation, reporter), cancellation: cancellation
+  ) { (phase, done, total) throws(XverseError) in
+    try cancellation?.check()
+    try reporter.report(phase, done, total)
+  }
+  return try ModelHandle(model)
 }
 
 @_cdecl("xverse_model_inspect")
@@ -47,6 +67,31 @@ public func xverse_model_inspect(
     let options = OptionValues.modelOptions(try optionValues(options, .model))
     let text = try ModelInspection.json(path: path, options: options, allocator: MemoryAllocator())
     try deliver(text, to: json, length: len)
+  }
+}
+
+@_cdecl("xverse_model_estimate")
+public func xverse_model_estimate(
+  _ path: UnsafePointer<CChar>?, _ model: OpaquePointer?, _ session: OpaquePointer?,
+  _ out: UnsafeMutablePointer<xverse_memory_estimate>?
+) -> xverse_status {
+  reportingErrors { () throws(XverseError) in
+    let path = try string(path, "path")
+    let estimation = try OptionValues.estimation(
+      model: try optionValues(model, .model, "model"), session: try optionValues(session, .session, "session"))
+    // Looked at first: an answer that cannot be given must not cost the reading.
+    _ = try required(out, "out")
+    let estimate = try estimation.estimate(path: path)
+    var result = xverse_memory_estimate()
+    result.weights_resident = Int64(estimate.weightsResident)
+    result.weights_mapped = Int64(estimate.weightsMapped)
+    result.load_peak = Int64(estimate.loadPeak)
+    result.kv_per_token = Int64(estimate.cachePerToken)
+    result.kv_total = Int64(estimate.cacheTotal)
+    result.scratch = Int64(estimate.scratch)
+    result.total = Int64(estimate.total)
+    result.host_available = Int64(estimate.hostAvailable)
+    try deliver(result, to: out, "out")
   }
 }
 
@@ -101,36 +146,6 @@ public func xverse_model_perplexity(
     ) { (done, total) throws(XverseError) in try reporter.report("score", done, total) }
     perplexity.pointee = result.value
     standardError?.pointee = result.standardError
-  }
-}
-
-@_cdecl("xverse_convert")
-public func xverse_convert(
-  _ handle: OpaquePointer?, _ source: UnsafePointer<CChar>?, _ destination: UnsafePointer<CChar>?,
-  _ options: OpaquePointer?, _ cancel: OpaquePointer?, _ fn: xverse_progress_fn?, _ user: UnsafeMutableRawPointer?
-) -> xverse_status {
-  reportingErrors { () throws(XverseError) in
-    let source = try string(source, "source")
-    let destination = try string(destination, "destination")
-    let values = try optionValues(options, .convert)
-    let cancellation = try cancellation(cancel)
-    let reporter = ProgressReporter(function: fn, user: user)
-    let runtime = try runtime(handle)
-    let conversion = try OptionValues.quantization(values, runtime, cancellation, reporter)
-    // Made first: a destination that cannot be must not cost the time of a conversion.
-    let directory = try OutputDirectory(path: destination)
-    let model = try LoadedModel(path: source, options: ModelOptions(), runtime: runtime, conversion: conversion) {
-      (phase, done, total) throws(XverseError) in
-      try cancellation?.check()
-      try reporter.report(phase, done, total)
-    }
-    guard let network = model.network else { throw XverseError(.internal, "the model has no weights") }
-    try CheckpointConverter.write(
-      network, from: CheckpointLocation(path: source), to: directory, allocator: runtime.allocator
-    ) { (done, total) throws(XverseError) in
-      try cancellation?.check()
-      try reporter.report("write", done, total)
-    }
   }
 }
 

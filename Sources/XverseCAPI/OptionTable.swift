@@ -98,10 +98,14 @@ enum OptionTable {
   private static let calibration = OptionDefinition.path(
     "calibration", "A text file to quantize on: better answers for minutes of work; needs quantize.")
 
+  private static let tokenizer = OptionDefinition.path(
+    "tokenizer", "A tokenizer.json, its directory or a .gguf file to take the tokenizer from.")
+
   static let model: [OptionDefinition] = [
     quantize, calibration,
     .string("load", choices: "mmap|read", "Use weights where the files are mapped, or read a private copy."),
     .string("verify", choices: "header|values", "Check headers only, or also that every weight is finite."),
+    tokenizer,
     .int("vocab_only", 0...1, standard: 0, "1: load configuration and tokenizer only."),
     .float("rope_theta", 1...0x1p40, "Base of the rotary frequencies; default: config.json's."),
     .string("rope_scaling", choices: "none|linear:|dynamic:", "Rotary scaling and its factor, as in dynamic:2."),
@@ -133,7 +137,12 @@ enum OptionTable {
     .int("deadline_ms", 0...large, standard: 0, "Milliseconds after which generation ends; 0: no limit."),
   ]
 
-  static let convert: [OptionDefinition] = [quantize, calibration]
+  static let convert: [OptionDefinition] = [
+    quantize, calibration, tokenizer,
+    .int("max_shard_size", 0...large, standard: 0, "Most bytes of weights in one file; 0: one file for all."),
+    .string("format", choices: "safetensors|gguf", "What to write: a Hugging Face directory, or a GGUF file."),
+    .string("type", choices: "f16|q8_0|q4_0", "Type of the matrices in a GGUF file; default: f16."),
+  ]
 
   static let score: [OptionDefinition] = [
     .int("context", 2...largestContext, "Tokens in a window; default: n_ctx_train, at most 2048."),

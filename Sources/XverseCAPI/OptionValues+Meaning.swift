@@ -32,6 +32,7 @@ extension OptionValues {
     if values.string("load") == "read" { options.mode = .read }
     options.verifiesValues = values.string("verify") == "values"
     options.vocabularyOnly = values.flag("vocab_only") ?? false
+    options.tokenizerPath = values.string("tokenizer")
     options.ropeTheta = values.float("rope_theta")
     options.ropeScaling = values.string("rope_scaling").flatMap(ropeScaling)
     return options
@@ -46,8 +47,8 @@ extension OptionValues {
       guard calibration == nil else { throw .invalid("calibration is set, expected quantize=int8 or int4 with it") }
       return nil
     }
-    func context(_ phase: StaticString) -> QuantizationContext {
-      QuantizationContext(
+    func context(_ phase: StaticString) -> ComputeContext {
+      ComputeContext(
         kernels: runtime.kernels, allocator: runtime.allocator, executor: runtime.onComputeThread,
         cancellation: cancellation
       ) { (done, total) throws(XverseError) in try reporter.report(phase, done, total) }
@@ -80,6 +81,19 @@ extension OptionValues {
       model, context: values?.int("context").map(Int.init),
       cacheElement: values?.string("kv_type").flatMap(KVBlocks.Element.init) ?? .float32,
       overflow: values?.string("overflow").flatMap(Session.Overflow.init) ?? .error)
+  }
+
+  /// What a model and a session of these options would take.
+  static func estimation(
+    model: OptionValues?, session: OptionValues?
+  ) throws(XverseError) -> MemoryEstimation {
+    let scheme = model?.string("quantize").flatMap(QuantizationScheme.init)
+    return MemoryEstimation(
+      options: modelOptions(model),
+      quantizedTypes: scheme.map { ($0.dtype(for: .projection), $0.dtype(for: .embeddingOrHead)) },
+      context: session?.int("context").map(Int.init),
+      cacheElement: session?.string("kv_type").flatMap(KVBlocks.Element.init) ?? .float32,
+      kernels: try Kernels(threadCount: DefaultRuntime.threadCount() ?? Kernels.processorCount))
   }
 
   static func perplexityOptions(_ values: OptionValues?) -> PerplexityOptions {

@@ -42,7 +42,7 @@ public func xverse_request_add_message(
   changing(request) { (request) throws(XverseError) in
     let role = try ChatMessage.Role(named: try string(role, "role"))
     let content = try XverseCAPI.text(text, len, "text")
-    try request.add(ChatMessage(role: role, content: Array(content)))
+    try request.add(ChatMessage(role: role, content: content, allocator: request.model.runtime.allocator))
   }
 }
 

@@ -41,7 +41,7 @@ public func xverse_tokenizer_encode(
     let text = try XverseCAPI.text(text, len, "text")
     let known = Int32(XVERSE_ENCODE_BOS | XVERSE_ENCODE_SPECIAL)
     try checkFlags(flags, known: known)
-    var encoded = Buffer<Int32>()
+    var encoded = Buffer<Int32>(allocator: handle.tokenizer.allocator)
     if flags & Int32(XVERSE_ENCODE_BOS) != 0 {
       guard let bos = handle.specialTokens?.bos else { throw .unsupported("XVERSE_ENCODE_BOS: there is no BOS token") }
       try encoded.append(bos)
@@ -62,7 +62,7 @@ public func xverse_tokenizer_decode(
     let handle = try borrow(tokenizer, as: TokenizerHandle.self, "tokenizer")
     let tokens = try array(tokens, n, "tokens")
     let text = try required(text, "text")
-    var decoded = Buffer<UInt8>()
+    var decoded = Buffer<UInt8>(allocator: handle.tokenizer.allocator)
     try handle.tokenizer.decode(tokens, skippingSpecials: try skipsSpecials(flags), into: &decoded)
     try deliver(UnsafeRawBufferPointer(decoded.elements), to: text, length: len)
   }
@@ -117,8 +117,9 @@ public func xverse_detokenizer_create(
   return reportingErrors(allowedInCallback: true) { () throws(XverseError) in
     let handle = try borrow(tokenizer, as: TokenizerHandle.self, "tokenizer")
     let out = try required(out, "out")
-    let detokenizer = Detokenizer(tokenizer: handle.tokenizer, skippingSpecials: try skipsSpecials(flags))
-    out.pointee = OpaquePointer(Unmanaged.passRetained(DetokenizerHandle(detokenizer)).toOpaque())
+    let detokenizer = DetokenizerHandle(
+      Detokenizer(tokenizer: handle.tokenizer, skippingSpecials: try skipsSpecials(flags)), handle.tokenizer.allocator)
+    out.pointee = OpaquePointer(Unmanaged.passRetained(detokenizer).toOpaque())
   }
 }
 
@@ -154,9 +155,15 @@ private func detokenizing(
     let handle = try borrow(detokenizer, as: DetokenizerHandle.self, "detokenizer")
     let text = try required(text, "text")
     try handle.changing("detokenizer") { () throws(XverseError) in
+      let before = handle.detokenizer
       handle.text.removeAll()
-      try body(handle)
-      try handle.text.append(0)
+      do throws(XverseError) {
+        try body(handle)
+        try handle.text.append(0)
+      } catch {
+        handle.detokenizer = before
+        throw error
+      }
       text.pointee = handle.text.elements.baseAddress.map {
         UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self)
       }

@@ -8,7 +8,7 @@
   @usableFromInline package private(set) var base: UnsafeMutablePointer<Element>?
   @usableFromInline package private(set) var count = 0
   @usableFromInline package private(set) var capacity = 0
-  private let allocator: MemoryAllocator
+  package let allocator: MemoryAllocator
 
   package init(allocator: MemoryAllocator = .system) {
     self.allocator = allocator

@@ -69,13 +69,17 @@ package struct JSONValue {
     return nil
   }
 
-  /// The value as it is written, at most 40 bytes of it, for messages.
+  /// Where the value stands in the text, its quotes included.
+  package var textRange: Range<Int> {
+    let quote = kind == .string ? 1 : 0
+    return Int(node.start) - quote..<Int(node.end) + quote
+  }
+
+  /// The value as it is written, at most 40 bytes of it, fit for a message.
   package var snippet: String {
-    let isString = kind == .string
-    let start = Int(node.start) - (isString ? 1 : 0)
-    let end = Int(node.end) + (isString ? 1 : 0)
-    let text = String(decoding: document.bytes[start..<min(end, start + 40)], as: UTF8.self)
-    return end - start > 40 ? text + "..." : text
+    let range = textRange
+    let text = String(decoding: document.bytes[range.prefix(40)], as: UTF8.self).inMessage
+    return range.count > 40 ? text + "..." : text
   }
 
   private var rawText: String { String(decoding: document.bytes[Int(node.start)..<Int(node.end)], as: UTF8.self) }
@@ -93,9 +97,9 @@ package struct JSONString: Equatable {
 
   package var text: String { withBytes { String(decoding: $0, as: UTF8.self) } }
 
-  /// The beginning of the string as it is written, for messages.
+  /// The beginning of the string as it is written, fit for a message.
   package var snippet: String {
-    String(decoding: raw.prefix(40), as: UTF8.self) + (raw.count > 40 ? "..." : "")
+    String(decoding: raw.prefix(40), as: UTF8.self).inMessage + (raw.count > 40 ? "..." : "")
   }
 
   /// Calls `body` with the decoded UTF-8 bytes, which are valid only during the call.

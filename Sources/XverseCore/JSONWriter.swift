@@ -20,6 +20,7 @@ package struct JSONWriter {
   package mutating func write(_ value: Double, _ key: String? = nil) { put(value.isFinite ? "\(value)" : "null", key) }
 
   /// The shortest decimal that is read back as the same `Float`.
+  package mutating func writeNull(_ key: String? = nil) { put("null", key) }
   package mutating func write(_ value: Float, _ key: String? = nil) { put(value.isFinite ? "\(value)" : "null", key) }
 
   private mutating func open(_ bracket: String, _ key: String?) {
@@ -39,7 +40,8 @@ package struct JSONWriter {
     needsComma = true
   }
 
-  private static func quoted(_ value: String) -> String {
+  /// A JSON string.
+  package static func quoted(_ value: String) -> String {
     var result = "\""
     for scalar in value.unicodeScalars {
       switch scalar {

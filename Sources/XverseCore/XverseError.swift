@@ -20,6 +20,7 @@
     case notFound = -9
     case corrupt = -10
     case unsupported = -11
+    case unsafe = -12
     case range = -13
     case contextFull = -14
     case parse = -16
@@ -47,6 +48,7 @@
   package static func notFound(_ message: String) -> Self { Self(.notFound, message) }
   package static func corrupt(_ message: String, offset: Int? = nil) -> Self { Self(.corrupt, message, offset: offset) }
   package static func unsupported(_ message: String) -> Self { Self(.unsupported, message) }
+  package static func unsafe(_ message: String, offset: Int? = nil) -> Self { Self(.unsafe, message, offset: offset) }
   package static func range(_ message: String) -> Self { Self(.range, message) }
   package static func limit(_ message: String, offset: Int? = nil) -> Self { Self(.limit, message, offset: offset) }
   package static func outOfMemory(bytes: Int) -> Self { Self(.outOfMemory, "cannot allocate \(bytes) bytes of memory") }

@@ -28,6 +28,13 @@ struct ByteReader {
     return Integer(littleEndian: piece.loadUnaligned(as: Integer.self))
   }
 
+  /// The next `count` bytes, past which it moves.
+  mutating func readBytes(_ count: Int, _ what: String) throws(XverseError) -> UnsafeRawBufferPointer {
+    let piece = try slice(at: position, count: count, what)
+    position += count
+    return piece
+  }
+
   /// The `count` bytes from `offset` on, wherever `position` is.
   func slice(at offset: Int, count: Int, _ what: String) throws(XverseError) -> UnsafeRawBufferPointer {
     let (end, overflow) = offset.addingReportingOverflow(count)

@@ -7,43 +7,64 @@ import XverseCore
 package struct CheckpointLocation: Sendable {
   /// The files that hold the weights, by their names in the directory.
   enum Weights {
-    case single(String)
-    case sharded(index: String)
+    case single(String, WeightsFormat)
+    /// Parts that a name tells, the first one first.
+    case split([String], WeightsFormat)
+    case sharded(index: String, WeightsFormat)
   }
 
-  private static let singleName = "model.safetensors"
-  static let indexName = "model.safetensors.index.json"
   /// Most entries of a directory that are looked at for an explanation of what is missing.
   private static let maximumEntryCount = 10_000
+  /// What the caller should have named.
+  private static let expectation = "a .safetensors, .bin or .gguf file or a Hugging Face model directory"
 
-  package let directory: String
-  /// The weights' file, when the path named one.
-  private let weightsName: String?
+  package let files: FileDirectory
+  /// The weights' file, when the path named one, or a directory has one that brings everything with it.
+  private let weights: (name: String, format: WeightsFormat)?
 
-  /// - Parameter path: A Hugging Face directory, or one .safetensors file with its companions beside it.
+  /// The place in messages.
+  package var directory: String { files.name }
+
+  /// Whether the model is described by the metadata of its weights, not by config.json.
+  package var isGGUF: Bool { weights?.format == .gguf }
+
+  /// - Parameter path: A Hugging Face directory, one with a single GGUF file, or a file: .safetensors or .bin with its
+  ///   companions beside it, or .gguf.
   /// - Throws: `notFound`, also for a directory without config.json; `unsupported` for what is neither, and for weights
   ///   in another format; `corrupt` for an empty file; `invalid`, `io`.
   package init(path: String) throws(XverseError) {
     let place = try FilePath(path)
     switch try place.kind() {
     case .directory:
-      directory = path
-      weightsName = nil
-      guard try place.appending("config.json").exists() else {
+      files = .path(place)
+      let gguf = try Self.onlyGGUF(in: place)
+      weights = gguf.map { ($0, .gguf) }
+      let isDescribed = try gguf == nil ? files.contains("config.json") : true
+      guard isDescribed else {
         throw try explanation("there is no config.json", expected: "a Hugging Face model directory")
       }
     case .regularFile:
-      directory = place.directory
-      weightsName = place.name
-      guard place.name.hasSuffix(".safetensors") else {
+      guard let format = WeightsFormat(fileName: place.name) else {
         // An empty file is called empty, whatever its name.
         _ = try InputFile(path: path)
-        throw .unsupported("\(place.inMessage): expected a .safetensors file or a Hugging Face model directory")
+        throw .unsupported("\(place.inMessage): expected \(Self.expectation)")
       }
+      files = .path(try FilePath(place.directory))
+      weights = (place.name, format)
     case .other(let words):
-      throw place.notAFile(.other(words), expected: "a .safetensors file or a Hugging Face model directory")
+      throw place.notAFile(.other(words), expected: Self.expectation)
     }
   }
+
+  /// The checkpoint whose files the host hands out under the names they have in a directory.
+  package init(_ host: HostFiles) {
+    files = .host(host)
+    let isGGUF = host.length(of: WeightsFormat.hostName) != nil && host.length(of: "config.json") == nil
+    weights = isGGUF ? (WeightsFormat.hostName, .gguf) : nil
+  }
+
+  /// Whether a file stands beside the weights.
+  package func hasCompanion(_ name: String) throws(XverseError) -> Bool { try files.contains(name) }
 
   /// Reads a file that stands beside the weights; nil when there is none.
   ///
@@ -51,9 +72,9 @@ package struct CheckpointLocation: Sendable {
   package func companion(
     _ name: String, maximumLength: Int, allocator: MemoryAllocator = .system
   ) throws(XverseError) -> MappedFile? {
-    let place = try FilePath(directory).appending(name)
-    guard try place.exists() else { return nil }
-    return try MappedFile(path: place.text, mode: .read, allocator: allocator, maximumLength: maximumLength)
+    guard try files.contains(name) else { return nil }
+    let file = try files.open(name, maximumLength: maximumLength)
+    return try MappedFile(file, mode: .read, allocator: allocator) { (_) throws(XverseError) in }
   }
 
   /// Reads a file that must stand beside the weights.
@@ -65,39 +86,71 @@ package struct CheckpointLocation: Sendable {
   }
 
   /// The weights, searched in the order of Hugging Face's loader: one file goes before an index of shards.
-  func weights() throws(XverseError) -> Weights {
-    if let weightsName { return .single(weightsName) }
-    let place = try FilePath(directory)
-    if try place.appending(Self.singleName).exists() { return .single(Self.singleName) }
-    if try place.appending(Self.indexName).exists() { return .sharded(index: Self.indexName) }
-    throw try explanation("there are no weights", expected: "\(Self.singleName) or \(Self.indexName)")
+  func locateWeights() throws(XverseError) -> Weights {
+    if let weights {
+      guard weights.format == .gguf, let split = try GGUFSplitName(weights.name, in: directory) else {
+        return .single(weights.name, weights.format)
+      }
+      return .split(split.allNames, .gguf)
+    }
+    for format in WeightsFormat.searchOrder {
+      if let name = format.singleName, try files.contains(name) { return .single(name, format) }
+      if let name = format.indexName, try files.contains(name) { return .sharded(index: name, format) }
+    }
+    throw try explanation("there are no weights", expected: Self.weightNames)
   }
 
-  func path(of name: String) throws(XverseError) -> String { try FilePath(directory).appending(name).text }
+  /// The names under which weights are looked for, in words.
+  private static var weightNames: String {
+    WeightsFormat.searchOrder.flatMap { [$0.singleName, $0.indexName].compactMap(\.self) }.joined(separator: " or ")
+  }
 
   /// The error for a directory that lacks something: weights in another format explain it better than their absence.
   private func explanation(_ fault: String, expected: String) throws(XverseError) -> XverseError {
-    let place = try FilePath(directory)
-    let weights = "\(Self.singleName) or \(Self.indexName)"
-    if !(try place.appending(Self.singleName).exists()), !(try place.appending(Self.indexName).exists()),
-      let other = try foreignWeights(in: place)
-    {
-      return .unsupported("\(place.inMessage): the weights are in '\(other.inMessage)', expected \(weights)")
+    if case .path(let place) = files, let other = try foreignWeights(in: place) {
+      return .unsupported(
+        "\(place.inMessage): the weights are in '\(other.inMessage)', expected \(Self.weightNames)")
     }
-    return .notFound("\(place.inMessage): \(fault), expected \(expected)")
+    return .notFound("\(directory.inMessage): \(fault), expected \(expected)")
   }
 
-  /// The first name, in alphabetical order, of a file with weights in a format that is not read.
+  /// The first name, in alphabetical order, of a file with weights in a format that is not read, unless there is one in
+  /// a format that is.
   private func foreignWeights(in place: FilePath) throws(XverseError) -> String? {
+    for format in WeightsFormat.searchOrder {
+      for name in [format.singleName, format.indexName] {
+        if let name, try files.contains(name) { return nil }
+      }
+    }
+    return try Self.names(in: place) { $0.hasPrefix("pytorch_model") && $0.hasSuffix(".bin") }.first
+  }
+
+  /// The GGUF file of a directory that is none of Hugging Face's; nil when there is none.
+  ///
+  /// - Throws: `invalid` when there are several.
+  private static func onlyGGUF(in place: FilePath) throws(XverseError) -> String? {
+    if try place.appending("config.json").exists() {
+      for name in WeightsFormat.searchOrder.flatMap({ [$0.singleName, $0.indexName] }) {
+        if let name, try place.appending(name).exists() { return nil }
+      }
+    }
+    let found = try names(in: place) { $0.hasSuffix(WeightsFormat.gguf.suffix) && !GGUFSplitName.isLaterPart($0) }
+    guard let second = found.dropFirst().first else { return found.first }
+    throw .invalid(
+      "\(place.inMessage): there are several .gguf files, '\(found[0].inMessage)' and '\(second.inMessage)' among them, "
+        + "expected the path of one of them")
+  }
+
+  /// The names in a directory that match, in alphabetical order.
+  private static func names(in place: FilePath, where matches: (String) -> Bool) throws(XverseError) -> [String] {
     guard let stream = place.text.withCString({ opendir($0) }) else { throw place.failure(errno, to: "list") }
     defer { closedir(stream) }
-    var found: String?
-    for _ in 0..<Self.maximumEntryCount {
+    var found: [String] = []
+    for _ in 0..<maximumEntryCount {
       guard let entry = readdir(stream) else { break }
       let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-      let isForeign = name.hasSuffix(".gguf") || name.hasPrefix("pytorch_model") && name.hasSuffix(".bin")
-      if isForeign, found.map({ name < $0 }) ?? true { found = name }
+      if matches(name) { found.append(name) }
     }
-    return found
+    return found.sorted()
   }
 }

@@ -1,4 +1,5 @@
-// InputFile.swift -- an open file that is only read: checked when it is opened, then read at offsets.
+// InputFile.swift -- an open file that is only read: checked when it is opened, then read at offsets. It is a file of the
+// system or one of the host's.
 
 import Glibc
 import XverseCore
@@ -22,11 +23,18 @@ struct InputFile: ~Copyable {
       modifiedSeconds = status.st_mtim.tv_sec
       modifiedNanoseconds = status.st_mtim.tv_nsec
     }
+
+    /// The identity of a host's file, of which its length is all that is known.
+    fileprivate init(length: Int) {
+      self.length = length
+      (device, inode, modifiedSeconds, modifiedNanoseconds) = (0, 0, 0, 0)
+    }
   }
 
+  /// A descriptor of the system; of a host's file it has the number -1.
   private struct Descriptor: ~Copyable {
     let number: Int32
-    deinit { close(number) }
+    deinit { if number >= 0 { close(number) } }
   }
 
   /// Most bytes read between two reports of progress, so that a cancelled load ends soon.
@@ -36,8 +44,10 @@ struct InputFile: ~Copyable {
   let name: String
   private let path: FilePath
   private let descriptor: Descriptor
+  private let host: HostFiles?
 
   var length: Int { identity.length }
+  var canBeMapped: Bool { host == nil }
 
   /// Opens the file.
   ///
@@ -55,7 +65,36 @@ struct InputFile: ~Copyable {
     var status = stat()
     guard fstat(descriptor.number, &status) == 0 else { throw path.failure(errno, to: "look at") }
     try Self.requireRegularFile(FilePath.kind(of: status), at: path)
-    let identity = Identity(status)
+    let identity = try Self.check(Identity(status), of: name, maximumLength, expected)
+    self.identity = identity
+    self.path = path
+    self.name = name
+    self.descriptor = descriptor
+    host = nil
+  }
+
+  /// The file called `name` of the host's.
+  ///
+  /// - Throws: As for a path, without what only a file system can answer.
+  init(
+    name: String, in files: HostFiles, maximumLength: Int, expected: Identity?
+  ) throws(XverseError) {
+    let path = try FilePath(name)
+    let name = name.inMessage
+    guard let length = files.length(of: path.text) else {
+      throw .notFound("\(name): the source has no such file")
+    }
+    let identity = try Self.check(Identity(length: length), of: name, maximumLength, expected)
+    self.identity = identity
+    self.path = path
+    self.name = name
+    descriptor = Descriptor(number: -1)
+    host = files
+  }
+
+  private static func check(
+    _ identity: Identity, of name: String, _ maximumLength: Int, _ expected: Identity?
+  ) throws(XverseError) -> Identity {
     let length = identity.length
     guard length > 0 else { throw .corrupt("\(name): the file is empty") }
     guard length <= maximumLength else {
@@ -64,10 +103,7 @@ struct InputFile: ~Copyable {
     guard expected == nil || expected == identity else {
       throw .corrupt("\(name): the file was changed while the checkpoint was opened")
     }
-    self.path = path
-    self.name = name
-    self.descriptor = descriptor
-    self.identity = identity
+    return identity
   }
 
   /// Fills `destination` with the bytes from `offset` on.
@@ -79,16 +115,23 @@ struct InputFile: ~Copyable {
     var done = 0
     while done < destination.count {
       let rest = UnsafeMutableRawBufferPointer(rebasing: destination[done...])
-      let count = pread(descriptor.number, rest.baseAddress, rest.count, offset + done)
-      if count > 0 {
-        done += count
-      } else if count == 0 {
+      let count = try read(some: rest, at: offset + done)
+      guard count > 0 else {
         throw .corrupt(
           "\(name): the file ends at byte \(offset + done) while it is read, expected \(length) bytes",
           offset: offset + done)
-      } else if errno != EINTR {
-        throw path.failure(errno, to: "read")
       }
+      done += count
+    }
+  }
+
+  /// Reads at least one byte, unless the file ends: then 0.
+  private func read(some destination: UnsafeMutableRawBufferPointer, at offset: Int) throws(XverseError) -> Int {
+    if let host { return try host.read(path.text, into: destination, at: offset) }
+    while true {
+      let count = pread(descriptor.number, destination.baseAddress, destination.count, offset)
+      if count >= 0 { return count }
+      guard errno == EINTR else { throw path.failure(errno, to: "read") }
     }
   }
 

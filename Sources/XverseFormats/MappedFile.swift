@@ -33,7 +33,7 @@ package final class MappedFile: @unchecked Sendable {
     try self.init(file, mode: mode, allocator: allocator) { (_) throws(XverseError) in }
   }
 
-  /// The bytes of an open file.
+  /// The bytes of an open file; one that cannot be mapped is read.
   ///
   /// - Parameter progress: Called with the bytes done after every `InputFile.chunkLength` of them and at the end; what
   ///   it throws ends the reading.
@@ -42,15 +42,14 @@ package final class MappedFile: @unchecked Sendable {
     progress: (_ done: Int) throws(XverseError) -> Void
   ) throws(XverseError) {
     name = file.name
-    switch mode {
-    case .map:
+    if mode == .map, file.canBeMapped {
       bytes = try file.map()
       self.allocator = nil
-    case .read:
+      try progress(bytes.count)
+    } else {
       bytes = try Self.contents(of: file, allocator: allocator, progress: progress)
       self.allocator = allocator
     }
-    if mode == .map { try progress(bytes.count) }
   }
 
   /// Gives back the memory of whole pages of `part`, if it is a part of this file and mapped: reading them again costs

@@ -44,19 +44,10 @@ package final class OutputDirectory {
 
   /// Gives the directory its name.
   package func publish() throws(XverseError) {
-    try synchronize(partial)
+    try partial.synchronize()
     let isRenamed = partial.text.withCString { source in destination.text.withCString { rename(source, $0) } } == 0
     guard isRenamed else { throw destination.failure(errno, to: "create") }
     isPublished = true
-    try synchronize(FilePath(destination.directory))
-  }
-
-  /// Waits until the disk has the entries of a directory.
-  private func synchronize(_ directory: FilePath) throws(XverseError) {
-    let descriptor = directory.text.withCString { open($0, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
-    guard descriptor >= 0 else { throw directory.failure(errno, to: "open") }
-    defer { close(descriptor) }
-    // Some file systems have nothing to wait for and say EINVAL.
-    guard fsync(descriptor) == 0 || errno == EINVAL else { throw directory.failure(errno, to: "write") }
+    try FilePath(destination.directory).synchronize()
   }
 }

@@ -11,7 +11,9 @@ struct TensorTable: ~Copyable {
     fileprivate let nameLength: Int
     fileprivate let shapeStart: Int
     fileprivate let rank: Int
-    let dtype: SafetensorsDType
+    /// Whether strides follow the shape.
+    fileprivate let isStrided: Bool
+    let encoding: TensorEncoding
     /// Number of the file, and the tensor's place in it in bytes from the file's start.
     let file: Int
     let begin: Int
@@ -35,17 +37,37 @@ struct TensorTable: ~Copyable {
     order = Buffer(allocator: allocator)
   }
 
+  /// - Parameter strides: Elements between neighbours of each dimension; nil for the row-major order.
   mutating func add(
-    _ name: JSONString, dtype: SafetensorsDType, shape: [Int], file: Int, begin: Int, byteCount: Int
+    _ name: JSONString, encoding: TensorEncoding, shape: [Int], strides: [Int]? = nil, file: Int, begin: Int,
+    byteCount: Int
   ) throws(XverseError) {
     let nameStart = names.count
     try name.append(to: &names)
+    try add(nameStart, encoding, shape, strides, file, begin, byteCount)
+  }
+
+  /// The same for a name that stands as it is in a file.
+  mutating func add(
+    _ name: UnsafeRawBufferPointer, encoding: TensorEncoding, shape: [Int], strides: [Int]? = nil, file: Int,
+    begin: Int, byteCount: Int
+  ) throws(XverseError) {
+    let nameStart = names.count
+    try names.append(bytes: name)
+    try add(nameStart, encoding, shape, strides, file, begin, byteCount)
+  }
+
+  private mutating func add(
+    _ nameStart: Int, _ encoding: TensorEncoding, _ shape: [Int], _ strides: [Int]?, _ file: Int, _ begin: Int,
+    _ byteCount: Int
+  ) throws(XverseError) {
     let shapeStart = dimensions.count
     for dimension in shape { try dimensions.append(dimension) }
+    for stride in strides ?? [] { try dimensions.append(stride) }
     try entries.append(
       Entry(
         nameStart: nameStart, nameLength: names.count - nameStart, shapeStart: shapeStart, rank: shape.count,
-        dtype: dtype, file: file, begin: begin, byteCount: byteCount))
+        isStrided: strides != nil, encoding: encoding, file: file, begin: begin, byteCount: byteCount))
   }
 
   func name(of number: Int) -> String { String(decoding: nameBytes(of: number), as: UTF8.self) }
@@ -53,6 +75,13 @@ struct TensorTable: ~Copyable {
   func shape(of number: Int) -> [Int] {
     let entry = entries[number]
     return Array(dimensions.elements[entry.shapeStart..<entry.shapeStart + entry.rank])
+  }
+
+  func strides(of number: Int) -> [Int]? {
+    let entry = entries[number]
+    guard entry.isStrided else { return nil }
+    let start = entry.shapeStart + entry.rank
+    return Array(dimensions.elements[start..<start + entry.rank])
   }
 
   /// Orders the entries by name. O(n log n).

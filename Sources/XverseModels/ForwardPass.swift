@@ -76,3 +76,12 @@ package struct Workspace {
     scratch = try arena.floats(max(forProducts, forAttention))
   }
 }
+
+extension XverseModel {
+  /// Takes what the layers need of an arena to evaluate `tokens` tokens of at most `positions`.
+  package static func reserveWorkspace(
+    in arena: ScratchArena, for configuration: ModelConfiguration, tokens: Int, positions: Int, kernels: Kernels
+  ) throws(XverseError) {
+    _ = try Workspace(configuration, tokens: tokens, positions: positions, kernels: kernels, arena: arena)
+  }
+}

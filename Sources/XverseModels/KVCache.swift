@@ -47,6 +47,9 @@ package final class KVCache {
   /// Bytes that one position takes in all layers.
   package var bytesPerPosition: Int { bytesPerBlock / KVBlocks.positions }
 
+  /// Bytes that tell where the blocks are, whether or not there are any.
+  package var tableBytes: Int { table.capacity * MemoryLayout<UnsafeMutableRawPointer?>.stride }
+
   /// Makes room for `count` positions in all; `count` is at most `capacity`.
   ///
   /// - Throws: `outOfMemory`, after which nothing is held for this call.

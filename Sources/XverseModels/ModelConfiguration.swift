@@ -36,6 +36,8 @@ package struct ModelConfiguration: Sendable {
   package var tieWordEmbeddings: Bool
   package var padToken, bosToken: Int32?
   package var eosTokens: [Int32]
+  /// How the matrices are packed, when GPTQ quantized them.
+  package var gptq: GPTQParameters?
 
   /// - Throws: `corrupt` for a field that cannot be, `limit` for one that is too large, `unsupported` for a model that
   ///   needs other mathematics.
@@ -43,6 +45,7 @@ package struct ModelConfiguration: Sendable {
     let fields = try JSONFields(json.root)
     let family = try Family(fields)
     try Self.requireDenseModel(fields)
+    gptq = try Self.quantization(fields)
     modelType = family.rawValue
     architecture = try family.architecture(fields)
     vocabularySize = try Self.size("vocab_size", Limit.vocabularySize, fields)
@@ -105,6 +108,19 @@ extension ModelConfiguration {
     }
   }
 
+  /// The number of the layout of blocks that docs/quantization.md draws; another layout gets another number.
+  private static let quantizationLayout = 2
+
+  /// Writes the `quantization_config` of a checkpoint with matrices of this type in this library's own blocks.
+  package static func writeQuantization(_ type: String, _ key: String? = nil, to writer: inout JSONWriter) {
+    writer.beginObject(key)
+    writer.write(quantizationMethod, "quant_method")
+    writer.write(type, "type")
+    writer.write(DType.groupSize, "group_size")
+    writer.write(quantizationLayout, "layout")
+    writer.endObject()
+  }
+
   /// What config.json says of checkpoints in this library's own blocks: `quant_method`, and the types that there are.
   package static let quantizationMethod = "xverse"
   private static let quantizedTypes = ["int8", "int4", "int4_f16", "mixed"]
@@ -115,7 +131,6 @@ extension ModelConfiguration {
       guard let value = fields[key] else { continue }
       throw .unsupported(fields.message(key, value, expected: "no such field: mixtures of experts are not supported"))
     }
-    try requireKnownQuantization(fields)
     for key in ["attention_bias", "mlp_bias"] {
       guard let value = fields[key], try fields.bool(key) == true else { continue }
       throw .unsupported(fields.message(key, value, expected: "false"))
@@ -127,22 +142,34 @@ extension ModelConfiguration {
 }
 
 extension ModelConfiguration {
-  /// The tensors tell themselves what they are; this is what keeps weights of another layout from being taken for ours.
-  private static func requireKnownQuantization(_ fields: JSONFields) throws(XverseError) {
-    guard let value = fields["quantization_config"] else { return }
-    guard value["quant_method"]?.string == quantizationMethod,
+  /// What GPTQ's tensors need to be read; nil for weights as they are and in our own blocks, which tell themselves what
+  /// they are: looking at the field keeps weights of another layout from being taken for them.
+  private static func quantization(_ fields: JSONFields) throws(XverseError) -> GPTQParameters? {
+    guard let value = fields["quantization_config"] else { return nil }
+    let method = value["quant_method"]?.string
+    guard method == quantizationMethod || method == "gptq",
       let quantization = try fields.object("quantization_config")
     else {
       throw .unsupported(
         fields.message(
-          "quantization_config", value, expected: "no such field, or \"quant_method\": \"\(quantizationMethod)\""))
+          "quantization_config", value,
+          expected: "no such field, or \"quant_method\": \"\(quantizationMethod)\" or \"gptq\""))
     }
+    if method == "gptq" { return try GPTQParameters(quantization) }
     if let type = quantization["type"], let name = try quantization.string("type"), !quantizedTypes.contains(name) {
-      throw .unsupported(quantization.message("type", type, expected: "\"int8\", \"int4\", \"int4_f16\" or \"mixed\""))
+      throw .unsupported(
+        quantization.message("type", type, expected: "\"int8\", \"int4\", \"int4_f16\" or \"mixed\""))
     }
     if let size = quantization["group_size"], size.int != DType.groupSize {
       throw .unsupported(quantization.message("group_size", size, expected: "\(DType.groupSize)"))
     }
+    guard quantization["layout"]?.int == quantizationLayout else {
+      throw .unsupported(
+        fields.message(
+          "quantization_config", value,
+          expected: "\"layout\": \(quantizationLayout) in it; convert the model again from its floats"))
+    }
+    return nil
   }
 }
 
@@ -151,7 +178,7 @@ extension ModelConfiguration {
 extension ModelConfiguration {
   /// Several times what any published model has. The largest product, all keys and values of a full context in bytes
   /// (2^10 layers, 2^21 values, 2^24 positions, 2^3 bytes), is 2^58, and all weights are fewer than 2^56.
-  private enum Limit {
+  enum Limit {
     static let vocabularySize = 1 << 24
     static let hiddenSize = 1 << 20
     static let intermediateSize = 1 << 22

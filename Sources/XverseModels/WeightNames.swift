@@ -23,9 +23,26 @@ package enum WeightNames {
     package var down: String { prefix + "mlp.down_proj.weight" }
   }
 
+  /// The tensors that stand in the place of a matrix that GPTQ quantized.
+  package struct GPTQ: Sendable {
+    private let stem: Substring
+
+    /// - Parameter name: The name of the matrix.
+    package init(_ name: String) { stem = name.dropLast(WeightNames.suffix.count) }
+
+    package var codes: String { stem + ".qweight" }
+    package var zeros: String { stem + ".qzeros" }
+    package var scales: String { stem + ".scales" }
+    package var groupIndices: String { stem + ".g_idx" }
+    package var bias: String { stem + ".bias" }
+  }
+
+  static let suffix = ".weight"
+
   /// Whether a tensor is a table that older checkpoints saved although it follows from config.json.
   package static func isIgnored(_ name: String) -> Bool {
-    ["rotary_emb.inv_freq", "rotary_emb.cos_cached", "rotary_emb.sin_cached"].contains { suffix in
+    ["rotary_emb.inv_freq", "rotary_emb.cos_cached", "rotary_emb.sin_cached", "attn_rot_embd.weight"].contains {
+      suffix in
       name == suffix || name.hasSuffix("." + suffix)
     }
   }

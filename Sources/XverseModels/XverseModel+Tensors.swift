@@ -4,18 +4,24 @@ import XverseFormats
 import XverseTensors
 
 extension XverseModel {
-  /// All weights under their names in a checkpoint, matrices first; they live as long as the model.
-  package var tensors: [OutputTensor] {
-    var tensors = [tensor(WeightNames.embedding, embedding)]
-    if !configuration.tieWordEmbeddings { tensors.append(tensor(WeightNames.head, head)) }
+  /// All matrices under their names in Hugging Face's checkpoints.
+  package var namedMatrices: [(name: String, weights: WeightMatrix)] {
+    var matrices = [(WeightNames.embedding, embedding)]
+    if !configuration.tieWordEmbeddings { matrices.append((WeightNames.head, head)) }
     for (index, layer) in layers.enumerated() {
       let names = WeightNames.Layer(index)
-      tensors += [
-        tensor(names.query, layer.attention.query), tensor(names.key, layer.attention.key),
-        tensor(names.value, layer.attention.value), tensor(names.output, layer.attention.output),
-        tensor(names.gate, layer.mlp.gate), tensor(names.up, layer.mlp.up), tensor(names.down, layer.mlp.down),
+      matrices += [
+        (names.query, layer.attention.query), (names.key, layer.attention.key), (names.value, layer.attention.value),
+        (names.output, layer.attention.output), (names.gate, layer.mlp.gate), (names.up, layer.mlp.up),
+        (names.down, layer.mlp.down),
       ]
     }
+    return matrices
+  }
+
+  /// All norm weights, f32 `[hiddenSize]`.
+  package var normTensors: [OutputTensor] {
+    var tensors: [OutputTensor] = []
     for (index, layer) in layers.enumerated() {
       let names = WeightNames.Layer(index)
       tensors += [tensor(names.inputNorm, layer.inputNorm), tensor(names.postAttentionNorm, layer.postAttentionNorm)]
@@ -23,11 +29,15 @@ extension XverseModel {
     return tensors + [tensor(WeightNames.finalNorm, finalNorm)]
   }
 
-  private func tensor(_ name: String, _ weights: WeightMatrix) -> OutputTensor {
-    OutputTensor(
-      name: name, dtype: weights.dtype,
-      shape: weights.dtype.storedShape(rows: weights.rows, columns: weights.columns),
-      bytes: UnsafeRawBufferPointer(start: weights.data, count: weights.byteCount))
+  /// All weights under their names in a checkpoint, matrices first; they live as long as the model.
+  package var tensors: [OutputTensor] {
+    let matrices = namedMatrices.map { name, weights in
+      OutputTensor(
+        name: name, dtype: weights.dtype,
+        shape: weights.dtype.storedShape(rows: weights.rows, columns: weights.columns),
+        bytes: UnsafeRawBufferPointer(start: weights.data, count: weights.byteCount))
+    }
+    return matrices + normTensors
   }
 
   private func tensor(_ name: String, _ norm: RMSNorm) -> OutputTensor {

@@ -46,6 +46,11 @@ package final class XverseModel: Sendable {
       norms: model.norms)
   }
 
+  /// The same model over no memory, for what is left when its weights go: nothing may use its matrices.
+  package var withoutMatrices: XverseModel {
+    XverseModel(self, embedding: embedding, layers: layers, head: head, memory: [])
+  }
+
   /// Tells that these weights, of this model, will not be read again soon: pages of a mapped file can go.
   package func discardPages(of weights: WeightMatrix) {
     let bytes = UnsafeRawBufferPointer(start: weights.data, count: weights.byteCount)

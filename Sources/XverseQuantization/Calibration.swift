@@ -17,11 +17,11 @@ package final class Calibration {
   private static let damping: Float = 0.01
 
   private let scheme: QuantizationScheme
-  private let context: QuantizationContext
+  private let context: ComputeContext
   private let arena: ScratchArena
   private var memory: [WeightStorage] = []
 
-  package init(_ scheme: QuantizationScheme, _ context: QuantizationContext) {
+  package init(_ scheme: QuantizationScheme, _ context: ComputeContext) {
     self.scheme = scheme
     self.context = context
     arena = ScratchArena(allocator: context.allocator)
@@ -98,12 +98,12 @@ package final class Calibration {
 
 /// The sums of `x xᵀ` over all inputs of one layer's products.
 private final class Hessians: ProjectionObserver {
-  private let context: QuantizationContext
+  private let context: ComputeContext
   private let arena: ScratchArena
   private let hessians: [Matrix]
   private let work: Matrix
 
-  init(_ layer: DecoderLayer, _ context: QuantizationContext) throws(XverseError) {
+  init(_ layer: DecoderLayer, _ context: ComputeContext) throws(XverseError) {
     self.context = context
     arena = ScratchArena(allocator: context.allocator)
     let sizes = [
@@ -149,7 +149,7 @@ private final class Hessians: ProjectionObserver {
 /// The hidden states of all sequences between two layers.
 private final class CalibrationStates {
   private let model: XverseModel
-  private let context: QuantizationContext
+  private let context: ComputeContext
   private let memory: ScratchArena
   private let arena: ScratchArena
   private let states: Matrix
@@ -158,7 +158,7 @@ private final class CalibrationStates {
 
   init(
     _ model: XverseModel, _ embedding: WeightMatrix, _ tokens: UnsafeBufferPointer<Int32>,
-    _ context: QuantizationContext
+    _ context: ComputeContext
   ) throws(XverseError) {
     self.model = model
     self.context = context

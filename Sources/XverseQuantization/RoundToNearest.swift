@@ -10,7 +10,7 @@ import XverseTensors
 /// Memory: the result, and a few MB of widened weights at a time.
 package final class RoundToNearest {
   private let scheme: QuantizationScheme
-  private let context: QuantizationContext
+  private let context: ComputeContext
   private let arena: ScratchArena
   private var memory: [WeightStorage] = []
   private var done = 0
@@ -19,7 +19,7 @@ package final class RoundToNearest {
   /// Floats that are widened at a time: few enough to stay in a cache of a few MB.
   private static let chunkSize = 1 << 20
 
-  package init(_ scheme: QuantizationScheme, _ context: QuantizationContext) {
+  package init(_ scheme: QuantizationScheme, _ context: ComputeContext) {
     self.scheme = scheme
     self.context = context
     arena = ScratchArena(allocator: context.allocator)

@@ -18,12 +18,26 @@ package struct ChatMessage: Sendable {
     }
   }
 
-  package var role: Role
-  package var content: [UInt8]
+  package let role: Role
+  let content: Content
 
-  package init(role: Role, content: [UInt8]) {
+  /// Copies `content`.
+  package init(
+    role: Role, content: UnsafeRawBufferPointer, allocator: MemoryAllocator = .system
+  ) throws(XverseError) {
     self.role = role
-    self.content = content
+    self.content = try Content(content, allocator: allocator)
+  }
+
+  /// The bytes of a message, of any number.
+  final class Content: @unchecked Sendable {
+    let bytes: Buffer<UInt8>
+
+    fileprivate init(_ content: UnsafeRawBufferPointer, allocator: MemoryAllocator) throws(XverseError) {
+      var bytes = Buffer<UInt8>(allocator: allocator)
+      try bytes.append(bytes: content)
+      self.bytes = bytes
+    }
   }
 }
 
@@ -62,7 +76,8 @@ package enum ChatPrompt {
     let newest = try validate(messages)
     let positions = max(maximumPositions, 0)
     let limit = min(maximumTokenizerTruncation, max(positions / 2, positions - max(maximumNewTokens, 0)))
-    var prompt = try ChatPromptBuilder(tokenizer: tokenizer, limit: limit, eosToken: eosToken)
+    var prompt = try ChatPromptBuilder(
+      tokenizer: tokenizer, limit: limit, eosToken: eosToken, allocator: tokens.allocator)
     try prompt.addNewest(newest)
     for message in messages.dropLast().reversed() {
       guard try prompt.prepend(message) else { break }

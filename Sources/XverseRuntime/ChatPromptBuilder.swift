@@ -8,23 +8,28 @@ struct ChatPromptBuilder<Encoder: TextEncoding>: ~Copyable {
   private let limit: Int
   private let eosToken: Int32
   private let tokenizer: Encoder
-  private var userPrefix = Buffer<Int32>()
-  private var execPrefix = Buffer<Int32>()
-  private var assistantPrefix = Buffer<Int32>()
+  private var userPrefix: Buffer<Int32>
+  private var execPrefix: Buffer<Int32>
+  private var assistantPrefix: Buffer<Int32>
   /// The tokens of all pieces, and where each piece ends.
-  private var pieces = Buffer<Int32>()
-  private var ends = Buffer<Int>()
+  private var pieces: Buffer<Int32>
+  private var ends: Buffer<Int>
   /// Pieces in finished rounds; those after them belong to a round that may yet be dropped.
   private var finishedCount = 0
 
   /// - Parameter limit: Most tokens of the prompt.
-  init(tokenizer: Encoder, limit: Int, eosToken: Int32) throws(XverseError) {
+  init(tokenizer: Encoder, limit: Int, eosToken: Int32, allocator: MemoryAllocator) throws(XverseError) {
+    userPrefix = Buffer(allocator: allocator)
+    execPrefix = Buffer(allocator: allocator)
+    assistantPrefix = Buffer(allocator: allocator)
+    pieces = Buffer(allocator: allocator)
+    ends = Buffer(allocator: allocator)
     self.tokenizer = tokenizer
     self.limit = limit
     self.eosToken = eosToken
-    try Self.encode([], "Human: ", with: tokenizer, into: &userPrefix)
-    try Self.encode([], "Exec: ", with: tokenizer, into: &execPrefix)
-    try Self.encode([], "Assistant: ", with: tokenizer, into: &assistantPrefix)
+    try Self.encode(nil, "Human: ", with: tokenizer, into: &userPrefix)
+    try Self.encode(nil, "Exec: ", with: tokenizer, into: &execPrefix)
+    try Self.encode(nil, "Assistant: ", with: tokenizer, into: &assistantPrefix)
   }
 
   /// Starts with the message to be answered, its head if it is too long, and the prefix of the answer.
@@ -79,11 +84,10 @@ struct ChatPromptBuilder<Encoder: TextEncoding>: ~Copyable {
 
   /// Appends the tokens of `content` and `ending` as one text.
   private static func encode(
-    _ content: [UInt8], _ ending: String, with tokenizer: Encoder, into tokens: inout Buffer<Int32>
+    _ content: ChatMessage.Content?, _ ending: String, with tokenizer: Encoder, into tokens: inout Buffer<Int32>
   ) throws(XverseError) {
-    var text = Buffer<UInt8>()
-    try text.reserve(content.count + ending.utf8.count)
-    for byte in content { try text.append(byte) }
+    var text = Buffer<UInt8>(allocator: tokens.allocator)
+    if let content { try text.append(contentsOf: content.bytes.elements) }
     try text.append(utf8: ending)
     try tokenizer.encode(UnsafeRawBufferPointer(text.elements), parsingSpecials: false, into: &tokens)
   }

@@ -11,10 +11,11 @@ package enum ModelInspection {
   package static func json(
     path: String, options: ModelOptions, allocator: MemoryAllocator
   ) throws(XverseError) -> String {
-    let description = try ModelDescription(path: path, options: options, allocator: allocator)
+    let origin = LoadedModel.Origin.path(path)
+    let description = try ModelDescription(origin.location(), options: options, allocator: allocator)
     var writer = JSONWriter()
     writer.beginObject()
-    writer.write(LoadedModel.name(of: path), "name")
+    writer.write(origin.name, "name")
     write(description.configuration, to: &writer)
     if !options.vocabularyOnly {
       let checkpoint = try Checkpoint(description.location, mode: .map, allocator: allocator) {
@@ -57,13 +58,20 @@ package enum ModelInspection {
   private static func write(
     _ checkpoint: Checkpoint, _ configuration: ModelConfiguration, to writer: inout JSONWriter
   ) throws(XverseError) {
-    writer.write(checkpoint.format, "format")
+    writer.write(checkpoint.format.rawValue, "format")
     writer.write(checkpoint.byteCount, "weight_bytes")
+    if let gptq = configuration.gptq {
+      writer.beginObject("quantization")
+      writer.write("gptq", "method")
+      writer.write(gptq.bits, "bits")
+      writer.write(gptq.groupSize ?? -1, "group_size")
+      writer.endObject()
+    }
     var sizes: [String: (elements: Int, bytes: Int)] = [:]
     var files: [String: Int] = [:]
-    for name in checkpoint.tensorNames where WeightNames.isUsed(name, by: configuration) {
+    for name in checkpoint.tensorNames where WeightNames.isUsed(name, in: checkpoint.format, by: configuration) {
       guard let tensor = try checkpoint.tensor(named: name) else { continue }
-      let type = tensor.dtype.name
+      let type = tensor.typeName
       let size = sizes[type] ?? (0, 0)
       sizes[type] = (size.elements + tensor.elementCount, size.bytes + tensor.byteCount)
       files[tensor.fileName, default: 0] += 1

@@ -11,62 +11,12 @@ package struct ModelOptions: Sendable {
   package var mode = MappedFile.Mode.map
   package var verifiesValues = false
   package var vocabularyOnly = false
+  /// A tokenizer.json, its directory or a .gguf file, in place of the model's own.
+  package var tokenizerPath: String?
   package var ropeTheta: Double?
   package var ropeScaling: ModelConfiguration.RoPEScaling?
 
   package init() {}
-}
-
-/// The small files of a model directory.
-struct ModelDescription {
-  /// Most bytes of config.json and generation_config.json, and of tokenizer.json.
-  private static let configurationLimit = 1 << 20
-  static let tokenizerLimit = 256 << 20
-
-  let location: CheckpointLocation
-  let configuration: ModelConfiguration
-  let generationDefaults: GenerationDefaults
-  let tokenizer: Tokenizer
-
-  init(path: String, options: ModelOptions, allocator: MemoryAllocator) throws(XverseError) {
-    location = try CheckpointLocation(path: path)
-    configuration = try Self.configuration(location, options, allocator)
-    generationDefaults = try Self.generationDefaults(location, configuration, allocator)
-    let tokenizerFile = try location.requiredCompanion(
-      "tokenizer.json", maximumLength: Self.tokenizerLimit, allocator: allocator)
-    tokenizer = try Tokenizer(json: tokenizerFile.bytes, source: tokenizerFile.name, allocator: allocator)
-    guard tokenizer.vocabularySize <= configuration.vocabularySize else {
-      throw .corrupt(
-        "tokenizer.json: the highest token id is \(tokenizer.vocabularySize - 1), expected below 'vocab_size' "
-          + "\(configuration.vocabularySize) of config.json")
-    }
-  }
-
-  /// config.json, with what the caller overrides.
-  static func configuration(
-    _ location: CheckpointLocation, _ options: ModelOptions, _ allocator: MemoryAllocator
-  ) throws(XverseError) -> ModelConfiguration {
-    let file = try location.requiredCompanion(
-      "config.json", maximumLength: configurationLimit, allocator: allocator)
-    var configuration = try ModelConfiguration(
-      json: JSONDocument(file.bytes, owner: file, source: file.name, allocator: allocator))
-    if let ropeTheta = options.ropeTheta { configuration.ropeTheta = ropeTheta }
-    if let ropeScaling = options.ropeScaling { configuration.ropeScaling = ropeScaling }
-    return configuration
-  }
-
-  /// generation_config.json; nothing when there is none.
-  static func generationDefaults(
-    _ location: CheckpointLocation, _ configuration: ModelConfiguration, _ allocator: MemoryAllocator
-  ) throws(XverseError) -> GenerationDefaults {
-    guard
-      let file = try location.companion(
-        "generation_config.json", maximumLength: configurationLimit, allocator: allocator)
-    else { return GenerationDefaults() }
-    return try GenerationDefaults(
-      json: JSONDocument(file.bytes, owner: file, source: file.name, allocator: allocator),
-      vocabularySize: configuration.vocabularySize)
-  }
 }
 
 extension LoadedModel {
@@ -76,15 +26,32 @@ extension LoadedModel {
   /// Called before each file and tensor with bytes done of total; throws to end the loading.
   package typealias Progress = (_ phase: StaticString, _ done: Int, _ total: Int) throws(XverseError) -> Void
 
-  /// Loads the model at `path`: a Hugging Face directory or one .safetensors file beside its companions.
+  /// Where a model's files are.
+  package enum Origin {
+    /// A Hugging Face directory, a file with weights beside its companions, or a GGUF file.
+    case path(String)
+    /// Files by the names they have in such a directory, read with the host's functions.
+    case host(HostFiles)
+
+    func location() throws(XverseError) -> CheckpointLocation {
+      switch self {
+      case .path(let path): try CheckpointLocation(path: path)
+      case .host(let files): CheckpointLocation(files)
+      }
+    }
+  }
+
+  /// Loads the model at `origin`.
   ///
   /// - Throws: What the file readers throw, naming file and field or tensor; what `progress` throws.
   package convenience init(
-    path: String, options: ModelOptions, runtime: Runtime, conversion: Conversion? = nil, progress: Progress
+    _ origin: Origin, options: ModelOptions, runtime: Runtime, conversion: Conversion? = nil,
+    cancellation: Cancellation? = nil, progress: @escaping Progress
   ) throws(XverseError) {
     let allocator = runtime.allocator
     try progress("load", 0, 0)
-    let description = try ModelDescription(path: path, options: options, allocator: allocator)
+    let description = try ModelDescription(origin.location(), options: options, allocator: allocator)
+    if let doubt = description.tokenizer.doubt { runtime.log(.warning, doubt) }
     var network: XverseModel?
     var weightBytes = 0
     if !options.vocabularyOnly {
@@ -92,17 +59,31 @@ extension LoadedModel {
         (done, total) throws(XverseError) in try progress("load", done, total)
       }
       weightBytes = checkpoint.byteCount
-      let model = try XverseModel(
-        description.configuration, checkpoint: checkpoint, kernels: runtime.kernels.serial, allocator: allocator)
+      let importer = WeightImporter(
+        ComputeContext(
+          kernels: runtime.kernels, allocator: allocator, executor: runtime.onComputeThread, cancellation: cancellation
+        ) { (done, total) throws(XverseError) in try progress("import", done, total) })
+      let model = try XverseModel(description.configuration, checkpoint: checkpoint, importer: importer)
+      if importer.importedBytes > 0 { weightBytes = model.weightBytes }
+      if importer.requantizedCount > 0 {
+        runtime.log(
+          .warning,
+          "\(checkpoint.directory): \(importer.requantizedCount) matrices fit in none of the types that weights are "
+            + "kept in and were rounded to int8, 8.5 bits a weight")
+      }
       if options.verifiesValues {
         try model.verifyValues(of: checkpoint) { (done, total) throws(XverseError) in
           try progress("verify", done, total)
         }
       }
       for name in checkpoint.tensorNames
-      where !WeightNames.isUsed(name, by: description.configuration) && !WeightNames.isIgnored(name) {
+      where !WeightNames.isUsed(name, in: checkpoint.format, by: description.configuration)
+        && !WeightNames.isIgnored(name)
+      {
         runtime.log(
-          .warning, "\(checkpoint.directory): tensor '\(name)' is not part of this architecture and is ignored")
+          .warning,
+          "\(checkpoint.directory.inMessage): tensor '\(name.inMessage)' is not part of this architecture and is ignored"
+        )
       }
       try progress("load", weightBytes, weightBytes)
       network = model
@@ -113,14 +94,21 @@ extension LoadedModel {
       }
     }
     self.init(
-      runtime: runtime, name: Self.name(of: path), configuration: description.configuration,
+      runtime: runtime, name: origin.name, configuration: description.configuration,
       tokenizer: description.tokenizer, generationDefaults: description.generationDefaults, network: network,
       weightBytes: weightBytes)
-    runtime.log(.info, "loaded '\(name)': \(configuration.parameterCount) parameters, \(weightBytes) bytes of weights")
+    runtime.log(
+      .info,
+      "loaded '\(name.inMessage)': \(configuration.parameterCount) parameters, \(weightBytes) bytes of weights")
   }
+}
 
-  /// The last component of a path that is not "/" or empty.
-  static func name(of path: String) -> String {
-    path.split(separator: "/").last.map(String.init) ?? path
+extension LoadedModel.Origin {
+  /// What the model is called: the last component of its path.
+  var name: String {
+    switch self {
+    case .path(let path): path.split(separator: "/").last.map(String.init) ?? path
+    case .host: "source"
+    }
   }
 }

@@ -76,6 +76,16 @@ final class SessionEvaluation: ComputeWork {
     runtime.noteArenaSize()
   }
 
+  /// Takes what evaluating `tokens` tokens and keeping the logits takes of an arena.
+  static func reserve(
+    in arena: ScratchArena, for configuration: ModelConfiguration, tokens: Int, positions: Int, kernels: Kernels
+  ) throws(XverseError) {
+    try XverseModel.reserveWorkspace(
+      in: arena, for: configuration, tokens: tokens, positions: positions, kernels: kernels)
+    _ = try arena.matrix(rows: 1, columns: configuration.vocabularySize)
+    _ = try arena.floats(kernels.productScratch(tokens: 1, columns: configuration.hiddenSize))
+  }
+
   private func keepLogits(of state: Matrix) throws(XverseError) {
     let row = try runtime.arena.matrix(rows: 1, columns: logits.count)
     try network.logits(

@@ -1,6 +1,8 @@
 // Matrix.swift -- the two kinds of matrix of the forward pass: activations that a pass computes, weights that a
 // checkpoint holds. Both are views; who owns the memory stands in their comments.
 
+import XverseCore
+
 /// Activations `[rows, columns]`, f32, row-major, in memory of a `ScratchArena`: valid until the arena is reset.
 package struct Matrix {
   package let data: UnsafeMutablePointer<Float>
@@ -34,6 +36,17 @@ package struct WeightMatrix: @unchecked Sendable {
     self.rows = rows
     self.columns = columns
   }
+
+  /// A matrix of this type and size that will be somewhere: it has no numbers, and nothing may read it.
+  package init(planned dtype: DType, rows: Int, columns: Int) {
+    self.init(data: Self.nowhere, dtype: dtype, rows: rows, columns: columns)
+  }
+
+  private static var nowhere: UnsafeRawPointer {
+    UnsafeRawPointer(bitPattern: MemoryAllocator.alignment).unsafelyUnwrapped
+  }
+
+  package var isPlanned: Bool { data == Self.nowhere }
 
   package var byteCount: Int { dtype.byteCount(rows: rows, columns: columns) }
 

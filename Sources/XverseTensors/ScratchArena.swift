@@ -16,12 +16,22 @@ package final class ScratchArena {
   private let allocator: MemoryAllocator
   private var blocks: [Block] = []
 
+  /// Bytes asked of an arena that only measures.
+  private var measuredBytes: Int?
+
   package init(allocator: MemoryAllocator) { self.allocator = allocator }
+
+  /// An arena that takes no memory: it counts what another would hold, and nothing may touch its pieces.
+  package static var measuring: ScratchArena {
+    let arena = ScratchArena(allocator: .system)
+    arena.measuredBytes = 0
+    return arena
+  }
 
   deinit { release() }
 
   /// Bytes held from the allocator.
-  package var byteCount: Int { blocks.reduce(0) { $0 + $1.capacity } }
+  package var byteCount: Int { measuredBytes ?? blocks.reduce(0) { $0 + $1.capacity } }
 
   /// An uninitialized matrix that stays in place until `reset`.
   package func matrix(rows: Int, columns: Int) throws(XverseError) -> Matrix {
@@ -32,6 +42,10 @@ package final class ScratchArena {
   package func floats(_ count: Int) throws(XverseError) -> UnsafeMutablePointer<Float> {
     let unit = MemoryAllocator.alignment
     let bytes = (count * MemoryLayout<Float>.stride + unit - 1) / unit * unit
+    if let measured = measuredBytes {
+      measuredBytes = measured + bytes
+      return Self.nowhere
+    }
     if let last = blocks.indices.last, blocks[last].capacity - blocks[last].used >= bytes {
       return take(bytes, from: last)
     }
@@ -48,6 +62,10 @@ package final class ScratchArena {
       try? addBlock(total)
     }
     for index in blocks.indices { blocks[index].used = 0 }
+  }
+
+  private static var nowhere: UnsafeMutablePointer<Float> {
+    UnsafeMutablePointer(bitPattern: MemoryAllocator.alignment).unsafelyUnwrapped
   }
 
   private func take(_ bytes: Int, from index: Int) -> UnsafeMutablePointer<Float> {

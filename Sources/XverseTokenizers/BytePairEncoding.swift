@@ -18,8 +18,7 @@ struct BytePairEncoding: ~Copyable {
 
   let options: Options
   private var scalars: ScalarTable
-  /// The tokens `<0x00>` to `<0xFF>`; -1 where the vocabulary lacks one.
-  private var byteTokens: Buffer<Int32>
+  private var byteTokens: ByteFallback
   /// (left id, right id) to rank.
   private var ranks: PairTable
   /// By rank: the id that the merge makes.
@@ -28,7 +27,7 @@ struct BytePairEncoding: ~Copyable {
   /// - Parameter mergeCount: Most merges that will be inserted.
   init(options: Options, mergeCount: Int, allocator: MemoryAllocator) throws(XverseError) {
     let scalars = try ScalarTable(allocator: allocator)
-    let byteTokens = try Buffer<Int32>(repeating: -1, count: 256, allocator: allocator)
+    let byteTokens = try ByteFallback(allocator: allocator)
     let ranks = try PairTable(capacity: mergeCount, allocator: allocator)
     self.options = options
     self.scalars = scalars
@@ -47,13 +46,15 @@ struct BytePairEncoding: ~Copyable {
     try scalars.insert(scalar, id: id)
   }
 
-  mutating func setByteToken(_ byte: UInt8, id: Int32) { byteTokens[Int(byte)] = id }
+  mutating func setByteToken(_ byte: UInt8, id: Int32) { byteTokens.set(byte, id: id) }
 
   /// Adds the merge of the next rank. Of equal pairs the last one counts.
   mutating func insertMerge(_ left: Int32, _ right: Int32, into result: Int32) throws(XverseError) {
     ranks.insert(left, right, value: Int32(merged.count))
     try merged.append(result)
   }
+
+  func hasMerge(_ left: Int32, _ right: Int32) -> Bool { ranks[left, right] != PairTable.absent }
 
   // MARK: encoding
 
@@ -64,7 +65,7 @@ struct BytePairEncoding: ~Copyable {
   ///   - allowsSpecials: Whether a special token may come out of ordinary text, as a single character or by merging.
   /// - Complexity: O(n log n) in the bytes of the piece.
   func encode(
-    _ piece: UnsafeRawBufferPointer, vocabulary: borrowing Vocabulary, allowsSpecials: Bool, scratch: inout Scratch,
+    _ piece: UnsafeRawBufferPointer, vocabulary: borrowing Vocabulary, allowsSpecials: Bool, scratch: inout MergeChain,
     into tokens: inout Buffer<Int32>
   ) throws(XverseError) {
     guard piece.count <= Int32.max else {
@@ -75,15 +76,17 @@ struct BytePairEncoding: ~Copyable {
       return try tokens.append(id)
     }
     try splitCharacters(piece, vocabulary: vocabulary, blocks: blocks, scratch: &scratch)
-    try merge(vocabulary: vocabulary, blocks: blocks, scratch: &scratch)
-    for symbol in scratch.symbols.elements where symbol.id != Symbol.removed { try tokens.append(symbol.id) }
+    try scratch.merge(
+      rank: { left, right, _ in rank(left, right, vocabulary: vocabulary, blocks: blocks) },
+      result: { rank, _ in merged[Int(rank)] })
+    for symbol in scratch.symbols where !symbol.isRemoved { try tokens.append(symbol.value) }
   }
 
-  /// Fills `scratch.symbols` with the tokens of the single characters.
+  /// Fills the chain with the tokens of the single characters.
   private func splitCharacters(
-    _ piece: UnsafeRawBufferPointer, vocabulary: borrowing Vocabulary, blocks: Bool, scratch: inout Scratch
+    _ piece: UnsafeRawBufferPointer, vocabulary: borrowing Vocabulary, blocks: Bool, scratch: inout MergeChain
   ) throws(XverseError) {
-    scratch.symbols.removeAll()
+    scratch.removeAll()
     var position = 0
     // An unknown token waits for its neighbours to be fused with. Byte tokens overtake it: Hugging Face's `tokenizers`
     // does so, and the ids must be its ids.
@@ -101,8 +104,8 @@ struct BytePairEncoding: ~Copyable {
           continue
         }
       }
-      if hasByteTokens(piece, position..<end) {
-        for byte in piece[position..<end] { try scratch.append(byteTokens[Int(byte)]) }
+      if options.usesByteFallback && byteTokens.covers(piece[position..<end]) {
+        for byte in piece[position..<end] { try scratch.append(byteTokens[byte]) }
       } else if let unknown = options.unknownToken {
         if let waiting, !options.fusesUnknown { try scratch.append(waiting) }
         waiting = unknown
@@ -111,96 +114,8 @@ struct BytePairEncoding: ~Copyable {
     if let unknown = waiting { try scratch.append(unknown) }
   }
 
-  private func hasByteTokens(_ piece: UnsafeRawBufferPointer, _ range: Range<Int>) -> Bool {
-    guard options.usesByteFallback else { return false }
-    for position in range where byteTokens[Int(piece[position])] < 0 { return false }
-    return true
-  }
-
-  /// Merges the pair of the lowest rank, of equal ones the leftmost, until no pair has a rank.
-  ///
-  /// A symbol remembers the rank of the pair that it begins. An entry of the queue whose rank is no longer that of its
-  /// position has expired. There are at most 3 entries a symbol: one at the start and two a merge.
-  private func merge(
-    vocabulary: borrowing Vocabulary, blocks: Bool, scratch: inout Scratch
-  ) throws(XverseError) {
-    let count = scratch.symbols.count
-    scratch.queue.removeAll()
-    for index in 0..<count {
-      let next = index + 1 < count ? index + 1 : -1
-      scratch.symbols[index].next = Int32(next)
-      let rank =
-        next < 0
-        ? PairTable.absent
-        : self.rank(scratch.symbols[index].id, scratch.symbols[next].id, vocabulary: vocabulary, blocks: blocks)
-      scratch.symbols[index].rank = rank
-      if rank >= 0 { try scratch.queue.appendUnordered(rank: rank, position: Int32(index)) }
-    }
-    scratch.queue.restoreOrder()
-    while let (rank, position) = scratch.queue.pop() {
-      let left = Int(position)
-      guard scratch.symbols[left].rank == rank else { continue }
-      let right = Int(scratch.symbols[left].next)
-      let next = scratch.symbols[right].next
-      scratch.symbols[left].id = merged[Int(rank)]
-      scratch.symbols[left].next = next
-      scratch.symbols[right].id = Symbol.removed
-      scratch.symbols[right].rank = PairTable.absent
-      if next >= 0 { scratch.symbols[Int(next)].previous = position }
-      try updateRank(position, vocabulary: vocabulary, blocks: blocks, scratch: &scratch)
-      try updateRank(scratch.symbols[left].previous, vocabulary: vocabulary, blocks: blocks, scratch: &scratch)
-    }
-  }
-
-  /// Looks up the pair that begins at `position` again and puts it into the queue; -1 stands for no position.
-  private func updateRank(
-    _ position: Int32, vocabulary: borrowing Vocabulary, blocks: Bool, scratch: inout Scratch
-  ) throws(XverseError) {
-    guard position >= 0 else { return }
-    let symbol = scratch.symbols[Int(position)]
-    let rank =
-      symbol.next < 0
-      ? PairTable.absent
-      : self.rank(symbol.id, scratch.symbols[Int(symbol.next)].id, vocabulary: vocabulary, blocks: blocks)
-    scratch.symbols[Int(position)].rank = rank
-    if rank >= 0 { try scratch.queue.push(rank: rank, position: position) }
-  }
-
   private func rank(_ left: Int32, _ right: Int32, vocabulary: borrowing Vocabulary, blocks: Bool) -> Int32 {
     let rank = ranks[left, right]
     return rank >= 0 && blocks && vocabulary.isSpecial(merged[Int(rank)]) ? PairTable.absent : rank
-  }
-
-  // MARK: scratch
-
-  /// A token of the piece under construction, linked to its neighbours.
-  fileprivate struct Symbol: BitwiseCopyable {
-    static let removed: Int32 = -1
-
-    var id: Int32
-    var previous: Int32
-    /// Index of the next symbol, -1 at the end.
-    var next: Int32
-    /// Rank of the pair of this symbol and the next.
-    var rank: Int32
-  }
-
-  /// Memory for one piece after the other. 16 bytes a character and 8 an entry of the queue.
-  struct Scratch: ~Copyable {
-    fileprivate var symbols: Buffer<Symbol>
-    fileprivate var queue: MergeQueue
-
-    init(allocator: MemoryAllocator) {
-      symbols = Buffer(allocator: allocator)
-      queue = MergeQueue(allocator: allocator)
-    }
-
-    /// Entries that all merging so far put into the queue.
-    var queuedCount: Int { queue.addedCount }
-
-    fileprivate mutating func append(_ id: Int32) throws(XverseError) {
-      let index = Int32(symbols.count)
-      try symbols.append(Symbol(id: id, previous: index - 1, next: -1, rank: PairTable.absent))
-    }
   }
 }

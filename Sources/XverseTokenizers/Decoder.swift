@@ -28,6 +28,14 @@ struct Decoder {
   /// What stands between two tokens: a space when the file has no decoder.
   let separator: EncodedScalar?
 
+  /// A decoder that joins the tokens.
+  init(steps: [TokenStep], byteSpelling: ByteSpelling, textStrip: LeadingStrip?) {
+    self.steps = steps
+    self.byteSpelling = byteSpelling
+    self.textStrip = textStrip
+    separator = nil
+  }
+
   init(_ file: FileValue?) throws(XverseError) {
     var steps: [TokenStep] = []
     var byteSpelling = ByteSpelling.none
@@ -128,6 +136,11 @@ struct LeadingStrip {
   let scalar: EncodedScalar
   /// How many may still be dropped.
   private(set) var remaining: Int
+
+  init(_ scalar: Unicode.Scalar, count: Int) {
+    self.scalar = EncodedScalar(scalar)
+    remaining = count
+  }
 
   init(_ file: FileValue) throws(XverseError) {
     try file.allowKeys(["type", "content", "start", "stop"])

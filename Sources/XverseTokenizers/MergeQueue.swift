@@ -1,5 +1,5 @@
 // MergeQueue.swift -- the merges of one piece that may be next: a binary heap, the lowest rank and of equal ranks the
-// leftmost first.
+// leftmost first. Ranks are compared without their sign.
 
 import XverseCore
 
@@ -63,7 +63,6 @@ struct MergeQueue: ~Copyable {
     heap[index] = entry
   }
 
-  /// Both numbers are non-negative.
   private static func entry(_ rank: Int32, _ position: Int32) -> UInt64 {
     UInt64(UInt32(bitPattern: rank)) << 32 | UInt64(UInt32(bitPattern: position))
   }

@@ -16,6 +16,8 @@ struct Normalizer {
 
   let steps: [Step]
 
+  init(steps: [Step]) { self.steps = steps }
+
   init(_ file: FileValue?) throws(XverseError) {
     guard let file else {
       steps = []
@@ -112,6 +114,11 @@ struct LiteralReplacement {
 
   let pattern: [UInt8]
   let content: [UInt8]
+
+  init(_ pattern: String, with content: String) {
+    self.pattern = Array(pattern.utf8)
+    self.content = Array(content.utf8)
+  }
 
   init(_ file: FileValue) throws(XverseError) {
     try file.allowKeys(["type", "pattern", "content"])

@@ -10,9 +10,13 @@ struct PreTokenizer {
     case metaspace(Metaspace)
     case characters(CharacterSplit)
     case byteLevel(ByteLevel)
+    case words(WordPattern)
+    case digitTriples(DigitTriples)
   }
 
   let steps: [Step]
+
+  init(steps: [Step]) { self.steps = steps }
 
   init(_ file: FileValue?) throws(XverseError) {
     guard let file else {
@@ -41,6 +45,8 @@ struct PreTokenizer {
       case .metaspace: "Metaspace"
       case .characters(let split): split.property == .numeric ? "Digits" : "Punctuation"
       case .byteLevel: "ByteLevel"
+      case .words: "Words"
+      case .digitTriples: "DigitTriples"
       }
     }
   }
@@ -70,6 +76,10 @@ struct PreTokenizer {
       try step.split(piece, scratch: scratch.steps[index]) { (part) throws(XverseError) in
         try run(index + 1, part, scratch, body)
       }
+    case .words(let pattern):
+      try pattern.forEachWord(of: piece) { (part) throws(XverseError) in try run(index + 1, part, scratch, body) }
+    case .digitTriples(let step):
+      try step.split(piece) { (part) throws(XverseError) in try run(index + 1, part, scratch, body) }
     }
   }
 
@@ -99,11 +109,18 @@ struct PreTokenizer {
 struct CharacterSplit {
   enum Property {
     case numeric, punctuation
+    /// `[\p{P}$+<=>^~|]`.
+    case symbol
   }
 
   let property: Property
   /// Whether each such character is a piece of its own; else a run of them is one piece.
   let individually: Bool
+
+  init(_ property: Property, individually: Bool) {
+    self.property = property
+    self.individually = individually
+  }
 
   init(digits file: FileValue) throws(XverseError) {
     try file.allowKeys(["type", "individual_digits"])
@@ -142,6 +159,65 @@ struct CharacterSplit {
 
   private func hasProperty(_ bytes: UnsafeRawBufferPointer, at position: Int) -> Bool {
     guard let scalar = UTF8Scalar.scalar(in: bytes, at: position) else { return false }
-    return property == .numeric ? scalar.isNumeric : scalar.isPunctuation
+    switch property {
+    case .numeric: return scalar.isNumeric
+    case .punctuation: return scalar.isPunctuation
+    case .symbol: return scalar.isSymbolOfDefaultPattern
+    }
+  }
+}
+
+/// Cuts three ASCII digits after the other out of the text: `[0-9][0-9][0-9]`.
+struct DigitTriples {
+  func split(_ piece: TextPiece, _ emit: (TextPiece) throws(XverseError) -> Void) throws(XverseError) {
+    var start = 0
+    var position = 0
+    while position < piece.bytes.count {
+      guard isTriple(piece.bytes, at: position) else {
+        position += 1
+        continue
+      }
+      if position > start { try emit(piece[start..<position]) }
+      try emit(piece[position..<position + 3])
+      position += 3
+      start = position
+    }
+    if position > start { try emit(piece[start..<position]) }
+  }
+
+  private func isTriple(_ bytes: UnsafeRawBufferPointer, at position: Int) -> Bool {
+    guard bytes.count - position >= 3 else { return false }
+    for byte in bytes[position..<position + 3] where byte < UInt8(ascii: "0") || byte > UInt8(ascii: "9") {
+      return false
+    }
+    return true
+  }
+}
+
+extension PreTokenizer {
+  /// The names in GGUF files (`tokenizer.ggml.pre`) and the patterns that llama.cpp takes for them, one after the
+  /// other; nil for another name.
+  ///
+  /// - `default`: `[\p{P}\$\+<=>\^~\|]+`, the GPT-2 pattern, `\p{N}+`, `[0-9][0-9][0-9]`.
+  /// - `gpt-2`: the GPT-2 pattern.
+  /// - `smollm`: `\p{N}`, the GPT-2 pattern.
+  /// - `llama-bpe`: the Llama 3 pattern.
+  init?(named name: String) {
+    switch name {
+    case "default":
+      steps = [
+        .characters(CharacterSplit(.symbol, individually: false)), .words(.gpt2),
+        .characters(CharacterSplit(.numeric, individually: false)), .digitTriples(DigitTriples()),
+        .byteLevel(ByteLevel(pattern: nil)),
+      ]
+    case "gpt-2":
+      steps = [.byteLevel(ByteLevel(pattern: .gpt2))]
+    case "smollm":
+      steps = [.characters(CharacterSplit(.numeric, individually: true)), .byteLevel(ByteLevel(pattern: .gpt2))]
+    case "llama-bpe", "llama3", "llama-v3":
+      steps = [.byteLevel(ByteLevel(pattern: .llama3))]
+    default:
+      return nil
+    }
   }
 }

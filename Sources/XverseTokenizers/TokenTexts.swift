@@ -13,9 +13,12 @@ struct TokenTexts: ~Copyable {
   private var bytes: Buffer<UInt8>
   private var entries: Buffer<Entry>
 
-  /// - Parameter source: The file's name in messages.
+  /// - Parameters:
+  ///   - literals: Tokens that are not decoded: their text is their spelling.
+  ///   - source: The file's name in messages.
   init(
-    of vocabulary: borrowing Vocabulary, decoder: Decoder, source: String, allocator: MemoryAllocator
+    of vocabulary: borrowing Vocabulary, decoder: Decoder, literals: borrowing IdSet, source: String,
+    allocator: MemoryAllocator
   ) throws(XverseError) {
     var bytes = Buffer<UInt8>(allocator: allocator)
     var entries = Buffer<Entry>(allocator: allocator)
@@ -25,7 +28,9 @@ struct TokenTexts: ~Copyable {
       let start = bytes.count
       var isByte = false
       if let content = vocabulary.spelling(of: Int32(id)) {
-        let text = try decoder.decode(content, isFirst: false, scratch: &scratch)
+        let text =
+          literals.contains(Int32(id))
+          ? (bytes: content, isByte: false) : try decoder.decode(content, isFirst: false, scratch: &scratch)
         try bytes.append(bytes: text.bytes)
         isByte = text.isByte
       }

@@ -1,8 +1,9 @@
-// Tokenizer.swift -- text to ids and back, exactly as Hugging Face's `tokenizers` reads the same tokenizer.json.
+// Tokenizer.swift -- text to ids and back, exactly as Hugging Face's `tokenizers` reads the same tokenizer.json, and as
+// llama.cpp reads the same metadata of a GGUF file.
 
 import XverseCore
 
-/// A tokenizer.json ready for use.
+/// A tokenizer.json, or the tokenizer of a GGUF file, ready for use.
 ///
 /// Where the caller's text is not UTF-8 (which Hugging Face does not define), each byte that is part of no well-formed
 /// character is an unknown character of one byte.
@@ -11,15 +12,18 @@ import XverseCore
 package final class Tokenizer: @unchecked Sendable {
   /// What the tokenizer is built from, for people: "BPE, Metaspace, Digits, Punctuation, byte fallback".
   package let kind: String
+  /// Why the ids may differ from those of the tokenizer that the model was trained with, and what helps, as a sentence
+  /// for people; nil when they are that tokenizer's.
+  package let doubt: String?
 
-  let allocator: MemoryAllocator
+  package let allocator: MemoryAllocator
   let vocabulary: Vocabulary
   let texts: TokenTexts
   let decoder: Decoder
   private let addedTokens: AddedTokens
   private let normalizer: Normalizer
   private let preTokenizer: PreTokenizer
-  private let model: BytePairEncoding
+  private let model: TokenizerModel
 
   /// Reads a tokenizer.json.
   ///
@@ -39,13 +43,47 @@ package final class Tokenizer: @unchecked Sendable {
     preTokenizer = try PreTokenizer(file.root["pre_tokenizer"])
     decoder = try Decoder(file.root["decoder"])
     var vocabulary = try file.readVocabulary()
-    model = try file.readModel(vocabulary)
-    addedTokens = try file.readAddedTokens(into: &vocabulary, normalizer: normalizer)
-    texts = try TokenTexts(of: vocabulary, decoder: decoder, source: source, allocator: allocator)
-    self.vocabulary = vocabulary
-    self.allocator = allocator
+    let model = try file.readModel(vocabulary)
     kind = (["BPE"] + preTokenizer.names + (model.options.usesByteFallback ? ["byte fallback"] : []))
       .joined(separator: ", ")
+    self.model = .pairs(model)
+    addedTokens = try file.readAddedTokens(into: &vocabulary, normalizer: normalizer)
+    texts = try TokenTexts(
+      of: vocabulary, decoder: decoder, literals: IdSet(allocator: allocator), source: source, allocator: allocator)
+    self.vocabulary = vocabulary
+    self.allocator = allocator
+    doubt = nil
+  }
+
+  /// Builds the tokenizer that a GGUF file describes.
+  ///
+  /// Ids are those of llama.cpp, but for three things: no special token comes out of ordinary text; the classes of
+  /// characters are those of Hugging Face's `tokenizers`, which know some younger characters; and where neither scores
+  /// nor merges are there, the merges are guessed from the order of the ids, which `doubt` then tells.
+  ///
+  /// Memory: at most 128 times the size of the description, and 1 MiB.
+  ///
+  /// - Parameter description: Not needed afterwards.
+  /// - Throws: `.corrupt`; `.unsupported` for a model or a pre-tokenizer that is not implemented; `.limit`;
+  ///   `.outOfMemory`.
+  package init(
+    _ description: borrowing TokenizerDescription, allocator: MemoryAllocator = .system
+  ) throws(XverseError) {
+    try description.check()
+    let pipeline = try description.pipeline()
+    normalizer = pipeline.normalizer
+    preTokenizer = pipeline.preTokenizer
+    decoder = pipeline.decoder
+    kind = pipeline.kind
+    let vocabulary = try description.readVocabulary(allocator)
+    model = try description.readModel(vocabulary, allocator)
+    addedTokens = try description.readAddedTokens(allocator)
+    texts = try TokenTexts(
+      of: vocabulary, decoder: decoder, literals: description.readLiterals(allocator), source: description.source,
+      allocator: allocator)
+    self.vocabulary = vocabulary
+    self.allocator = allocator
+    doubt = description.doubt
   }
 
   // MARK: vocabulary
@@ -53,11 +91,11 @@ package final class Tokenizer: @unchecked Sendable {
   /// Highest id + 1, added tokens included.
   package var vocabularySize: Int { vocabulary.idCount }
 
-  /// Whether the token is an added token with `"special": true`.
+  /// Whether the token is an added token with `"special": true`, or of a GGUF file a control or the unknown token.
   package func isSpecial(_ token: Int32) -> Bool { vocabulary.isSpecial(token) }
 
   /// The token that stands for characters without one of their own; nil when there is none.
-  package var unknownToken: Int32? { model.options.unknownToken }
+  package var unknownToken: Int32? { model.unknownToken }
 
   /// The id of the token that the file spells exactly so, such as "<|endoftext|>".
   package func token(named content: String) -> Int32? { vocabulary.id(of: content) }
@@ -149,7 +187,7 @@ package final class Tokenizer: @unchecked Sendable {
     fileprivate let parsingSpecials: Bool
     fileprivate var normalizerScratch: Normalizer.Scratch
     fileprivate let preTokenizerScratch: PreTokenizer.Scratch
-    fileprivate var modelScratch: BytePairEncoding.Scratch
+    fileprivate var modelScratch: MergeChain
 
     /// Entries that merging put into the queue: the measure of the work done.
     var queuedCount: Int { modelScratch.queuedCount }
@@ -158,7 +196,7 @@ package final class Tokenizer: @unchecked Sendable {
       self.parsingSpecials = parsingSpecials
       normalizerScratch = Normalizer.Scratch(allocator: allocator)
       preTokenizerScratch = PreTokenizer.Scratch(for: preTokenizer, allocator: allocator)
-      modelScratch = BytePairEncoding.Scratch(allocator: allocator)
+      modelScratch = MergeChain(allocator: allocator)
     }
   }
 

@@ -291,6 +291,6 @@ struct TokenizerFile {
 
   /// The beginning of a token, for messages.
   private static func text(_ content: UnsafeRawBufferPointer) -> String {
-    String(decoding: content.prefix(40), as: UTF8.self) + (content.count > 40 ? "..." : "")
+    String(decoding: content.prefix(40), as: UTF8.self).inMessage + (content.count > 40 ? "..." : "")
   }
 }

@@ -20,6 +20,13 @@ extension Unicode.Scalar {
     return properties.isPunctuation && isAssigned(by: 8)
   }
 
+  /// `[\p{P}$+<=>^~|]`: what the pre-tokenizer "default" of GGUF files cuts out first.
+  var isSymbolOfDefaultPattern: Bool {
+    if isASCII { return isPunctuation && value != 0x60 }
+    if isCommonLetter || isCommonSymbol { return false }
+    return properties.isPunctuation
+  }
+
   /// The class of the character in the GPT-2 pattern.
   enum WordClass {
     case letter, number, whitespace, other

@@ -52,6 +52,11 @@ struct Vocabulary: ~Copyable {
     slots[slot(of: content, hash: hash)] = Slot(id: id, tag: Self.tag(hash))
   }
 
+  /// Makes the ids below `count` unused ones as far as they have no token.
+  mutating func extend(to count: Int) throws(XverseError) {
+    while spans.count < count { try spans.append(.unused) }
+  }
+
   /// The id of the token with exactly these bytes.
   func id(of content: UnsafeRawBufferPointer) -> Int32? {
     let id = slots[slot(of: content, hash: Self.hash(content))].id
@@ -84,7 +89,8 @@ struct Vocabulary: ~Copyable {
   }
 
   private mutating func append(_ content: UnsafeRawBufferPointer) throws(XverseError) -> Span {
-    // The file's length keeps both numbers small: contents come from it, and a normalized form is short.
+    // The length of the file, or of the description, keeps both numbers small: contents come from it, and a
+    // normalized form is short.
     let span = Span(start: UInt32(contents.count), count: UInt32(content.count))
     try contents.append(bytes: content)
     return span

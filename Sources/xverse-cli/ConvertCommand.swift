@@ -1,15 +1,16 @@
-// ConvertCommand.swift -- `xverse convert`: writes a model anew, quantized for instance.
+// ConvertCommand.swift -- `xverse convert`: writes a model anew, quantized or in another format for instance.
 
 import CXverse
 
 enum ConvertCommand: Command {
   static let specification = CommandSpecification(
     "convert",
-    summary: "Write a model in INT8 or INT4.",
-    usage: "MODEL DIRECTORY [options]",
+    summary: "Write a model in INT8 or INT4, or as a GGUF file.",
+    usage: "MODEL DESTINATION [options]",
     details: """
       Writes the model as a Hugging Face directory of its own, which appears when everything is on the disk. Without
-      --quantize the weights stay as they are.
+      --quantize the weights stay as they are. With --format gguf it writes a file that llama.cpp loads, in f16 or what
+      --type says.
       """,
     operands: 2...2,
     options: LibraryOptions.specifications(.convert) + LibraryOptions.specifications(.runtime))

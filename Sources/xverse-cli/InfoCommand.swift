@@ -28,12 +28,18 @@ enum InfoCommand: Command {
     }.joined()
   }
 
-  private static func rows(of value: JSON, indent: Int) -> [(name: String, value: String)] {
+  /// - Parameter hasNames: Whether the members are called by names of files or types, not by words.
+  private static func rows(
+    of value: JSON, indent: Int, hasNames: Bool = false
+  ) -> [(name: String, value: String)] {
     guard case .object(let members) = value else { return [] }
     return members.flatMap { member -> [(name: String, value: String)] in
-      let name = String(repeating: "  ", count: indent) + (labels[member.key] ?? member.key.replacingUnderscores)
+      let words = hasNames ? member.key : labels[member.key] ?? member.key.replacingUnderscores
+      let name = String(repeating: "  ", count: indent) + words
       switch member.value {
-      case .object: return [(name, "")] + rows(of: member.value, indent: indent + 1)
+      case .object:
+        return [(name, "")]
+          + rows(of: member.value, indent: indent + 1, hasNames: ["dtypes", "files"].contains(member.key))
       default: return [(name, shown(member.value, as: member.key))]
       }
     }

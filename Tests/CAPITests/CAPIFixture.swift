@@ -34,6 +34,29 @@ final class ModelDirectory: @unchecked Sendable {
     try checkpoint.write(to: directory)
   }
 
+  /// The default checkpoint, its weights in two shards if so wanted.
+  convenience init(sharded: Bool) throws {
+    try self.init()
+    guard sharded else { return }
+    let map = try shard(into: ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"])
+    let index = try JSONSerialization.data(withJSONObject: ["weight_map": map])
+    try write("model.safetensors.index.json", [UInt8](index))
+  }
+
+  /// Puts the weights into two files.
+  ///
+  /// - Returns: The file of each tensor, as an index has it.
+  func shard(into files: [String]) throws -> [String: String] {
+    let whole = try SafetensorsFile(bytes(of: "model.safetensors"))
+    var map: [String: String] = [:]
+    for (file, part) in zip(files, [whole.names.prefix(7), whole.names.dropFirst(7)]) {
+      try write(file, whole.keeping(Set(part)).bytes)
+      for name in part { map[name] = file }
+    }
+    try remove("model.safetensors")
+    return map
+  }
+
   var path: String { directory.path }
 
   func file(_ name: String) -> String { path + "/" + name }

@@ -67,6 +67,16 @@ extension ABI {
       #expect(quantized.weight_bytes == Int64(2 * 24 * 544 + 2 * layer + 5 * 32 * 4))
     }
 
+    @Test("a model in several files has the bits of one in a single file")
+    func convertsToShards() throws {
+      try check(convert(#"{"quantize": "int8", "max_shard_size": 10000}"#))
+
+      let names = try FileManager.default.contentsOfDirectory(atPath: destination)
+      #expect(names.filter { $0.hasSuffix(".safetensors") }.count > 2)
+      #expect(names.contains("model.safetensors.index.json"))
+      #expect(try logits(openModel(destination)) == logits(openModel(source.path, #"{"quantize": "int8"}"#)))
+    }
+
     @Test("a converted model has the bits of one quantized while it is loaded", arguments: schemes)
     func convertsWhatLoads(json: String, name: String) throws {
       for options in [json, calibrated(json)] {

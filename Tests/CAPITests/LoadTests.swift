@@ -1,5 +1,4 @@
-// LoadTests.swift -- model directories as they should not be, each with the status and the words that explain it; and
-// what loading, inspection and get_info tell of good ones.
+// LoadTests.swift -- the ways to load a good model directory, and what loading, inspection and get_info tell of it.
 
 import CXverse
 import Foundation
@@ -9,70 +8,6 @@ import Testing
 extension ABI {
   @Suite("Loading")
   struct LoadTests {
-    @Test("a bad directory is refused by open and inspect, naming what is wrong", arguments: BadDirectory.all)
-    func badDirectories(bad: BadDirectory) throws {
-      let host = RecordingHost()
-      let runtime = try makeRuntime(nil, host)
-      let directory = try ModelDirectory()
-      try bad.spoil(directory)
-      var model = OpaquePointer(bitPattern: 16)
-      let status = xverse_model_load(runtime.pointer, directory.path, nil, nil, nil, nil, &model)
-      #expect(Int(status) == bad.status, "\(lastMessage)")
-      for word in bad.words { #expect(lastMessage.contains(word), "\(lastMessage)") }
-      #expect(!lastMessage.contains("\n") && lastMessage.utf8.count < 1000)
-      #expect(model == nil)
-      #expect(host.blocks == 0)
-
-      // Shapes are compared with the configuration by load alone; everything else inspect says too.
-      guard !bad.isFoundByLoadAlone else { return }
-      let message = lastMessage
-      var json = UnsafeMutablePointer<CChar>(bitPattern: 16)
-      #expect(Int(xverse_model_inspect(directory.path, nil, &json, nil)) == bad.status)
-      #expect(lastMessage == message)
-      #expect(json == nil)
-    }
-
-    @Test(
-      "paths that are no model",
-      arguments: [
-        ("", XVERSE_E_INVALID, "empty"), ("/nowhere/at/all", XVERSE_E_NOTFOUND, "/nowhere/at/all"),
-        ("/dev/null", XVERSE_E_UNSUPPORTED, "device"), ("/dev/zero", XVERSE_E_UNSUPPORTED, "device"),
-        ("/proc/self", XVERSE_E_NOTFOUND, "config.json"), ("/etc/passwd", XVERSE_E_UNSUPPORTED, ".safetensors"),
-        (String(repeating: "p/", count: 3000), XVERSE_E_INVALID, "6000 bytes"),
-        (String(repeating: "p", count: 300), XVERSE_E_INVALID, "ppp"),
-        ("new\nline", XVERSE_E_NOTFOUND, "\\u{a}"),
-      ])
-    func oddPaths(path: String, status: Int, word: String) {
-      var out = OpaquePointer(bitPattern: 16)
-      expect(xverse_model_open(path, nil, &out), is: status, saying: word)
-      #expect(out == nil)
-      #expect(!lastMessage.contains("\n"))
-      out = OpaquePointer(bitPattern: 16)
-      #expect(xverse_tokenizer_open(path, &out) < 0)
-      #expect(out == nil)
-    }
-
-    @Test("a path that is not UTF-8 is INVALID or not found, but no harm")
-    func pathThatIsNotUTF8() {
-      let path: [CChar] = [0x2F, -1, -2, 0]
-      var out: OpaquePointer?
-      expect(xverse_model_open(path, nil, &out), is: XVERSE_E_INVALID, saying: "path")
-    }
-
-    @Test("a FIFO, a socket and a loop of links are refused without waiting")
-    func specialFiles() throws {
-      let directory = try ModelDirectory()
-      let (fifo, loop) = (directory.file("fifo.safetensors"), directory.file("loop"))
-      #expect(mkfifo(fifo, 0o600) == 0)
-      #expect(symlink(loop, loop) == 0)
-      var out: OpaquePointer?
-      expect(xverse_model_open(fifo, nil, &out), is: XVERSE_E_UNSUPPORTED, saying: "FIFO")
-      expect(xverse_model_open(loop, nil, &out), is: XVERSE_E_IO, saying: "loop")
-      try directory.remove("config.json")
-      #expect(mkfifo(directory.file("config.json"), 0o600) == 0)
-      expect(xverse_model_open(directory.path, nil, &out), is: XVERSE_E_UNSUPPORTED, saying: "config.json", "FIFO")
-    }
-
     // MARK: ways to load
 
     @Test("one .safetensors file beside its companions is the directory")
@@ -83,34 +18,9 @@ extension ABI {
 
     @Test("shards under an index are the single file")
     func shards() throws {
-      let directory = try ModelDirectory()
-      let single = try openModel(directory.path)
-      let whole = try SafetensorsFile(directory.bytes(of: "model.safetensors"))
-      let names = whole.names
-      var map: [String: String] = [:]
-      for (number, part) in [names.prefix(7), names.dropFirst(7)].enumerated() {
-        let file = "model-0000\(number + 1)-of-00002.safetensors"
-        try directory.write(file, whole.keeping(Set(part)).bytes)
-        for name in part { map[name] = file }
-      }
-      let index: [String: Any] = ["metadata": ["total_size": 1], "weight_map": map]
-      try directory.write(
-        "model.safetensors.index.json", [UInt8](JSONSerialization.data(withJSONObject: index)))
-      try directory.remove("model.safetensors")
+      let single = try openTinyModel()
+      let directory = try ModelDirectory(sharded: true)
       try check(expectingSameLogits(single, openModel(directory.path)))
-
-      try directory.remove("model-00002-of-00002.safetensors")
-      var out: OpaquePointer?
-      expect(
-        xverse_model_open(directory.path, nil, &out), is: XVERSE_E_NOTFOUND,
-        saying: "model-00002-of-00002.safetensors")
-      for bad in ["../\(directory.path)/x.safetensors", "/etc/passwd"] {
-        map[names[0]] = bad
-        try directory.write(
-          "model.safetensors.index.json", [UInt8](JSONSerialization.data(withJSONObject: ["weight_map": map])))
-        expect(
-          xverse_model_open(directory.path, nil, &out), is: XVERSE_E_INVALID, saying: "model.safetensors.index.json")
-      }
     }
 
     @Test(
@@ -368,7 +278,7 @@ extension ABI {
 }
 
 /// The user pointer of a log function.
-private final class LogLines {
+final class LogLines {
   private(set) var lines: [(level: Int32, text: String)] = []
 
   var user: UnsafeMutableRawPointer { Unmanaged.passUnretained(self).toOpaque() }

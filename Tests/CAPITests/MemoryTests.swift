@@ -8,9 +8,6 @@ import Testing
 extension ABI {
   @Suite("Memory that ends")
   struct MemoryTests {
-    /// Far more requests than any call here makes.
-    private static let mostRequests = 2000
-
     @Test(
       "loading fails with NOMEM at each request and gives everything back",
       arguments: [
@@ -279,41 +276,7 @@ extension ABI {
       return "{" + biases.joined(separator: ", ") + "}"
     }()
 
-    // MARK: failing one request after the other
-
-    /// The call got no memory, said so, and everything about it has been checked.
-    private struct OutOfMemory: Error {}
-
-    /// Calls `body`, which throws `OutOfMemory` when it failed, with request 0, 1, 2... failing until there is no such.
-    ///
-    /// - Returns: How often it failed.
-    private func failingEach(_ host: RecordingHost, _ body: () throws -> Void) throws -> Int {
-      var failures = 0
-      for number in 0..<Self.mostRequests {
-        defer { host.recover() }
-        let refused = host.failures
-        current.number = number
-        host.fail(number..<number + 1)
-        do { try body() } catch is OutOfMemory { failures += 1 }
-        // A request that is refused may be made up for, but then everything must be as if it had not been.
-        if host.failures == refused { return failures }
-      }
-      Issue.record("more than \(Self.mostRequests) requests")
-      return failures
-    }
-
-    /// Starts to count the requests of `failingEach` here, after preparations that need memory.
-    private func failing(_ host: RecordingHost, _ body: () throws -> Void) throws {
-      host.fail(current.number..<current.number + 1)
-      defer { host.recover() }
-      try body()
-    }
-
-    private final class Current {
-      var number = 0
-    }
-
-    private let current = Current()
+    // MARK: models
 
     private func openLongModel(on runtime: Handle) throws -> Handle {
       var checkpoint = TinyCheckpoint()

@@ -143,6 +143,23 @@ extension NullCall {
       }
     },
     NullCall(
+      "xverse_model_load_source",
+      [
+        "runtime": .made, "source": .rejectedWithNull, "options": .made, "cancel": .made, "fn": .made,
+        "out": .rejected,
+      ]
+    ) { o, null in
+      guard let files = try? MemoryFiles(directory: o.path) else { return .nothing }
+      let options = o.options(XVERSE_OPTIONS_MODEL)
+      return making(xverse_model_release, null) { out in
+        scratch(MemoryFiles.source) { source in
+          xverse_model_load_source(
+            null("runtime", o.runtime), null("source", UnsafePointer(source)), files.user,
+            null("options", options?.pointer), null("cancel", o.cancel), null("fn", goOn), nil, out)
+        }
+      }
+    },
+    NullCall(
       "xverse_model_inspect", ["path": .rejectedWithNull, "options": .made, "json": .rejected, "len": .made]
     ) { o, null in
       let options = o.options(XVERSE_OPTIONS_MODEL)
@@ -158,6 +175,22 @@ extension NullCall {
       guard null.name != "json" else { return .status(Int(status)) }
       if status == 0 { xverse_free(json) }
       return .status(Int(status), outIsNull: json == nil)
+    },
+    NullCall(
+      "xverse_model_estimate",
+      ["path": .rejected, "model": .accepted, "session": .accepted, "out": .rejected]
+    ) { o, null in
+      let options = (o.options(XVERSE_OPTIONS_MODEL), o.options(XVERSE_OPTIONS_SESSION))
+      var out = xverse_memory_estimate()
+      out.size = UInt32(MemoryLayout<xverse_memory_estimate>.size)
+      return done(
+        scratch(out) { out in
+          o.path.withCString {
+            xverse_model_estimate(
+              null("path", $0), null("model", options.0?.pointer), null("session", options.1?.pointer),
+              null("out", out))
+          }
+        })
     },
     NullCall("xverse_model_retain", ["model": .null]) { _, null in
       xverse_model_retain(null("model", nil)) == nil ? .null : .nothing

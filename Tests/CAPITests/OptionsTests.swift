@@ -13,7 +13,7 @@ extension ABI {
       (XVERSE_OPTIONS_RUNTIME, ["threads", "memory_limit", "isa"]),
       (
         XVERSE_OPTIONS_MODEL,
-        ["quantize", "calibration", "load", "verify", "vocab_only", "rope_theta", "rope_scaling"]
+        ["quantize", "calibration", "load", "verify", "tokenizer", "vocab_only", "rope_theta", "rope_scaling"]
       ),
       (XVERSE_OPTIONS_SESSION, ["context", "kv_type", "overflow"]),
       (
@@ -24,11 +24,11 @@ extension ABI {
           "logprobs", "deadline_ms",
         ]
       ),
-      (XVERSE_OPTIONS_CONVERT, ["quantize", "calibration"]),
+      (XVERSE_OPTIONS_CONVERT, ["quantize", "calibration", "tokenizer", "max_shard_size", "format", "type"]),
       (XVERSE_OPTIONS_SCORE, ["context", "bos", "windows"]),
     ]
     /// Strings that can be anything.
-    static let paths = ["calibration"]
+    static let paths = ["calibration", "tokenizer"]
     static let keys = OptionKey.all
     static let numbers = keys.filter(\.isNumber)
 

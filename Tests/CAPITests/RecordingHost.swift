@@ -27,6 +27,7 @@ final class RecordingHost: Sendable {
     var requests = 0
     var faults: [String] = []
     var failing: Range<Int> = 0..<0
+    var sweep: Range<Int> = 0..<0
     var failures = 0
   }
 
@@ -45,6 +46,15 @@ final class RecordingHost: Sendable {
   func fail(_ numbers: Range<Int>) {
     state.withLock { $0.failing = $0.requests + numbers.lowerBound..<$0.requests + numbers.upperBound }
   }
+
+  /// Fails request `number`, counted from the next one, or all from that one on.
+  func failNext(_ number: Int, forGood: Bool = false) {
+    state.withLock { $0.sweep = number..<(forGood ? 1 << 40 : number + 1) }
+    failAgain()
+  }
+
+  /// Fails the requests of the last `failNext`, counted from the next one.
+  func failAgain() { fail(state.withLock { $0.sweep }) }
 
   func recover() { state.withLock { $0.failing = 0..<0 } }
 

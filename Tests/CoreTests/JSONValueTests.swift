@@ -90,6 +90,8 @@ struct JSONValueTests {
     arguments: [
       ("5120.50", "5120.50"), (#""a\nb""#, #""a\nb""#), ("[1, 2]", "[1, 2]"), ("true", "true"),
       ("\"" + String(repeating: "x", count: 60) + "\"", "\"" + String(repeating: "x", count: 39) + "..."),
+      // What steers a terminal or breaks the line.
+      ("\"\u{9B}31m\u{202E}\"", #""\u{9b}31m\u{202e}""#), ("[\n\t1]", #"[\u{a}\u{9}1]"#),
     ])
   func showsSnippet(text: String, snippet: String) throws {
     #expect(try parse(text).root.snippet == snippet)

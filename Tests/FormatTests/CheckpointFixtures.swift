@@ -62,7 +62,7 @@ func text(of file: MappedFile) -> String {
 extension CheckpointTensor {
   /// The elements of a tensor that is not quantized, widened.
   var floats: [Float] {
-    guard let size = dtype.elementSize else { return [] }
+    guard let dtype, let size = dtype.elementSize else { return [] }
     return (0..<byteCount / size).map { index in
       let place = data + index * size
       return switch dtype {

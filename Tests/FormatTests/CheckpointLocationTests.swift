@@ -9,6 +9,9 @@ import XverseCore
 
 @Suite("CheckpointLocation")
 struct CheckpointLocationTests {
+  private let weightNames =
+    "model.safetensors or model.safetensors.index.json or pytorch_model.bin or pytorch_model.bin.index.json"
+
   @Test("takes a directory, with or without a slash at the end", arguments: ["", "/"])
   func takesDirectory(suffix: String) throws {
     let directory = try modelDirectory(["model.safetensors": safetensors("w", [1])])
@@ -54,8 +57,8 @@ struct CheckpointLocationTests {
 
     for (path, kind) in [(directory.path + "/model.safetensors", "a FIFO"), ("/dev/zero", "a character device")] {
       let error = #expect(throws: XverseError.self) { try CheckpointLocation(path: path) }
-      #expect(
-        error == .unsupported("\(path) is \(kind), expected a .safetensors file or a Hugging Face model directory"))
+      let expected = "expected a .safetensors, .bin or .gguf file or a Hugging Face model directory"
+      #expect(error == .unsupported("\(path) is \(kind), \(expected)"))
     }
   }
 
@@ -103,16 +106,13 @@ struct CheckpointLocationTests {
     #expect(try location.companion("config.json", maximumLength: 2) != nil)
     let error = #expect(throws: XverseError.self) { try open(directory.path) }
 
-    #expect(
-      error
-        == .notFound(
-          "\(directory.path): there are no weights, expected model.safetensors or model.safetensors.index.json"))
+    #expect(error == .notFound("\(directory.path): there are no weights, expected \(weightNames)"))
   }
 
   @Test(
     "names weights in a format that is not read",
     arguments: [
-      ["model-q4.gguf"], ["pytorch_model.bin"],
+      ["pytorch_model-00001-of-00001.bin"],
       ["pytorch_model-00002-of-00002.bin", "pytorch_model-00001-of-00002.bin"],
     ])
   func namesForeignWeights(files: [String]) throws {
@@ -126,21 +126,22 @@ struct CheckpointLocationTests {
         error
           == .unsupported(
             "\(directory.path): the weights are in '\(files.min() ?? "")', "
-              + "expected model.safetensors or model.safetensors.index.json"))
+              + "expected \(weightNames)"))
     }
   }
 
   @Test("rejects a file in another format, and an empty file as such")
   func rejectsForeignFile() throws {
     let directory = try TemporaryDirectory()
-    let path = try directory.write("model.gguf", "GGUF")
-    let empty = try directory.write("empty.gguf", "")
+    let path = try directory.write("model.onnx", "ONNX")
+    let empty = try directory.write("empty.onnx", "")
 
     let error = #expect(throws: XverseError.self) { try CheckpointLocation(path: path) }
     let emptiness = #expect(throws: XverseError.self) { try CheckpointLocation(path: empty) }
 
-    #expect(error == .unsupported("\(path): expected a .safetensors file or a Hugging Face model directory"))
-    #expect(emptiness == .corrupt("empty.gguf: the file is empty"))
+    let expected = "expected a .safetensors, .bin or .gguf file or a Hugging Face model directory"
+    #expect(error == .unsupported("\(path): \(expected)"))
+    #expect(emptiness == .corrupt("empty.onnx: the file is empty"))
   }
 
   @Test("rejects an empty config.json and one that is no file")

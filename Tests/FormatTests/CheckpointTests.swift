@@ -52,12 +52,13 @@ struct CheckpointTests {
   func givesCompanions(suffix: String) throws {
     let directory = try modelDirectory(["model.safetensors": safetensors("w", [1])])
 
-    let checkpoint = try open(directory.path + suffix)
+    let location = try CheckpointLocation(path: directory.path + suffix)
 
-    #expect(checkpoint.directory == directory.path)
-    #expect(try checkpoint.companion("config.json", maximumLength: 2).map(text) == "{}")
-    #expect(try checkpoint.companion("tokenizer.json", maximumLength: 2) == nil)
-    let error = #expect(throws: XverseError.self) { try checkpoint.companion("config.json", maximumLength: 1) }
+    #expect(location.directory == directory.path)
+    #expect(try open(directory.path + suffix).directory == directory.path)
+    #expect(try location.companion("config.json", maximumLength: 2).map(text) == "{}")
+    #expect(try location.companion("tokenizer.json", maximumLength: 2) == nil)
+    let error = #expect(throws: XverseError.self) { try location.companion("config.json", maximumLength: 1) }
     #expect(error == .limit("config.json: the file has 2 bytes, expected at most 1"))
   }
 

@@ -129,7 +129,7 @@ struct SafetensorsWriterTests {
 
   /// Writes the tensors, and one more whose bytes are given, and publishes the directory "new".
   private func write(
-    and last: UnsafeRawBufferPointer? = nil,
+    and last: UnsafeRawBufferPointer? = nil, maximumShardSize: Int = .max,
     progress: (_ done: Int, _ total: Int) throws(XverseError) -> Void = { (_, _) throws(XverseError) in }
   ) throws {
     let directory = try OutputDirectory(path: place.path + "/new")
@@ -146,7 +146,8 @@ struct SafetensorsWriterTests {
       begin += count
     }
     if let last { outputs.append(OutputTensor(name: "last", dtype: .float16, shape: [last.count / 2], bytes: last)) }
-    try SafetensorsWriter.write(outputs, to: directory, progress: progress)
+    try SafetensorsWriter.write(
+      outputs, to: directory, maximumShardSize: maximumShardSize, progress: progress)
     try directory.publish()
   }
 
@@ -165,6 +166,22 @@ struct SafetensorsWriterTests {
       let bytes = UnsafeRawBufferPointer(start: tensor.data, count: tensor.byteCount)
       #expect(bytes.enumerated().allSatisfy { $0.element == byte(index, $0.offset) }, "\(expected.name)")
     }
+  }
+
+  @Test(
+    "parts the tensors between files that Checkpoint reads as one",
+    arguments: [(1, 6), (1735, 3), (3483, 2), (3484, 1)])
+  func writesShards(maximumSize: Int, count: Int) throws {
+    try write(maximumShardSize: maximumSize)
+
+    let names = try contents(of: place.path + "/new")
+    try place.write("new/config.json", "{}")
+    let checkpoint = try open(place.path + "/new")
+
+    #expect(names.count == (count == 1 ? 1 : count + 1))
+    if count > 1 { #expect(names.contains("model-00002-of-0000\(count).safetensors")) }
+    #expect(checkpoint.tensorNames == Self.tensors.map(\.name))
+    #expect(checkpoint.byteCount == Self.byteCount)
   }
 
   @Test("begins the data at a multiple of a cache line")

@@ -24,7 +24,7 @@ struct SafetensorsTests {
 
     let checkpoint = try openFile(safetensors("{\(header.joined(separator: ","))}", data: data), mode)
 
-    #expect(checkpoint.format == "safetensors")
+    #expect(checkpoint.format == .safetensors)
     #expect(checkpoint.tensorNames == ["a\n\u{E9}", "b.f32", "c"])
     #expect(checkpoint.byteCount == 42)
     let f32 = try #require(try checkpoint.tensor(named: "b.f32"))
@@ -77,7 +77,7 @@ struct SafetensorsTests {
 
     #expect(checkpoint.tensorNames == ["ids", "w"])
     #expect(try checkpoint.tensor(named: "w")?.floats == [0])
-    let error = #expect(throws: XverseError.self) { try checkpoint.tensor(named: "ids") }
+    let error = #expect(throws: XverseError.self) { try checkpoint.tensor(named: "ids")?.requireWeights() }
     #expect(error?.code == .unsupported)
     let fault = "x.safetensors: tensor 'ids' has dtype \(dtype) and shape [2], expected F32, F16 or BF16, or blocks of"
     #expect(error?.message.hasPrefix(fault) == true)
@@ -107,7 +107,7 @@ struct SafetensorsTests {
     let checkpoint = try openFile(
       safetensors("{\(entry("w", "U8", shape, 0, size))}", data: [UInt8](repeating: 0, count: size)))
 
-    let error = #expect(throws: XverseError.self) { try checkpoint.tensor(named: "w") }
+    let error = #expect(throws: XverseError.self) { try checkpoint.tensor(named: "w")?.requireWeights() }
 
     #expect(error?.code == .unsupported)
     #expect(error?.message.contains("'w' has dtype U8 and shape \(shape), expected") == true)

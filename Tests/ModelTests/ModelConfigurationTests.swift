@@ -242,11 +242,14 @@ struct ModelConfigurationTests {
       ("num_experts", "64", "no such field: mixtures of experts are not supported"),
       ("moe_top_k", "6", "no such field: mixtures of experts are not supported"),
       ("num_shared_experts", "\"2\"", "no such field: mixtures of experts are not supported"),
-      ("quantization_config", "{\"bits\": 4}", "no such field, or \"quant_method\": \"xverse\""),
-      ("quantization_config", "{\"quant_method\": \"gptq\"}", "no such field, or \"quant_method\": \"xverse\""),
-      ("quantization_config", "{\"quant_method\": 7}", "no such field, or \"quant_method\": \"xverse\""),
-      ("quantization_config", "\"xverse\"", "no such field, or \"quant_method\": \"xverse\""),
-      ("quantization_config", "[]", "no such field, or \"quant_method\": \"xverse\""),
+      ("quantization_config", "{\"bits\": 4}", "no such field, or \"quant_method\": \"xverse\" or \"gptq\""),
+      (
+        "quantization_config", "{\"quant_method\": \"awq\"}",
+        "no such field, or \"quant_method\": \"xverse\" or \"gptq\""
+      ),
+      ("quantization_config", "{\"quant_method\": 7}", "no such field, or \"quant_method\": \"xverse\" or \"gptq\""),
+      ("quantization_config", "\"xverse\"", "no such field, or \"quant_method\": \"xverse\" or \"gptq\""),
+      ("quantization_config", "[]", "no such field, or \"quant_method\": \"xverse\" or \"gptq\""),
       ("hidden_act", "\"gelu\"", "\"silu\""), ("attention_bias", "true", "false"), ("mlp_bias", "true", "false"),
       ("partial_rotary_factor", "0.5", "1"),
     ])
@@ -260,7 +263,7 @@ struct ModelConfigurationTests {
     "takes this library's own quantization",
     arguments: [#", "type": "int4", "group_size": 32"#, #", "type": "int4_f16""#, ""])
   func takesOwnQuantization(members: String) throws {
-    _ = try parse(with: ("quantization_config", #"{"quant_method": "xverse"\#(members)}"#))
+    _ = try parse(with: ("quantization_config", #"{"quant_method": "xverse", "layout": 2\#(members)}"#))
   }
 
   @Test(
@@ -275,6 +278,14 @@ struct ModelConfigurationTests {
         #"'quantization_config.type' is "", expected "int8", "int4", "int4_f16" or "mixed""#
       ),
       (#""type": 4"#, .corrupt, "'quantization_config.type' is 4, expected a string"),
+      (
+        #""layout": 1"#, .unsupported,
+        #"'quantization_config' is {"quant_method": "xverse", "layout": 1}, expected "layout": 2"#
+      ),
+      (
+        #""type": "int8""#, .unsupported,
+        #"'quantization_config' is {"quant_method": "xverse", "type": "int8..., expected "layout": 2"#
+      ),
       (#""group_size": 64"#, .unsupported, "'quantization_config.group_size' is 64, expected 32"),
       (#""group_size": "32""#, .unsupported, #"'quantization_config.group_size' is "32", expected 32"#),
       (#""group_size": -1e400"#, .unsupported, "'quantization_config.group_size' is -1e400, expected 32"),

@@ -33,7 +33,11 @@ struct TinyModel {
     configuration = try ModelConfiguration(json: JSONDocument(file.bytes, owner: file, source: file.name))
     checkpoint = try Checkpoint(location, mode: .map, allocator: allocator) { (_, _) throws(XverseError) in }
     model = try XverseModel(
-      configuration, checkpoint: checkpoint, kernels: Kernels(threadCount: 1), allocator: allocator)
+      configuration, checkpoint: checkpoint,
+      importer: WeightImporter(
+        ComputeContext(
+          kernels: Kernels(threadCount: 1), allocator: allocator, executor: { $0() }, cancellation: nil
+        ) { (_, _) throws(XverseError) in }))
   }
 }
 

@@ -15,7 +15,7 @@ struct CalibrationTests {
   init() throws { model = try TinyModel { $0.kvHeadCount = 2 }.model }
 
   private func calibrated(
-    _ scheme: QuantizationScheme, on tokens: [Int32], _ context: QuantizationContext
+    _ scheme: QuantizationScheme, on tokens: [Int32], _ context: ComputeContext
   ) throws -> XverseModel {
     try Calibration(scheme, context).quantize(model, on: tokens)
   }

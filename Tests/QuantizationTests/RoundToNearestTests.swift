@@ -194,7 +194,7 @@ struct RoundToNearestTests {
 
   @Test("a compute thread that does not run the work is an error")
   func needsExecutor() throws {
-    let idle = QuantizationContext(
+    let idle = ComputeContext(
       kernels: try Kernels(threadCount: 1), allocator: .system, executor: { _ in }, cancellation: nil
     ) { (_, _) throws(XverseError) in }
 

@@ -30,16 +30,16 @@ func loadModel(_ path: String) throws -> XverseModel {
   let checkpoint = try Checkpoint(location, mode: .map, allocator: .system) { (_, _) throws(XverseError) in }
   return try XverseModel(
     ModelConfiguration(json: JSONDocument(file.bytes, owner: file, source: file.name)), checkpoint: checkpoint,
-    kernels: Kernels(threadCount: 1), allocator: .system)
+    importer: WeightImporter(context()))
 }
 
 /// Work on the calling thread.
 func context(
   threadCount: Int = 1, set: Kernels.InstructionSet? = nil, allocator: MemoryAllocator = .system,
   cancellation: Cancellation? = nil,
-  progress: @escaping QuantizationContext.Progress = { (_, _) throws(XverseError) in }
-) throws -> QuantizationContext {
-  QuantizationContext(
+  progress: @escaping ComputeContext.Progress = { (_, _) throws(XverseError) in }
+) throws -> ComputeContext {
+  ComputeContext(
     kernels: try Kernels(instructionSet: set, threadCount: threadCount), allocator: allocator, executor: { $0() },
     cancellation: cancellation, progress: progress)
 }

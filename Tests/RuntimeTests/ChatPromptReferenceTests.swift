@@ -15,7 +15,7 @@ struct ChatPromptReferenceTests {
     let tokenizer = try file.withUnsafeBytes { (bytes) in try Tokenizer(json: bytes, source: "tokenizer.json") }
     var tokens = Buffer<Int32>()
     try ChatPrompt.render(
-      messages.map { ChatMessage(role: $0.0, content: Array($0.1.utf8)) }, tokenizer: tokenizer, eosToken: 3,
+      messages.map { try ChatMessage($0.0, $0.1) }, tokenizer: tokenizer, eosToken: 3,
       maximumPositions: 8192, maximumTokenizerTruncation: 6144, maximumNewTokens: 2048, into: &tokens)
     return Array(tokens.elements)
   }

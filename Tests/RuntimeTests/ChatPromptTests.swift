@@ -23,6 +23,14 @@ private final class ByteEncoder: TextEncoding {
   }
 }
 
+extension ChatMessage {
+  init(_ role: Role, _ text: String) throws(XverseError) {
+    var bytes = Buffer<UInt8>()
+    try bytes.append(utf8: text)
+    self = try ChatMessage(role: role, content: UnsafeRawBufferPointer(bytes.elements))
+  }
+}
+
 private let eos: Int32 = 999
 
 private func render(
@@ -32,7 +40,7 @@ private func render(
   var tokens = Buffer<Int32>()
   for token in prefix { try tokens.append(token) }
   try ChatPrompt.render(
-    messages.map { ChatMessage(role: $0.0, content: Array($0.1.utf8)) }, tokenizer: encoder, eosToken: eos,
+    messages.map { (role, text) throws(XverseError) in try ChatMessage(role, text) }, tokenizer: encoder, eosToken: eos,
     maximumPositions: positions, maximumTokenizerTruncation: truncation, maximumNewTokens: newTokens, into: &tokens)
   return Array(tokens.elements)
 }
@@ -149,7 +157,7 @@ struct ChatPromptTests {
     let encoder = ByteEncoder()
     encoder.failingText = "1\n\n"
     var tokens = try Buffer<Int32>(repeating: 7, count: 2)
-    let messages = ["1", "2"].map { ChatMessage(role: .user, content: Array($0.utf8)) }
+    let messages = try ["1", "2"].map { try ChatMessage(.user, $0) }
 
     #expect(throws: XverseError.outOfMemory(bytes: 1)) {
       try ChatPrompt.render(

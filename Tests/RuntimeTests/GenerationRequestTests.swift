@@ -13,7 +13,7 @@ extension GenerationRequest {
   fileprivate func add(_ text: String) throws { try Array(text.utf8).withUnsafeBytes { try add(text: $0) } }
 
   fileprivate func add(_ role: ChatMessage.Role, _ content: String) throws {
-    try add(ChatMessage(role: role, content: Array(content.utf8)))
+    try add(ChatMessage(role, content))
   }
 
   fileprivate func tokens(context: Int? = nil) throws -> [Int32] {

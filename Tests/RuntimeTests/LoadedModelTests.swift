@@ -12,10 +12,10 @@ import XverseCore
 struct LoadedModelTests {
   private func load(
     _ directory: TemporaryDirectory, _ options: ModelOptions = ModelOptions(), runtime: Runtime? = nil,
-    progress: LoadedModel.Progress = { (_, _, _) throws(XverseError) in }
+    progress: @escaping LoadedModel.Progress = { (_, _, _) throws(XverseError) in }
   ) throws -> LoadedModel {
     try LoadedModel(
-      path: directory.path, options: options, runtime: runtime ?? Runtime(threadCount: 1), progress: progress)
+      .path(directory.path), options: options, runtime: runtime ?? Runtime(threadCount: 1), progress: progress)
   }
 
   @Test("tells phases, and in the end that all bytes are there")

@@ -13,7 +13,7 @@ func loadTiny(
   options: ModelOptions = ModelOptions(), runtime: Runtime? = nil, _ change: (inout TinyCheckpoint) -> Void = { _ in }
 ) throws -> LoadedModel {
   let directory = try writeTiny(change)
-  return try LoadedModel(path: directory.path, options: options, runtime: runtime ?? Runtime(threadCount: 1)) {
+  return try LoadedModel(.path(directory.path), options: options, runtime: runtime ?? Runtime(threadCount: 1)) {
     (_, _, _) throws(XverseError) in
   }
 }

@@ -99,7 +99,7 @@ package struct TinyCheckpoint {
     }
   }
 
-  private func bytes(of value: Float) -> [UInt8] {
+  func bytes(of value: Float) -> [UInt8] {
     switch dtype {
     case .float32: withUnsafeBytes(of: value.bitPattern.littleEndian, Array.init)
     case .float16: withUnsafeBytes(of: Self.half(value).littleEndian, Array.init)

@@ -11,16 +11,19 @@ struct PreTokenizerTests {
     let json = Array(step.utf8)
     return try json.withUnsafeBytes { json in
       let document = try JSONDocument(json, source: "step")
-      let preTokenizer = try PreTokenizer(FileValue(value: document.root, path: "pre_tokenizer"))
-      let scratch = PreTokenizer.Scratch(for: preTokenizer, allocator: .system)
-      var pieces: [String] = []
-      try bytes.withUnsafeBytes { bytes in
-        try preTokenizer.forEachPiece(of: TextPiece(text: bytes), scratch: scratch) { (piece) throws(XverseError) in
-          pieces.append(String(decoding: piece, as: UTF8.self))
-        }
-      }
-      return pieces
+      return try pieces(bytes, PreTokenizer(FileValue(value: document.root, path: "pre_tokenizer")))
     }
+  }
+
+  private func pieces(_ bytes: [UInt8], _ preTokenizer: PreTokenizer) throws -> [String] {
+    let scratch = PreTokenizer.Scratch(for: preTokenizer, allocator: .system)
+    var pieces: [String] = []
+    try bytes.withUnsafeBytes { bytes in
+      try preTokenizer.forEachPiece(of: TextPiece(text: bytes), scratch: scratch) { (piece) throws(XverseError) in
+        pieces.append(String(decoding: piece, as: UTF8.self))
+      }
+    }
+    return pieces
   }
 
   private func pieces(_ text: String, _ step: String) throws -> [String] { try pieces(Array(text.utf8), step) }
@@ -93,5 +96,34 @@ struct PreTokenizerTests {
     #expect(try pieces([0x61, 0xFF, 0x31], #"{"type": "Digits", "individual_digits": true}"#) == ["a\u{FFFD}", "1"])
     let words = try pieces([0x61, 0xFF, 0x80, 0x62], TokenizerJSON.byteLevelStep(prefix: false, pattern: true))
     #expect(words == ["a", "ÿĢ", "b"])
+  }
+
+  @Test(
+    "the pre-tokenizers of GGUF files cut as their patterns say",
+    arguments: [
+      ("gpt-2", "a1234 it's ", ["a", "1234", "Ġit", "'s", "Ġ"]), ("smollm", "a12 3", ["a", "1", "2", "Ġ", "3"]),
+      ("default", "a1234567 x.,y$`", ["a", "123", "456", "7", "Ġx", ".,", "y", "$", "`"]),
+      ("default", "12\u{0663}45", ["12Ù£45"]), ("default", " 1 \u{AB}x", ["Ġ", "1", "Ġ", "Â«", "x"]),
+      ("llama-bpe", "I'LL x1234 'Tis", ["I", "'LL", "Ġx", "123", "4", "Ġ'", "Tis"]),
+      ("llama-bpe", "(a) \tb!\n\nc", ["(a", ")", "Ġ", "ĉb", "!ĊĊ", "c"]),
+      ("llama-bpe", "a \n \n  b  ", ["a", "ĠĊĠĊ", "Ġ", "Ġb", "ĠĠ"]), ("llama-bpe", "\n 1 \r", ["Ċ", "Ġ", "1", "Ġč"]),
+      ("llama-bpe", "x  ?!  1", ["x", "Ġ", "Ġ?!", "Ġ", "Ġ", "1"]), ("llama-bpe", " ", ["Ġ"]), ("llama-bpe", "'", ["'"]),
+      ("llama-bpe", "'\u{17F}a'v", ["'Å¿a", "'v"]),
+    ])
+  func named(name: String, text: String, expected: [String]) throws {
+    #expect(try pieces(Array(text.utf8), #require(PreTokenizer(named: name))) == expected)
+  }
+
+  @Test("stray bytes are symbols to every named pattern")
+  func strayBytesInNamed() throws {
+    for name in ["default", "gpt-2", "smollm", "llama-bpe"] {
+      let cut = try pieces([0x61, 0xFF, 0x80, 0x20, 0x62], #require(PreTokenizer(named: name)))
+      #expect(cut == ["a", "ÿĢ", "Ġb"])
+    }
+  }
+
+  @Test("unknown names have no pre-tokenizer")
+  func unknownName() {
+    for name in ["", "qwen2", "GPT-2", "tekken"] { #expect(PreTokenizer(named: name) == nil) }
   }
 }

@@ -48,6 +48,28 @@ struct ReferenceTokenizerTests {
     }
   }
 
+  @Test("the XVERSE vocabulary alone, as a GGUF file has it, agrees with the same vectors")
+  func xverseVocabulary() throws {
+    struct File: Decodable {
+      struct Model: Decodable { let vocab: [String: Int] }
+      let model: Model
+    }
+    let vocabulary = try decode(File.self, "tokenizer/xverse-subset-tokenizer.json").model.vocab
+    let count = (vocabulary.values.max() ?? -1) + 1
+    var described = DescribedTokenizer(
+      model: "llama", tokens: [String](repeating: "", count: count), types: [Int32](repeating: 5, count: count), eos: 3)
+    for (token, id) in vocabulary {
+      described.tokens[id] = token
+      described.types[id] = id < 6 ? 3 : id > 100_277 ? 6 : 1
+    }
+    let tokenizer = try described.tokenizer()
+    let vectors = try decode(Vectors.self, "tokenizer/vectors.json")
+    for vector in vectors.official + vectors.derived {
+      #expect(try tokenizer.ids(vector.text, parsingSpecials: vector.special ?? false) == vector.ids)
+      #expect(try tokenizer.text(vector.ids) == vector.text)
+    }
+  }
+
   @Test("the stories260K tokenizer agrees with the reference prompts")
   func storiesPrompts() throws {
     let tokenizer = try tokenizer("data/stories260k-xverse/hf-f32/tokenizer.json")

@@ -97,6 +97,38 @@ int32_t xvk_pack_int8(const xvk_compute *c, void *w, const int8_t *q, const uint
 int32_t xvk_pack_int4_f16(const xvk_compute *c, void *w, const uint8_t *codes, const uint16_t *scales,
                           const uint8_t *zeros, int64_t rows, int64_t cols);
 
+/* ---- the block types of GGUF ----
+ * W [rows, cols] as ggml lays it out, row after row; cols is a multiple of XVK_GROUP, for the K types of 256. ggml.h in this
+ * folder draws the blocks. The numbers are ggml's own. */
+enum {
+  XVK_GGML_F16 = 1,
+  XVK_GGML_Q4_0 = 2,
+  XVK_GGML_Q4_1 = 3,
+  XVK_GGML_Q5_0 = 6,
+  XVK_GGML_Q5_1 = 7,
+  XVK_GGML_Q8_0 = 8,
+  XVK_GGML_Q2_K = 10,
+  XVK_GGML_Q3_K = 11,
+  XVK_GGML_Q4_K = 12,
+  XVK_GGML_Q5_K = 13,
+  XVK_GGML_Q6_K = 14
+};
+
+/* y [rows, cols] = W, bit for bit what ggml's dequantization gives. Not for F16. */
+void xvk_ggml_widen(const xvk_compute *c, int32_t type, float *y, const void *w, int64_t rows, int64_t cols);
+
+/* The codes of W [rows, cols], one a byte, and f16 scales [rows, groups], for blocks of int8: Q8_0 and Q5_0, exactly. With
+ * zeros [rows, groups] in eighths of a code, for blocks of int4_f16: Q4_0 exactly, Q4_1 and Q4_K with the scale rounded to
+ * an f16 and the zero point to an eighth. Returns 1, or 0 when a number does not fit: the results are then of no use. */
+int32_t xvk_ggml_split_int8(const xvk_compute *c, int32_t type, int8_t *q, uint16_t *scales, const void *w, int64_t rows,
+                            int64_t cols);
+int32_t xvk_ggml_split_int4(const xvk_compute *c, int32_t type, uint8_t *codes, uint16_t *scales, uint8_t *zeros,
+                            const void *w, int64_t rows, int64_t cols);
+
+/* W = x [rows, cols] as F16, Q8_0 or Q4_0, rounded as ggml rounds. Returns 1, or 0 when a number is not finite or beyond
+ * 65504: w is then of no use. */
+int32_t xvk_ggml_narrow(const xvk_compute *c, int32_t type, void *w, const float *x, int64_t rows, int64_t cols);
+
 /* ---- quantization with error feedback ---- */
 
 enum { XVK_FEEDBACK = 128 };

@@ -103,7 +103,7 @@ struct SafetensorsHeader: ~Copyable {
   private func addTensor(_ name: JSONString, _ value: JSONValue, to table: inout TensorTable) throws(XverseError) {
     guard value.kind == .object else { throw fault(name, value, "is \(value.kind.rawValue), expected an object") }
     guard let dtypeName = value["dtype"]?.string else { throw fault(name, value, "has no 'dtype' that is a string") }
-    guard let dtype = SafetensorsDType(rawValue: dtypeName) else {
+    guard let dtype = ElementType(rawValue: dtypeName) else {
       throw .unsupported(
         "\(fileName): tensor '\(name.text.inMessage)' has dtype '\(dtypeName.inMessage)', which is not known")
     }
@@ -117,7 +117,7 @@ struct SafetensorsHeader: ~Copyable {
         name, value, "has \(end - begin) bytes of data, expected \(byteCount) for shape \(shape) of \(dtype.rawValue)")
     }
     try table.add(
-      name, dtype: dtype, shape: shape, file: fileNumber, begin: dataStart + begin, byteCount: byteCount)
+      name, encoding: .elements(dtype), shape: shape, file: fileNumber, begin: dataStart + begin, byteCount: byteCount)
   }
 
   private func shape(of name: JSONString, _ value: JSONValue) throws(XverseError) -> [Int] {
@@ -158,7 +158,7 @@ struct SafetensorsHeader: ~Copyable {
   }
 
   /// The size of a tensor in bytes; nil when it passes Int or is no whole number.
-  private static func byteCount(of shape: [Int], _ dtype: SafetensorsDType) -> Int? {
+  private static func byteCount(of shape: [Int], _ dtype: ElementType) -> Int? {
     var bits = dtype.bits
     for dimension in shape {
       let (product, overflow) = bits.multipliedReportingOverflow(by: dimension)

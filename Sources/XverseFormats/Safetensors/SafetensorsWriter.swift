@@ -1,4 +1,4 @@
-// SafetensorsWriter.swift -- tensors to a safetensors file, in an order that keeps every one of them aligned.
+// SafetensorsWriter.swift -- tensors to safetensors files, in an order that keeps every one of them aligned.
 
 import XverseCore
 import XverseTensors
@@ -23,24 +23,71 @@ package enum SafetensorsWriter {
   /// The data begin at a multiple of a cache line, and so, as no tensor that is read as vectors has another size, do they.
   private static let alignment = 64
 
-  /// Writes model.safetensors.
+  /// Writes model.safetensors, or several files and their index when one would have more bytes of data than
+  /// `maximumShardSize`; only a tensor that is larger itself then has a file that is.
   ///
   /// - Parameter progress: Called with bytes written of all; throws to end the writing.
   package static func write(
-    _ tensors: [OutputTensor], to directory: OutputDirectory,
+    _ tensors: [OutputTensor], to directory: OutputDirectory, maximumShardSize: Int = .max,
     progress: (_ done: Int, _ total: Int) throws(XverseError) -> Void
   ) throws(XverseError) {
     let total = tensors.reduce(0) { $0 + $1.bytes.count }
-    var file = try OutputFile(path: directory.path(of: "model.safetensors"))
-    try writeHeader(of: tensors, to: &file)
+    let shards = split(tensors, maximumShardSize)
+    let names = shards.indices.map { shards.count == 1 ? singleName : shardName($0 + 1, of: shards.count) }
     var done = 0
-    for tensor in tensors {
-      try progress(done, total)
-      try file.write(tensor.bytes) { (count) throws(XverseError) in
-        done += count
+    for (shard, name) in zip(shards, names) {
+      var file = try OutputFile(path: directory.path(of: name))
+      try writeHeader(of: shard, to: &file)
+      for tensor in shard {
         try progress(done, total)
+        try file.write(tensor.bytes) { (count) throws(XverseError) in
+          done += count
+          try progress(done, total)
+        }
       }
+      try file.finish()
     }
+    if shards.count > 1 { try writeIndex(of: shards, names, total: total, to: directory) }
+  }
+
+  private static let singleName = "model.safetensors"
+
+  private static func shardName(_ number: Int, of count: Int) -> String {
+    func digits(_ value: Int) -> String { String(repeating: "0", count: max(0, 5 - "\(value)".count)) + "\(value)" }
+    return "model-\(digits(number))-of-\(digits(count)).safetensors"
+  }
+
+  /// The tensors in their order, at least one to a file.
+  private static func split(_ tensors: [OutputTensor], _ maximumSize: Int) -> [[OutputTensor]] {
+    var shards: [[OutputTensor]] = [[]]
+    var size = 0
+    for tensor in tensors {
+      if size > 0, tensor.bytes.count > maximumSize - size {
+        shards.append([])
+        size = 0
+      }
+      shards[shards.count - 1].append(tensor)
+      size += tensor.bytes.count
+    }
+    return shards
+  }
+
+  private static func writeIndex(
+    of shards: [[OutputTensor]], _ names: [String], total: Int, to directory: OutputDirectory
+  ) throws(XverseError) {
+    var writer = JSONWriter()
+    writer.beginObject()
+    writer.beginObject("metadata")
+    writer.write(total, "total_size")
+    writer.endObject()
+    writer.beginObject("weight_map")
+    for (shard, name) in zip(shards, names) {
+      for tensor in shard { writer.write(name, tensor.name) }
+    }
+    writer.endObject()
+    writer.endObject()
+    var file = try OutputFile(path: directory.path(of: singleName + ".index.json"))
+    try file.write(writer.text)
     try file.finish()
   }
 
@@ -53,7 +100,7 @@ package enum SafetensorsWriter {
     var begin = 0
     for tensor in tensors {
       writer.beginObject(tensor.name)
-      writer.write(SafetensorsDType(tensor.dtype).rawValue, "dtype")
+      writer.write(ElementType(tensor.dtype).rawValue, "dtype")
       writer.beginArray("shape")
       for dimension in tensor.shape { writer.write(dimension) }
       writer.endArray()

@@ -55,6 +55,30 @@ static int32_t on_logits(void *user, float *logits, int32_t n_vocab) {
   return 0;
 }
 
+/* The files of a directory as a source; `user` points to its path. */
+static FILE *open_file(void *user, const char *name) {
+  char path[4096];
+  CHECK(snprintf(path, sizeof path, "%s/%s", *(const char **)user, name) < (int)sizeof path);
+  return fopen(path, "rb");
+}
+
+static int64_t source_length(void *user, const char *name) {
+  FILE *const file = open_file(user, name);
+  if (file == NULL) return -1;
+  CHECK(fseek(file, 0, SEEK_END) == 0);
+  const long length = ftell(file);
+  fclose(file);
+  return length;
+}
+
+static int64_t source_read_at(void *user, const char *name, int64_t offset, void *buf, size_t len) {
+  FILE *const file = open_file(user, name);
+  if (file == NULL || fseek(file, (long)offset, SEEK_SET) != 0) return -1;
+  const size_t count = fread(buf, 1, len, file);
+  fclose(file);
+  return (int64_t)count;
+}
+
 static void on_log(void *user, int32_t level, const char *message, size_t len) {
   CHECK(level > 0 && message[len] == '\0');
   ++*(int *)user;
@@ -257,6 +281,12 @@ static void use_model(const char *path, xverse_runtime *runtime) {
   OK(xverse_model_inspect(path, options, &json, NULL));
   CHECK(strstr(json, "\"n_params\"") != NULL);
   xverse_free(json);
+  xverse_memory_estimate estimate = {.size = sizeof estimate};
+  OK(xverse_model_estimate(path, options, NULL, &estimate));
+  CHECK(estimate.total > 0);
+  const xverse_source source = {.size = sizeof source, .length = source_length, .read_at = source_read_at};
+  OK(xverse_model_load_source(runtime, &source, &path, options, NULL, NULL, NULL, &model));
+  xverse_model_release(model);
   OK(xverse_model_load(runtime, path, options, NULL, on_progress, &calls, &model));
   CHECK(calls > 1 && xverse_model_retain(model) == model);
   xverse_model_release(model);

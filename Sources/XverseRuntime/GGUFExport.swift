@@ -1,0 +1,125 @@
+// GGUFExport.swift -- a model as a GGUF file that llama.cpp loads.
+
+import XverseCore
+import XverseFormats
+import XverseModels
+import XverseTensors
+import XverseTokenizers
+
+/// Writes a loaded model, matrix by matrix.
+///
+/// Memory: a few MB beside the model.
+package struct GGUFExport {
+  /// What matrices become. With q4_0 embedding and head are q8_0; rows that are no whole blocks stay f16.
+  package enum Encoding: String, CaseIterable, Sendable {
+    case f16
+    case q8_0
+    case q4_0
+
+    /// llama.cpp's number, "general.file_type".
+    fileprivate var fileType: UInt32 {
+      switch self {
+      case .f16: 1
+      case .q8_0: 7
+      case .q4_0: 2
+      }
+    }
+  }
+
+  /// Elements that are converted at a time: few enough to stay in a cache of a few MB.
+  private static let chunkSize = 1 << 20
+
+  private let model: LoadedModel
+  private let network: XverseModel
+  private let encoding: Encoding
+  private let context: ComputeContext
+  private let arena: ScratchArena
+
+  /// - Parameter context: Its progress is called with bytes written of all, as the model holds them.
+  package init(_ model: LoadedModel, as encoding: Encoding, _ context: ComputeContext) throws(XverseError) {
+    guard let network = model.network else { throw XverseError(.internal, "the model has no weights") }
+    self.model = model
+    self.network = network
+    self.encoding = encoding
+    self.context = context
+    arena = ScratchArena(allocator: context.allocator)
+  }
+
+  /// Writes the file, and publishes it.
+  ///
+  /// - Parameter tokenizer: What goes into the file as the model's.
+  /// - Throws: `unsupported` for what GGUF has no words for; `corrupt` for a weight that no f16 holds; `io`,
+  ///   `outOfMemory`, what the context's progress throws.
+  package func write(to file: NewFile, tokenizer: TokenizerSource) throws(XverseError) {
+    let matrices = network.namedMatrices
+    let norms = network.normTensors
+    let metadata = try GGUFOutputMetadata(model, fileType: encoding.fileType, tokenizer, context.allocator)
+    let outputs = matrices.map { output($0.name, $0.weights) } + norms.map(output)
+    var writer = try GGUFWriter(to: file, metadata: metadata.pairs, tensors: outputs, allocator: context.allocator)
+    let total = network.weightBytes
+    var done = 0
+    for (matrix, output) in zip(matrices, outputs) {
+      try write(matrix.weights, named: matrix.name, as: output.type, to: &writer) { (count) throws(XverseError) in
+        try context.progress(done, total)
+        done += count
+      }
+      try writer.endTensor()
+    }
+    for norm in norms {
+      try writer.write(norm.bytes)
+      try writer.endTensor()
+    }
+    try context.progress(total, total)
+    try writer.finish()
+  }
+
+  private func output(_ name: String, _ weights: WeightMatrix) -> GGUFOutputTensor {
+    let isEnd = name == WeightNames.embedding || name == WeightNames.head
+    let wanted: GGMLType =
+      switch encoding {
+      case .f16: .f16
+      case .q8_0: .q8_0
+      case .q4_0: isEnd ? .q8_0 : .q4_0
+      }
+    return GGUFOutputTensor(
+      name: WeightNames.name(of: name, in: .gguf),
+      type: weights.columns.isMultiple(of: wanted.block.columns) ? wanted : .f16,
+      shape: [weights.rows, weights.columns])
+  }
+
+  private func output(_ norm: OutputTensor) -> GGUFOutputTensor {
+    GGUFOutputTensor(name: WeightNames.name(of: norm.name, in: .gguf), type: .f32, shape: norm.shape)
+  }
+
+  /// Writes a matrix, a few rows after the other, in the order that GGUF has them in.
+  ///
+  /// - Parameter progress: Called before each few rows with their bytes in the model.
+  private func write(
+    _ weights: WeightMatrix, named name: String, as type: GGMLType, to writer: inout GGUFWriter,
+    progress: (Int) throws(XverseError) -> Void
+  ) throws(XverseError) {
+    let order = WeightNames.rowOrder(of: name, in: .gguf, model.configuration)
+    let rowsPerChunk = min(weights.rows, max(1, Self.chunkSize / weights.columns))
+    arena.reset()
+    let floats = try arena.matrix(rows: rowsPerChunk, columns: weights.columns)
+    let rowBytes = type.rowBytes(columns: weights.columns)
+    let bytes = try WeightStorage(byteCount: rowsPerChunk * rowBytes, allocator: context.allocator)
+    var ids = try Buffer<Int32>(repeating: 0, count: rowsPerChunk, allocator: context.allocator)
+    for row in stride(from: 0, to: weights.rows, by: rowsPerChunk) {
+      let rows = row..<min(row + rowsPerChunk, weights.rows)
+      try progress(weights.byteCount / weights.rows * rows.count)
+      for stored in rows { ids[stored - row] = Int32(order.row(storedAt: stored, in: weights.rows)) }
+      let chunk = floats.rows(0..<rows.count)
+      let fits = try context.compute { () throws(XverseError) in
+        context.kernels.rows(into: chunk, of: weights, ids: UnsafeBufferPointer(rebasing: ids.elements[..<rows.count]))
+        return context.kernels.narrow(chunk, to: type, at: bytes.start)
+      }
+      guard fits else {
+        throw .corrupt(
+          "tensor '\(name)' has a value that is not finite or beyond 65504, which \(type.name) cannot hold")
+      }
+      try writer.write(UnsafeRawBufferPointer(start: bytes.start, count: rows.count * rowBytes))
+    }
+    network.discardPages(of: weights)
+  }
+}
