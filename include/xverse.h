@@ -136,7 +136,7 @@ void xverse_free(void *memory);
  *                               embedding and lm_head 8.5); docs/quantization.md tells what that costs. xverse_convert
  *                               does it once and for all
  *           calibration         path of a text in the model's languages, of which 32768 tokens are used: quantizes every
- *                               matrix with the inputs in mind that this text gives it (GPTQ); takes minutes to an hour
+ *                               matrix with the inputs in mind that this text gives it (GPTQ); an hour or more for 7B
  *           load                mmap: weights stay in the files' mapping, shared between processes; a file that is truncated
  *                               while it is mapped ends the process with SIGBUS.  read: a private copy, immune to that
  *           verify              header: sizes, shapes and names.  values: also reads every weight, rejects NaN and infinity
@@ -348,8 +348,8 @@ xverse_status xverse_model_estimate(const char *path, const xverse_options *mode
  * (or shards) with the weights as options say (kind CONVERT or NULL, which writes them as they are). Loading a quantized one
  * is a mapping: no work, no memory. With option format=gguf it writes a GGUF file for llama.cpp instead, of the type that
  * option type names; where llama.cpp's tokenizer will give other ids, the log says so. `destination` must not exist; it
- * appears when everything is on the disk, or not at all. Takes memory for
- * the quantized weights. phases: those of loading, "quantize" or "calibrate", "write".
+ * appears when everything is on the disk, or not at all. Takes memory for the quantized weights. phases: those of loading,
+ * "quantize" or "calibrate", "write".
  * Errors: as xverse_model_load; MISUSE (destination exists), IO. */
 xverse_status xverse_convert(xverse_runtime *runtime, const char *source, const char *destination,
                              const xverse_options *options, xverse_cancel *cancel, xverse_progress_fn fn, void *user);
