@@ -47,8 +47,18 @@ package final class KVCache {
   /// Bytes that one position takes in all layers.
   package var bytesPerPosition: Int { bytesPerBlock / KVBlocks.positions }
 
-  /// Bytes that tell where the blocks are, whether or not there are any.
-  package var tableBytes: Int { table.capacity * MemoryLayout<UnsafeMutableRawPointer?>.stride }
+  /// Bytes that a cache of this size takes for keys and values when it is full, and to tell where they are.
+  package static func byteCount(
+    _ configuration: ModelConfiguration, element: KVBlocks.Element, capacity: Int
+  ) -> (perPosition: Int, blocks: Int, table: Int) {
+    let blockCount = (capacity + KVBlocks.positions - 1) / KVBlocks.positions
+    let parts = configuration.layerCount * 2
+    let perPosition = parts * configuration.kvHeadCount * element.bytes(headSize: configuration.headSize)
+    return (
+      perPosition, blockCount * KVBlocks.positions * perPosition,
+      parts * blockCount * MemoryLayout<UnsafeMutableRawPointer?>.stride
+    )
+  }
 
   /// Makes room for `count` positions in all; `count` is at most `capacity`.
   ///

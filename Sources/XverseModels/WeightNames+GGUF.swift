@@ -4,7 +4,7 @@ import XverseFormats
 
 extension WeightNames {
   private static let ends = [
-    (embedding, "token_embd.weight"), (finalNorm, "output_norm.weight"), (head, gguf.head),
+    (embedding, "token_embd.weight"), (finalNorm, "output_norm.weight"), (head, GGUF.head),
   ]
   /// Behind "model.layers.N." and "blk.N.".
   private static let parts = [
@@ -16,7 +16,7 @@ extension WeightNames {
   ]
 
   /// Names that only GGUF has.
-  enum gguf {
+  enum GGUF {
     static let head = "output.weight"
   }
 

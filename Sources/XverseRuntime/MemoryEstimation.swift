@@ -103,10 +103,9 @@ package struct MemoryEstimation {
 
   private func addSession(of configuration: ModelConfiguration, to estimate: inout MemoryEstimate) throws(XverseError) {
     let context = context ?? configuration.maximumPositions
-    let cache = try KVCache(configuration, element: cacheElement, capacity: context, allocator: .system)
-    let blocks = (context + KVBlocks.positions - 1) / KVBlocks.positions
-    estimate.cachePerToken = cache.bytesPerPosition
-    estimate.cacheTotal = blocks * KVBlocks.positions * cache.bytesPerPosition + cache.tableBytes
+    let cache = KVCache.byteCount(configuration, element: cacheElement, capacity: context)
+    estimate.cachePerToken = cache.perPosition
+    estimate.cacheTotal = cache.blocks + cache.table
     let arena = ScratchArena.measuring
     try SessionEvaluation.reserve(
       in: arena, for: configuration, tokens: min(context, tokensPerChunk), positions: context, kernels: kernels)

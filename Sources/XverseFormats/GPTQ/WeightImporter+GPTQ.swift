@@ -4,6 +4,12 @@ import XverseCore
 import XverseTensors
 
 extension WeightImporter {
+  /// Scale and zero point of a group.
+  private struct GroupNumbers: BitwiseCopyable {
+    let scale: Float
+    let zero: Float
+  }
+
   /// Rows that are worked on together: few enough for their codes to stay in a cache, whole panels.
   private static let chunkRows = 128
 
@@ -107,16 +113,21 @@ extension WeightImporter {
     let floats = try arena.matrix(rows: min(Self.chunkRows, source.rows), columns: columns)
     let codes = try Buffer<UInt8>(
       repeating: 0, count: floats.rows * columns, allocator: context.allocator)
+    // Of one row: looked up once a group instead of once an element.
+    var groups = Buffer<GroupNumbers>(allocator: context.allocator)
     for first in stride(from: 0, to: source.rows, by: Self.chunkRows) {
       let rows = first..<min(first + Self.chunkRows, source.rows)
       try context.check()
       source.unpack(rows, into: codes.mutableElements)
       for row in 0..<rows.count {
+        groups.removeAll()
+        for group in 0..<source.groupCount {
+          let scale = Float(Float16(bitPattern: source.scale(group, first + row)))
+          try groups.append(GroupNumbers(scale: scale, zero: Float(source.zero(group, first + row))))
+        }
         for column in 0..<columns {
-          let group = Int(source.groups[column])
-          let level = Int(codes[row * columns + column]) - source.zero(group, first + row)
-          floats.data[row * columns + column] =
-            Float(Float16(bitPattern: source.scale(group, first + row))) * Float(level)
+          let group = groups[Int(source.groups[column])]
+          floats.data[row * columns + column] = group.scale * (Float(codes[row * columns + column]) - group.zero)
         }
       }
       let place = storage.start + DType.int8.byteCount(rows: first, columns: columns)
