@@ -1,6 +1,7 @@
-// MachineProbes.swift -- what the machine can do, measured on the very threads that compute.
+// MachineProbes.swift -- what the machine can do, measured with as many threads as compute.
 
 import CMachineLimits
+import Glibc
 import XverseCore
 import XverseRuntime
 import XverseTensors
@@ -37,6 +38,10 @@ struct MachineProbes {
 
   init(_ runtime: Runtime) { self.runtime = runtime }
 
+  /// Lets OpenMP's workers sleep as soon as they have nothing to do: those of the probes would else be in the way of what is
+  /// measured. To be called before anything uses OpenMP.
+  static func letWorkersSleep() { setenv("KMP_BLOCKTIME", "0", 1) }
+
   /// Every limit on one thread and on all.
   func limits() -> [(limit: MachineLimit, single: Double, all: Double)] {
     MachineLimit.allCases.map { ($0, measure($0, threadCount: 1), measure($0)) }
@@ -48,18 +53,13 @@ struct MachineProbes {
   private func measure(_ limit: MachineLimit, threadCount: Int) -> Double {
     let threads = Int32(threadCount)
     let repeats = Int32(Self.repeats)
-    var rate = 0.0
-    // OpenMP has a pool of workers for each thread that uses it, and those of another would be in the way.
-    runtime.onComputeThread {
-      switch limit {
-      case .memory: rate = ml_read_bandwidth(Self.bytesRead, threads, repeats)
-      case .sgemm: rate = ml_sgemm_peak(threads, repeats)
-      case .f32: rate = multiplierPeak(ML_F32, threads)
-      case .s16: rate = multiplierPeak(ML_S16, threads)
-      case .s8: rate = multiplierPeak(ML_S8, threads)
-      }
+    return switch limit {
+    case .memory: ml_read_bandwidth(Self.bytesRead, threads, repeats)
+    case .sgemm: ml_sgemm_peak(threads, repeats)
+    case .f32: multiplierPeak(ML_F32, threads)
+    case .s16: multiplierPeak(ML_S16, threads)
+    case .s8: multiplierPeak(ML_S8, threads)
     }
-    return rate
   }
 
   private func multiplierPeak(_ numbers: Int, _ threads: Int32) -> Double {

@@ -1,8 +1,10 @@
 // ComputeThread.swift -- the one thread on which a runtime computes. OpenMP keeps a pool of workers for every thread
-// that opens a parallel region, so the host's threads never do: they hand work over and wait.
+// that opens a parallel region, so the host's threads never do: they hand work over and wait. The thread opens one region
+// for its whole life.
 
 import Glibc
 import XverseCore
+import XverseTensors
 
 /// Something for a `ComputeThread` to do.
 package protocol ComputeWork: AnyObject {
@@ -37,9 +39,18 @@ package final class ComputeThread: @unchecked Sendable {
   private let queue: WorkQueue
   private let thread: pthread_t
 
-  /// Starts the thread, with all signals blocked: the host's handlers never run on it.
-  package init() throws(XverseError) {
-    queue = WorkQueue()
+  /// Starts the thread and those that help it, with all signals blocked: the host's handlers never run on them.
+  ///
+  /// - Parameter kernels: Whose threads help it.
+  /// - Throws: `io`, `outOfMemory`.
+  package init(_ kernels: Kernels) throws(XverseError) {
+    let error = kernels.startError
+    guard error == 0 else {
+      throw XverseError(
+        error == EAGAIN || error == ENOMEM ? .outOfMemory : .io,
+        "cannot start \(kernels.threadCount) compute threads: \(String(cString: strerror(error)))")
+    }
+    queue = WorkQueue(kernels)
     var attributes = pthread_attr_t()
     pthread_attr_init(&attributes)
     defer { pthread_attr_destroy(&attributes) }
@@ -56,7 +67,7 @@ package final class ComputeThread: @unchecked Sendable {
       &thread, &attributes,
       { argument in
         guard let argument else { return nil }
-        Unmanaged<WorkQueue>.fromOpaque(argument).takeRetainedValue().work()
+        Unmanaged<WorkQueue>.fromOpaque(argument).takeRetainedValue().workTogether()
         return nil
       }, argument.toOpaque())
     guard code == 0 else {
@@ -64,6 +75,8 @@ package final class ComputeThread: @unchecked Sendable {
       throw XverseError(.outOfMemory, "cannot start the compute thread: \(String(cString: strerror(code)))")
     }
     self.thread = thread
+    // What starts has started when this returns, under the limits that were looked at.
+    queue.perform(Start(), ComputeTicket())
   }
 
   deinit {
@@ -79,6 +92,11 @@ package final class ComputeThread: @unchecked Sendable {
   package func perform(_ work: any ComputeWork, with ticket: ComputeTicket) { queue.perform(work, ticket) }
 }
 
+/// Nothing to do but to be there.
+private final class Start: ComputeWork {
+  func run() {}
+}
+
 /// First in, first out; shared by the thread and everyone who waits for it.
 private final class WorkQueue: @unchecked Sendable {
   private let mutex: UnsafeMutablePointer<pthread_mutex_t>
@@ -86,8 +104,10 @@ private final class WorkQueue: @unchecked Sendable {
   private var first: ComputeTicket?
   private var last: ComputeTicket?
   private var isStopping = false
+  private let kernels: Kernels
 
-  init() {
+  init(_ kernels: Kernels) {
+    self.kernels = kernels
     mutex = .allocate(capacity: 1)
     pthread_mutex_init(mutex, nil)
     available = .allocate(capacity: 1)
@@ -121,7 +141,14 @@ private final class WorkQueue: @unchecked Sendable {
   }
 
   /// The thread's body: ends after `stop`, when nothing waits any more.
-  func work() {
+  func workTogether() {
+    kernels.together(self) { queue in
+      guard let queue else { return }
+      Unmanaged<WorkQueue>.fromOpaque(queue).takeUnretainedValue().work()
+    }
+  }
+
+  private func work() {
     pthread_mutex_lock(mutex)
     while true {
       if let ticket = first {

@@ -29,7 +29,7 @@ package final class Runtime: @unchecked Sendable {
     self.log = log
     Kernels.prepareBLAS()
     arena = ScratchArena(allocator: allocator)
-    computeThread = try ComputeThread()
+    computeThread = try ComputeThread(kernels)
   }
 
   /// Runs `body` on the compute thread, where kernels may use all threads, and returns when it is done.

@@ -49,6 +49,19 @@ package struct Kernels: @unchecked Sendable {
     compute = xvk_compute(table: table, threads: Int32(threadCount), reserved: 0)
   }
 
+  /// Runs `body` with `context`. The other threads are there until it ends and share the work of the kernels that it calls:
+  /// cheaper than to fork and join in each.
+  package func together<Context: AnyObject>(
+    _ context: Context, _ body: @convention(c) (_ context: UnsafeMutableRawPointer?) -> Void
+  ) {
+    withExtendedLifetime(context) {
+      withCompute { xvk_together($0, body, Unmanaged.passUnretained(context).toOpaque()) }
+    }
+  }
+
+  /// 0 when `together` can start its threads now, else an errno: OpenMP ends the process when it cannot.
+  package var startError: Int32 { xvk_start_error(compute.threads) }
+
   /// Prepares the linked BLAS, once a process; returns what it calls itself.
   @discardableResult
   package static func prepareBLAS() -> String { String(cString: xvk_blas_prepare()) }

@@ -3,6 +3,8 @@
 import Foundation
 import Testing
 
+import XverseTensors
+
 @testable import XverseRuntime
 
 /// Notes where and when it ran.
@@ -40,7 +42,7 @@ private func start(_ body: @escaping @Sendable () -> Void) -> DispatchSemaphore 
 struct ComputeThreadTests {
   @Test("work is done when perform returns, on one thread that is not the caller's")
   func performs() throws {
-    let compute = try ComputeThread()
+    let compute = try ComputeThread(Kernels(threadCount: 2))
     let ticket = ComputeTicket()
     let first = Note()
     let second = Note()
@@ -57,7 +59,7 @@ struct ComputeThreadTests {
 
   @Test("work is done in the order in which it comes")
   func keepsOrder() throws {
-    let compute = try ComputeThread()
+    let compute = try ComputeThread(Kernels(threadCount: 2))
     let order = Unguarded()
     let release = DispatchSemaphore(value: 0)
     let started = DispatchSemaphore(value: 0)
@@ -85,7 +87,7 @@ struct ComputeThreadTests {
 
   @Test("many callers at a time lose nothing")
   func servesManyCallers() throws {
-    let compute = try ComputeThread()
+    let compute = try ComputeThread(Kernels(threadCount: 2))
     let counter = Unguarded()
     let waits = (0..<24).map { _ in
       start {
@@ -101,7 +103,7 @@ struct ComputeThreadTests {
 
   @Test("a ticket says how long its work waited")
   func measuresWaiting() throws {
-    let compute = try ComputeThread()
+    let compute = try ComputeThread(Kernels(threadCount: 2))
     let started = DispatchSemaphore(value: 0)
     let blocker = start {
       compute.perform(
@@ -135,7 +137,7 @@ struct ComputeThreadTests {
 
     for round in 1...3 {
       do {
-        let compute = try ComputeThread()
+        let compute = try ComputeThread(Kernels(threadCount: 2))
         compute.perform(note, with: ComputeTicket())
         #expect(ended.count == round - 1)
       }
@@ -149,7 +151,7 @@ struct ComputeThreadTests {
     var before = sigset_t()
     pthread_sigmask(SIG_SETMASK, nil, &before)
 
-    let compute = try ComputeThread()
+    let compute = try ComputeThread(Kernels(threadCount: 2))
     let blocked = Unguarded()
     compute.perform(
       Note {

@@ -10,7 +10,8 @@
  * ALIGNMENT  activations are aligned to 4 bytes; weights stand in a mapped file and may start at any byte.
  * BITS       the order of every sum is fixed by the shapes alone: the number of threads never changes a bit.
  * COUNTS     tokens, rows, cols, heads and sizes are at least 1.
- * THREADS    drivers fork and join inside one call; they are called from one thread at a time (the compute thread).
+ * THREADS    drivers fork and join inside one call, or share their work between the threads of xvk_together; they are called
+ *            from one thread at a time (the compute thread).
  */
 #ifndef XVERSE_KERNELS_H
 #define XVERSE_KERNELS_H
@@ -57,6 +58,13 @@ typedef struct {
   int32_t threads;
   int32_t reserved;
 } xvk_compute;
+
+/* Runs body on this thread; the other threads of c are there until it ends and share the work of the drivers that it calls,
+ * which is cheaper than a fork and a join in each. They sleep when nothing comes for 0.1 ms. */
+void xvk_together(const xvk_compute *c, void (*body)(void *context), void *context);
+
+/* 0 when so many threads can be started now, else an errno: OpenMP ends the process when it cannot. threads <= 1024. */
+int32_t xvk_start_error(int32_t threads);
 
 /* Description of the linked BLAS ("OpenBLAS 0.3.21 ...") and, once, its setup: OpenBLAS must never thread by itself, as
  * the drivers give each of their threads a slice of its own. Sets the process-wide number of OpenBLAS threads to 1 when
@@ -159,10 +167,10 @@ int32_t xvk_quantize_feedback_int4_f32(const xvk_compute *c, void *w, float *x, 
  *   2 .. XVK_GEMM_BLAS - 1   own GEMM: the same order of summation as GEMV, so the same bits for each token.
  *   XVK_GEMM_BLAS ..         OpenBLAS sgemm over tiles of up to XVK_GEMM_TILE rows, widened to f32 panel by panel into
  *                            the thread's part of `scratch` (f32 weights are used in place). Bound: the multipliers.
- * int8, int4: x is rounded to 16 bits (int8) or 8 bits (int4), with a scale for each token and group of XVK_GROUP columns:
- * an element moves by at most 1 / 65534 or 1 / 254 of the largest magnitude in its group. Products of a group are then
- * exact integers, groups are added in f32 in their order. Any number of tokens and any instruction set give the same
- * bits; NaN stays NaN, but which NaN depends on the set.
+ * int8, int4: x is rounded to 16 bits (int8) or 8 bits (int4), with a power of two as scale for each token and group of
+ * XVK_GROUP columns: an element moves by at most 1 / 32767 or 1 / 127 of the largest magnitude in its group. Products of a
+ * group are then exact integers, groups are added in f32 in their order. Any number of tokens and any instruction set give the
+ * same bits; NaN stays NaN, but which NaN depends on the set.
  *
  * Work is split by rows in units that do not depend on the number of threads.
  * sgemm may round a row otherwise when a call has another number of tokens or rows: cut products by their shape alone.
