@@ -18,7 +18,7 @@ static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 static int is_quantized(xvk_number number) { return number >= XVK_FLOAT_NUMBERS; }
 
 size_t xvk_gemm_scratch(const xvk_compute *c, int64_t tokens, int64_t cols) {
-  const size_t packed = (size_t)(tokens * xvk_groups(cols)) * XVK_S16_GROUP / sizeof(float);
+  const size_t packed = (size_t)(tokens * xvk_groups(cols)) * XVK_S16_GROUP / sizeof(float) + (size_t)tokens;
   if (tokens < XVK_GEMM_BLAS) return packed;
   const size_t widened = (size_t)c->threads * XVK_GEMM_TILE * (size_t)smaller(cols, PANEL_COLS);
   return packed > widened ? packed : widened;
@@ -102,13 +102,12 @@ static void blas_part(const void *context, int64_t part) {
 
 // ---- drivers ----
 
-// Packs x for quantized weights into scratch; returns the tokens of a tile.
+// Packs x for quantized weights into scratch, behind its factors; returns the tokens of a tile.
 static int64_t pack(const xvk_compute *c, xvk_number number, const float *x, int64_t tokens, int64_t cols,
                     float *scratch) {
-  const int alone = tokens == 1;
   xvk_range *const kernel = number == XVK_INT8 ? c->table->pack_s16 : c->table->pack_s8;
-  const xvk_pack_work p = {(unsigned char *)scratch, x, tokens, cols, alone ? 1 : c->table->pack_tile,
-                           tokens <= c->table->pack_few ? 0 : c->table->pack_offset, xvk_scale_unit(number)};
+  const xvk_pack_work p = {(unsigned char *)(scratch + tokens), scratch, x, tokens, cols, tokens == 1 ? 1 : c->table->pack_tile,
+                           xvk_scale_unit(number), c->table->pack_has_exponents};
   const int64_t tiles = (tokens + p.tile - 1) / p.tile;
   xvk_split(xvk_worthwhile_threads(c, PACK_COST * tokens * cols), kernel, &p, tiles, 1);
   return p.tile;
@@ -121,7 +120,8 @@ static void gemm(const xvk_compute *c, xvk_number number, const xvk_product *pro
   int64_t rows = 0;
   for (int64_t i = 0; i < count; ++i) {
     const xvk_product *const p = &products[i];
-    work[i] = (xvk_gemm_work){p->y, tile ? (const void *)scratch : x, p->w, p->y_stride, tokens, p->rows, cols, tile};
+    const float *const packed = tile ? scratch + tokens : x;
+    work[i] = (xvk_gemm_work){p->y, packed, scratch, p->w, p->y_stride, tokens, p->rows, cols, tile};
     rows += p->rows;
   }
   const int32_t threads = xvk_worthwhile_threads(c, tokens * rows * cols);

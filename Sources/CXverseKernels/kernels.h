@@ -18,21 +18,25 @@ typedef void xvk_range(const void *work, int64_t begin, int64_t end);
 typedef void xvk_widen(float *y, const void *w, int64_t count);
 
 // Unit: a row of W; ranges of quantized W begin at multiples of XVK_PANEL. The sum of y[t, r] has the same order whatever
-// the range and the number of tokens are. x is f32, for quantized W packed in tiles of `tile` tokens (quantized.h).
+// the range and the number of tokens are. x is f32, for quantized W packed in tiles of `tile` tokens (quantized.h), whose
+// sums are multiplied by `factors` [tokens].
 typedef struct {
   float *y;
   const void *x;
+  const float *factors;
   const unsigned char *w;
   int64_t y_stride, tokens, rows, cols, tile;
 } xvk_gemm_work;
 
-// Unit: a tile of `tile` tokens; `offset` is added to every byte, scales are multiplied by `unit`, a power of two.
+// Unit: a tile of `tile` tokens. Scales are multiplied by `unit`, a power of two; with has_exponents their binary logarithms
+// are stored instead.
 typedef struct {
   unsigned char *packed;
+  float *factors;
   const float *x;
   int64_t tokens, cols, tile;
-  int32_t offset;
   float unit;
+  int32_t has_exponents;
 } xvk_pack_work;
 
 // Unit: a panel of w. *faults becomes 1 when a weight is not finite or too large.
@@ -165,7 +169,7 @@ struct xvk_table {
   xvk_range *gemm[XVK_WEIGHT_NUMBERS];
   xvk_widen *widen[XVK_FLOAT_NUMBERS];
   xvk_range *pack_s16, *pack_s8;
-  int32_t pack_tile, pack_few, pack_offset; // of several tokens; the offset is that of more than pack_few
+  int32_t pack_tile, pack_has_exponents; // the tile of several tokens
   xvk_range *quantize_int8, *quantize_int4, *feedback_int8, *feedback_int4;
   xvk_range *rmsnorm, *rope, *swiglu, *add;
   double (*logsumexp)(const float *x, int64_t count);

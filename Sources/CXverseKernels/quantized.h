@@ -17,18 +17,23 @@
 // is below 2. int4_f16 is for weights that others quantized: any f16, zero points 0 ... 128; the scales of packed activations
 // hold the eighth.
 //
-// Activations have one scale a token and group, s8 for 4-bit weights and s16 for int8 ones: half a unit of either is little
-// beside what the weights lost. Tokens are packed by tiles, a tile's groups one after the other:
+// Activations are s8 for 4-bit weights and s16 for int8 ones: half a unit of either is little beside what the weights lost.
+// What an integer stands for is a power of two that its group of a token has, and a factor that the token has: the product of
+// the scales of a group is then exact, and costs no multiplication where exponents can be added. The factor is the one of
+// XVK_FACTORS, 2^(i / 8), that makes the sum of the squared units of the token's groups least; for s16 it is 1. Tokens are
+// packed by tiles, a tile's groups one after the other:
 //
-//   group of a tile of n tokens for 4 bits, 40 n bytes   s8 [8 steps][n tokens][4]     q, or q + offset
-//                                                        f32 [n], s32 [n]              scales, sums of q
+//   group of a tile of n tokens for 4 bits, 40 n bytes   s8 [8 steps][n tokens][4]     q
+//                                                        f32 [n], s32 [n]              scales, minus the sums of q
 //   group of a tile of n tokens for int8, 72 n bytes     s16 [16 steps][n tokens][2]   q
 //                                                        f32 [n], s32 [n]              scales, nothing
 //
-// so that what a kernel reads next is what stands next. All tiles but the last have the same number of tokens.
+// so that what a kernel reads next is what stands next. All tiles but the last have the same number of tokens. Instruction
+// sets that can scale by exponents want those of the scales instead.
 #ifndef XVK_QUANTIZED_H
 #define XVK_QUANTIZED_H
 #include "numbers.h"
+#include <math.h>
 
 enum {
   XVK_INT8_CODES = XVK_PANEL * XVK_GROUP,
@@ -62,6 +67,32 @@ static inline float xvk_scale_unit(xvk_number number) { return number == XVK_INT
 
 // Bytes of a token and group of packed activations.
 static inline int64_t xvk_packed_size(xvk_number number) { return number == XVK_INT8 ? XVK_S16_GROUP : XVK_S8_GROUP; }
+
+// The binary logarithm of a power of two, 0, infinity or NaN.
+static inline float xvk_exponent(float power) {
+  const int32_t biased = (int32_t)(xvk_bits_of_float(power) >> 23);
+  return biased == 0 ? -INFINITY : biased < 255 ? (float)(biased - 127) : power;
+}
+
+enum { XVK_FACTORS = 8 };
+static const float xvk_factors[XVK_FACTORS] = {0x1p+0f, 0x1.172b84p+0f, 0x1.306fep+0f, 0x1.4bfdaep+0f, 0x1.6a09e6p+0f, 0x1.8ace54p+0f, 0x1.ae89fap+0f, 0x1.d5818ep+0f};
+static const float xvk_inverse_factors[XVK_FACTORS] = {0x1p+0f, 0x1.d5818ep-1f, 0x1.ae89fap-1f, 0x1.8ace54p-1f, 0x1.6a09e6p-1f, 0x1.4bfdaep-1f, 0x1.306fep-1f, 0x1.172b84p-1f};
+
+// The scale of a group of activations with this largest magnitude, in units of the token's factor: the power of two that makes
+// it more than 2^6 and at most 2^7 (s8), or more than 2^14 and at most 2^15 (s16). The end itself is cut off at both sides
+// alike: that costs as much as a larger scale. 0 for magnitudes below 2^-100, and what is infinite or NaN itself.
+static inline float xvk_pack_scale(xvk_number number, float largest, float inverse_factor) {
+  const float least = largest * (number == XVK_INT8 ? 0x1p-15f : 0x1p-7f) * inverse_factor;
+  if (!(largest < INFINITY)) return largest;
+  return largest < 0x1p-100f ? 0 : xvk_float_from_bits((xvk_bits_of_float(least) + 0x7FFFFF) & 0x7F800000);
+}
+
+// The factor whose squared units have the least sum.
+static inline int32_t xvk_least(const float sums[XVK_FACTORS]) {
+  int32_t best = 0;
+  for (int32_t i = 1; i < XVK_FACTORS; ++i) best = sums[i] < sums[best] ? i : best;
+  return best;
+}
 
 static inline uint16_t xvk_load_u16(const unsigned char *place) {
   uint16_t value;

@@ -1,6 +1,7 @@
 // QuantizedGEMMTests.swift -- y = x W^T for int8 and 4-bit weights, whose bits depend on nothing but x and W.
 
 import CXverseKernels
+import Glibc
 import TestSupport
 import Testing
 
@@ -55,14 +56,35 @@ private struct Product {
 
   /// The activations of a token's group as they are multiplied: integers and their unit.
   func rounded(_ token: Int, _ group: Int) -> (integers: [Double], unit: Double, limit: Double) {
+    let (x, limit) = self.group(token, group)
+    let factor = factor(of: token)
+    let unit = unit(limit, factor)
+    let largest = w.format.largestActivation
+    return (
+      x.map { Double(max(-largest, min(($0 / unit).rounded(.toNearestOrEven), largest))) }, Double(unit), Double(limit)
+    )
+  }
+
+  private func group(_ token: Int, _ group: Int) -> (x: ArraySlice<Float>, limit: Float) {
     let first = group * XVK_GROUP
     let x = x.values[token * w.cols + first..<token * w.cols + min(first + XVK_GROUP, w.cols)]
-    let limit = x.reduce(0) { max($0, abs($1)) }
-    let inverse = w.format.largestActivation / limit
-    return (
-      x.map { Double(($0 * inverse).rounded(.toNearestOrEven)) }, Double(limit / w.format.largestActivation),
-      Double(limit)
-    )
+    return (x, x.reduce(0) { max($0, abs($1)) })
+  }
+
+  /// The factor times the power of two that make the largest magnitude at most one more than the largest integer.
+  private func unit(_ limit: Float, _ factor: Float) -> Float {
+    let power = limit / factor
+    let exponent = Int(power.exponent) + (power.significand > 1 ? 1 : 0)
+    return factor * Float(sign: .plus, exponent: exponent, significand: 1) / (w.format.largestActivation + 1)
+  }
+
+  /// Of eight in equal steps up to 2 the one whose units have the least sum of squares; int8 has 16 bits to spare.
+  private func factor(of token: Int) -> Float {
+    guard w.format != .int8 else { return 1 }
+    let limits = (0..<(w.cols + XVK_GROUP - 1) / XVK_GROUP).map { group(token, $0).limit }
+    let factors = (0..<8).map { Float(exp2(Double($0) / 8)) }
+    let sums = factors.map { factor in limits.reduce(0) { $0 + pow(Double(unit($1, factor)), 2) } }
+    return zip(factors, sums).min { $0.1 < $1.1 }?.0 ?? 1
   }
 }
 
@@ -71,9 +93,9 @@ struct QuantizedGEMMTests {
   /// Widths of 64 and 172 occur in models; 16 and 32 are a panel and a group; 544 is deeper than what is unpacked at
   /// once.
   static let shapes = [(1, 1), (7, 33), (16, 32), (33, 7), (172, 64), (64, 172), (40, 544)]
-  /// All that a tile of tokens can leave over, and as many as go through BLAS for floats.
-  static let tokenCounts = Array(1...17) + [mostTokens]
-  static let mostTokens = XVK_GEMM_BLAS + 1
+  /// All that a tile of tokens can leave over, as many as go through BLAS for floats, and more than are swept at a time.
+  static let tokenCounts = Array(1...17) + [XVK_GEMM_BLAS + 1, mostTokens]
+  static let mostTokens = 99
 
   @Test("gives the reference's bits", arguments: KernelSet.optimized, BlockFormat.allCases)
   func agreesWithReference(set: KernelSet, format: BlockFormat) throws {
@@ -103,9 +125,9 @@ struct QuantizedGEMMTests {
             $0 + x.unit * $1.element * product.w.weight(index % rows, group * XVK_GROUP + $1.offset)
           }
         }
-        // A group's sum is an exact integer; its unit, its conversion and its product round once, and so does each sum
-        // of groups, whose partial results the sum of magnitudes bounds.
-        let tolerance = Double(groups + 3) * halfULP * terms.reduce(0) { $0 + abs($1) }
+        // A group's sum is an exact integer and its scale a power of two; conversion and product round once, so does each sum
+        // of groups, whose partial results the sum of magnitudes bounds, and at the end the factor and the product with it.
+        let tolerance = Double(groups + 4) * halfULP * terms.reduce(0) { $0 + abs($1) }
         #expect(abs(Double(value) - terms.reduce(0, +)) <= tolerance, "\(rows) x \(cols) at \(index)")
       }
     }
@@ -123,8 +145,9 @@ struct QuantizedGEMMTests {
           let (x, weight) = (Double(product.x.values[token * cols + col]), product.w.weight(row, col))
           let limit = product.rounded(token, col / XVK_GROUP).limit
           exact += x * weight
-          // Half a unit, and what the quotient that is rounded, at most 32767, has lost before: 2^-9 of a unit or less.
-          tolerance += limit * abs(weight) / Double(2 * format.largestActivation) * (1 + 0x1p-8)
+          // Half a unit, of which more than half of the largest integer make the limit; or a whole one where the limit is one
+          // more than that.
+          tolerance += limit * abs(weight) / Double(format.largestActivation)
           magnitude += limit * abs(weight)
         }
         tolerance += Double(cols / XVK_GROUP + 4) * halfULP * magnitude
@@ -160,7 +183,7 @@ struct QuantizedGEMMTests {
 
   @Test("gives several products of one x the bits of each alone", arguments: KernelSet.allCases, BlockFormat.allCases)
   func multipliesTogether(set: KernelSet, format: BlockFormat) throws {
-    for tokens in [1, 5, XVK_GEMM_BLAS] {
+    for tokens in [1, 5, XVK_GEMM_BLAS, 99] {
       let product = try Product(format, tokens: tokens, rows: 205, cols: 400)
       let whole = product.result(try set.compute())
       // Parts begin with a panel.
@@ -265,8 +288,9 @@ struct QuantizedGEMMTests {
         }
       }
 
-      let exact = (0..<cols).reduce(0) { $0 + Double(value) * w.weight(0, $1) }
-      // Activations at the end of their range are exact but for the rounding of their unit.
+      // Powers of two are one more than the largest integer.
+      let stored = Double(value * format.largestActivation / (format.largestActivation + 1))
+      let exact = (0..<cols).reduce(0) { $0 + stored * w.weight(0, $1) }
       #expect(y.allSatisfy { abs(Double($0) - exact) <= 8 * halfULP * abs(exact) })
     }
   }

@@ -10,19 +10,28 @@
 
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 
-// Writes the first `count` of 8 numbers.
-XVK_INLINE void store_some(xvk_number number, unsigned char *place, __m256 v, int64_t count) {
-  unsigned char numbers[32];
+// Writes 8 numbers.
+XVK_INLINE void store8(xvk_number number, unsigned char *place, __m256 v) {
   if (number == XVK_F32) {
-    _mm256_storeu_ps((void *)numbers, v);
+    _mm256_storeu_ps((void *)place, v);
   } else if (number == XVK_F16) {
-    _mm_storeu_si128((void *)numbers, _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+    _mm_storeu_si128((void *)place, _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
   } else {
     const __m256i codes = _mm256_cvtps_epi32(v);
     const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(codes), _mm256_extracti128_si256(codes, 1));
-    _mm_storel_epi64((void *)numbers, _mm_packs_epi16(words, words));
+    _mm_storel_epi64((void *)place, _mm_packs_epi16(words, words));
   }
-  memcpy(place, numbers, (size_t)(count * xvk_number_size(number)));
+}
+
+// Writes the first `count` of 8 numbers.
+XVK_INLINE void store_some(xvk_number number, unsigned char *place, __m256 v, int64_t count) {
+  unsigned char numbers[32];
+  if (count == 8) {
+    store8(number, place, v);
+  } else {
+    store8(number, numbers, v);
+    memcpy(place, numbers, (size_t)(count * xvk_number_size(number)));
+  }
 }
 
 // int8: x in units of its scale, 0 where there is none.
@@ -62,6 +71,19 @@ XVK_INLINE void transpose8(__m256 v[8]) {
   for (int i = 0; i < 4; ++i) {
     v[i] = _mm256_permute2f128_ps(fours[i], fours[i + 4], 0x20);
     v[i + 4] = _mm256_permute2f128_ps(fours[i], fours[i + 4], 0x31);
+  }
+}
+
+// One token of one head.
+XVK_INLINE void store_key(xvk_number number, unsigned char *keys, const float *k, int64_t size, float inverse) {
+  const int64_t bytes = xvk_number_size(number), row = XVK_KV_BLOCK * bytes;
+  for (int64_t d = 0; d < size; d += 8) {
+    const int64_t dims = size - d < 8 ? size - d : 8;
+    const unsigned char *const place = (const unsigned char *)(k + d);
+    const __m256 v = dims < 8 ? load_some(XVK_F32, place, dims) : load8(XVK_F32, place);
+    unsigned char numbers[32];
+    store8(number, numbers, in_steps(number, v, _mm256_set1_ps(inverse)));
+    for (int64_t j = 0; j < dims; ++j) memcpy(keys + (d + j) * row, numbers + j * bytes, (size_t)bytes);
   }
 }
 
@@ -109,7 +131,11 @@ XVK_INLINE void store_tokens(xvk_number number, unsigned char *keys, unsigned ch
     of_keys[i] = store_scale((float *)(void *)(keys + numbers) + slot + i, k + i * stride, size);
     of_values[i] = store_scale((float *)(void *)(values + numbers) + slot + i, v + i * stride, size);
   }
-  store_keys(number, keys + slot * bytes, k, stride, tokens, size, of_keys);
+  if (tokens == 1) {
+    store_key(number, keys + slot * bytes, k, size, of_keys[0]);
+  } else {
+    store_keys(number, keys + slot * bytes, k, stride, tokens, size, of_keys);
+  }
   for (int64_t i = 0; i < tokens; ++i)
     store_values(number, values + (slot + i) * size * bytes, v + i * stride, size, of_values[i]);
 }

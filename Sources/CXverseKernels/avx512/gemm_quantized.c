@@ -12,21 +12,14 @@
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma,f16c"))), apply_to = function)
 
 #define TILE_TOKENS 6
-enum { LANES = 16, PANELS = 4, TILE = TILE_TOKENS, FEW = 16 };
+enum { LANES = 16, TILE = TILE_TOKENS, FEW = 16 };
 typedef __m512i ints;
 typedef __m512 floats;
-enum { EIGHTFOLD = 1 };
-typedef ints partial;
 
 XVK_INLINE ints zero_ints(void) { return _mm512_setzero_si512(); }
 XVK_INLINE ints load_ints(const unsigned char *place) { return _mm512_loadu_si512(place); }
 XVK_INLINE ints each_s32(int32_t value) { return _mm512_set1_epi32(value); }
 XVK_INLINE ints and(ints a, ints b) { return _mm512_and_si512(a, b); }
-XVK_INLINE ints shift1(ints a) { return _mm512_srli_epi16(a, 1); }
-XVK_INLINE ints shift4(ints a) { return _mm512_srli_epi16(a, 4); }
-XVK_INLINE ints times8(ints a) { return _mm512_slli_epi32(a, 3); }
-XVK_INLINE ints add(ints a, ints b) { return _mm512_add_epi32(a, b); }
-XVK_INLINE ints subtract(ints a, ints b) { return _mm512_sub_epi32(a, b); }
 XVK_INLINE ints widen_bytes(const unsigned char *place) {
   return _mm512_cvtepi8_epi16(_mm256_loadu_si256((const void *)place));
 }
@@ -36,7 +29,6 @@ XVK_INLINE ints load_words(const unsigned char *place) {
 XVK_INLINE ints load_bytes(const unsigned char *place) {
   return _mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)place));
 }
-XVK_INLINE ints dot_s16(ints sum, ints a, ints b) { return _mm512_dpwssd_epi32(sum, a, b); }
 XVK_INLINE ints accumulate_s16(ints sum, ints a, ints b) {
   __asm__("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
   return sum;
@@ -46,54 +38,39 @@ XVK_INLINE floats each_f32(float value) { return _mm512_set1_ps(value); }
 XVK_INLINE floats to_float(ints a) { return _mm512_cvtepi32_ps(a); }
 XVK_INLINE floats multiply(floats a, floats b) { return _mm512_mul_ps(a, b); }
 XVK_INLINE floats fused(floats a, floats b, floats c) { return _mm512_fmadd_ps(a, b, c); }
+XVK_INLINE floats times_scale(floats scales, floats x_scale) { return _mm512_scalef_ps(scales, x_scale); }
 XVK_INLINE floats load_scales(const unsigned char *place, int mask, int shift) {
   return _mm512_cvtph_ps(_mm256_srli_epi16(_mm256_and_si256(_mm256_loadu_si256((const void *)place), _mm256_set1_epi16((short)mask)), shift));
 }
 
 XVK_INLINE __mmask16 first_rows(int64_t count) { return (__mmask16)(count < LANES ? (1 << count) - 1 : 0xFFFF); }
-XVK_INLINE floats load_rows(const float *y, int64_t count) { return _mm512_maskz_loadu_ps(first_rows(count), y); }
 XVK_INLINE void store_rows(float *y, floats value, int64_t count) {
   if (count > 0) _mm512_mask_storeu_ps(y, first_rows(count), value);
 }
 
 // ---- codes of 4 bits ----
 
-XVK_INLINE ints dot_bytes(ints sum, ints u8, ints s8) { return _mm512_dpbusd_epi32(sum, u8, s8); }
-XVK_INLINE partial no_products(void) { return zero_ints(); }
-XVK_INLINE partial add_products(partial sum, ints codes, ints q) { return dot_bytes(sum, codes, q); }
-XVK_INLINE partial accumulate_bytes(partial sum, ints codes, ints q) {
-  __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(codes), "v"(q));
+// 8 code, and for many tokens 8 code + 128 - zero.
+XVK_INLINE ints low_weights(ints both) { return and(_mm512_slli_epi16(both, 3), each_s32(0x78787878)); }
+XVK_INLINE ints high_weights(ints both) { return and(_mm512_srli_epi16(both, 1), each_s32(0x78787878)); }
+XVK_INLINE ints unpacked_weights(ints weights, ints zeros) {
+  const ints zero_bytes = _mm512_mullo_epi32(zeros, each_s32(0x01010101));
+  return _mm512_add_epi8(weights, _mm512_sub_epi8(each_s32((int32_t)0x80808080), zero_bytes));
+}
+// zero * x_sum, both within 16 bits, the upper half of zero 0; or 128 * x_sum.
+XVK_INLINE ints first_sum(int is_unpacked, ints zeros, ints x_sum) {
+  return is_unpacked ? _mm512_slli_epi32(x_sum, 7) : _mm512_dpwssd_epi32(zero_ints(), zeros, x_sum);
+}
+XVK_INLINE ints add_products(ints sum, ints weights, ints q) {
+  __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(weights), "v"(q));
   return sum;
 }
-XVK_INLINE ints sum_of(partial low, partial high) { return add(low, high); }
+XVK_INLINE ints last_sum(ints sum, ints zeros, ints x_sum) {
+  (void)zeros, (void)x_sum;
+  return sum;
+}
 
 #include "../gemm_quantized.h"
-
-XVK_INLINE strip unpack_int4(const unsigned char *codes, ints zeros) {
-  const ints zero_bytes = _mm512_mullo_epi32(zeros, each_s32(0x01010101)), top = each_s32(0x78787878);
-  strip s = {.start = _mm512_slli_epi32(zeros, 12)}; // -128 * (sum of 8 code - 32 zero)
-  for (int step = 0; step < XVK_INT4_STEPS; step += 2) {
-    const ints both = load_ints(codes + step / 2 * XVK_STEP * XVK_PANEL);
-    const ints low = and(times8(both), top), high = and(shift1(both), top); // 8 code
-    s.start = dot_bytes(s.start, _mm512_add_epi8(low, high), each_s32((int32_t)0x80808080));
-    s.weights[step] = _mm512_sub_epi8(low, zero_bytes);
-    s.weights[step + 1] = _mm512_sub_epi8(high, zero_bytes);
-  }
-  return s;
-}
-
-XVK_INLINE void multiply_int4(int tokens, int vectors, const strip *const strips[VECTORS], const unsigned char *x,
-                              ints sums[TILE][VECTORS]) {
-  for (int t = 0; t < tokens; ++t)
-    for (int v = 0; v < vectors; ++v) sums[t][v] = strips[v]->start;
-#pragma clang loop unroll(full)
-  for (int step = 0; step < XVK_INT4_STEPS; ++step) {
-    for (int t = 0; t < tokens; ++t) {
-      const ints q = each_s32(xvk_load_s32(x + (step * tokens + t) * XVK_STEP));
-      for (int v = 0; v < vectors; ++v) sums[t][v] = dot_bytes(sums[t][v], q, strips[v]->weights[step]);
-    }
-  }
-}
 
 void xvk_gemm_s16_int8_avx512(const void *work, int64_t begin, int64_t end) { gemm(XVK_INT8, work, begin, end); }
 void xvk_gemm_s8_int4_avx512(const void *work, int64_t begin, int64_t end) { gemm(XVK_INT4, work, begin, end); }

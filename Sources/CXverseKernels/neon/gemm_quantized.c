@@ -92,14 +92,14 @@ XVK_INLINE void tile(xvk_number number, int tokens, const xvk_gemm_work *g, int6
       for (int t = 0; t < tokens; ++t) {
         const int32x4_t sum = number == XVK_INT8 ? dot_int8(&w, x, t, tokens) : dot_int4(&w, x, t, tokens);
         const float x_scale = xvk_load_f32(x + (packed - 8) * tokens + 4 * t);
-        y[t][i] = vfmaq_f32(y[t][i], vmulq_n_f32(vcvtq_f32_s32(sum), x_scale), w.scales);
+        y[t][i] = vfmaq_f32(y[t][i], vcvtq_f32_s32(sum), vmulq_n_f32(w.scales, x_scale));
       }
     }
   }
   for (int t = 0; t < tokens; ++t) {
     for (int i = 0; i < QUARTERS; ++i) {
       const int64_t r = row + i * LANES;
-      store_rows(g->y + (token + t) * g->y_stride + r, y[t][i], g->rows - r);
+      store_rows(g->y + (token + t) * g->y_stride + r, vmulq_n_f32(y[t][i], g->factors[token + t]), g->rows - r);
     }
   }
 }

@@ -3,7 +3,8 @@
 //   x packed by pack.c, W blocks (quantized.h), y [tokens, y_stride] f32
 //
 // In a group the products are integers, and so is their sum; the groups are added in order:
-//   y[t, r] = fma(x_scale[t, g] * (sum over c of level[r, c] * q[t, c]), scale[r, g], y[t, r])
+//   y[t, r] = fma(sum over c of level[r, c] * q[t, c], scale[r, g] * x_scale[t, g], y[t, r])
+// and the last result is multiplied by factor[t].
 // Every instruction set rounds at these places and nowhere else, so all of them give the same bits, one token or many.
 #include "../quantized.h"
 #include <math.h>
@@ -21,7 +22,7 @@ static inline float dot(xvk_number number, const unsigned char *panel, int64_t r
     int32_t sum = 0;
     for (int64_t i = 0; i < XVK_GROUP; ++i)
       sum += xvk_block_level(number, panel, row, i) * packed_q(number, x, i, token, tokens);
-    y = fmaf(xvk_load_f32(x + scales + 4 * token) * (float)sum, xvk_block_scale(number, panel, row), y);
+    y = fmaf((float)sum, xvk_block_scale(number, panel, row) * xvk_load_f32(x + scales + 4 * token), y);
     panel += xvk_block_size(number);
     x += xvk_packed_size(number) * tokens;
   }
@@ -36,7 +37,8 @@ static inline void gemm(xvk_number number, const xvk_gemm_work *g, int64_t begin
     for (int64_t r = begin; r < end; ++r) {
       const unsigned char *const panel = g->w + r / XVK_PANEL * panel_size;
       for (int64_t t = 0; t < tokens; ++t)
-        g->y[(first + t) * g->y_stride + r] = dot(number, panel, r % XVK_PANEL, x, t, tokens, groups);
+        g->y[(first + t) * g->y_stride + r] =
+            dot(number, panel, r % XVK_PANEL, x, t, tokens, groups) * g->factors[first + t];
     }
   }
 }

@@ -1,51 +1,75 @@
-// pack.c -- activations as integers: q[t, c] = round(x[t, c] / scale), scale = largest magnitude of the group / largest q,
-// which is stored times the unit of the weights' scales.
+// pack.c -- activations as integers: q[t, c] = x[t, c] / (factor[t] * scale[t, g]) rounded, at most 127 (s8) or 32767 (s16)
+// large.
 //
-//   x [tokens, cols] f32; quantized.h has the layout of the packed tiles. Columns beyond cols count as zeros.
-//
-// The largest q is 127 for s8 and 32767 for s16. A group whose largest magnitude is below 2^-100 becomes zeros; infinity and
-// NaN make the group's scale infinite or NaN.
+//   x [tokens, cols] f32; quantized.h has the layout of the packed tiles and the choice of scales and factors. Columns beyond
+//   cols count as zeros.
 #include "../quantized.h"
-#include <math.h>
 
-static inline void pack_group(xvk_number number, unsigned char *packed, const float *x, int64_t count, int64_t token,
-                              int64_t tokens, const xvk_pack_work *p) {
-  const float largest_q = number == XVK_INT8 ? 32767 : 127;
-  const int64_t scales = XVK_STEP * (number == XVK_INT8 ? XVK_INT8_STEPS : XVK_INT4_STEPS) * tokens;
-  uint32_t largest = 0; // of the magnitudes' bits: NaN is larger than infinity, and that than all others
+// The largest magnitude of a group; NaN is larger than infinity, and that than all others.
+static float largest_of(const float *x, int64_t count) {
+  uint32_t largest = 0;
   for (int64_t i = 0; i < count; ++i) {
     const uint32_t magnitude = xvk_bits_of_float(x[i]) & 0x7FFFFFFF;
     largest = magnitude > largest ? magnitude : largest;
   }
-  const float limit = xvk_float_from_bits(largest);
-  const int vanishes = limit < 0x1p-100f;
-  const float scale = vanishes ? 0 : limit / largest_q * p->unit;
-  const float inverse = vanishes ? 0 : largest_q / limit;
-  int32_t sum = 0;
-  for (int64_t i = 0; i < XVK_GROUP; ++i) {
-    const float value = i < count ? x[i] * inverse : 0;
-    const int32_t q = isnan(value) ? 0 : (int32_t)rintf(value);
-    if (number == XVK_INT8) {
-      const int16_t word = (int16_t)(q < 32767 ? q : 32767);
-      memcpy(packed + (i / 2 * tokens + token) * XVK_STEP + i % 2 * 2, &word, sizeof word);
-    } else {
-      packed[(i / 4 * tokens + token) * XVK_STEP + i % 4] = (unsigned char)(q + p->offset);
-      sum += q;
+  return xvk_float_from_bits(largest);
+}
+
+static inline int64_t columns_of(const xvk_pack_work *p, int64_t group) {
+  const int64_t left = p->cols - group * XVK_GROUP;
+  return left < XVK_GROUP ? left : XVK_GROUP;
+}
+
+// The number of the factor of a token.
+static int32_t choose_factor(xvk_number number, const float *x, const xvk_pack_work *p) {
+  float sums[XVK_FACTORS] = {0};
+  if (number == XVK_INT8) return 0;
+  for (int64_t group = 0; group < xvk_groups(p->cols); ++group) {
+    const float largest = largest_of(x + group * XVK_GROUP, columns_of(p, group));
+    for (int i = 0; i < XVK_FACTORS && largest < INFINITY; ++i) {
+      const float unit = xvk_factors[i] * xvk_pack_scale(number, largest, xvk_inverse_factors[i]);
+      sums[i] = fmaf(unit, unit, sums[i]);
     }
   }
-  memcpy(packed + scales + 4 * token, &scale, sizeof scale);
-  memcpy(packed + scales + 4 * tokens + 4 * token, &sum, sizeof sum);
+  return xvk_least(sums);
+}
+
+static inline void pack_group(xvk_number number, unsigned char *packed, const float *x, int64_t count, int64_t token,
+                              int64_t tokens, float inverse_factor, const xvk_pack_work *p) {
+  const int32_t largest_q = number == XVK_INT8 ? INT16_MAX : INT8_MAX;
+  const int64_t scales = (xvk_packed_size(number) - 8) * tokens;
+  const float scale = xvk_pack_scale(number, largest_of(x, count), inverse_factor);
+  const float inverse = scale > 0 ? inverse_factor / scale : 0;
+  const float stored = p->has_exponents ? xvk_exponent(scale * p->unit) : scale * p->unit;
+  int32_t minus_sum = 0;
+  for (int64_t i = 0; i < XVK_GROUP; ++i) {
+    const float value = i < count ? x[i] * inverse : 0;
+    const int32_t rounded = isnan(value) ? 0 : (int32_t)rintf(value), low = rounded < largest_q ? rounded : largest_q;
+    const int32_t q = low > -largest_q ? low : -largest_q;
+    if (number == XVK_INT8) {
+      const int16_t word = (int16_t)q;
+      memcpy(packed + (i / 2 * tokens + token) * XVK_STEP + i % 2 * 2, &word, sizeof word);
+    } else {
+      packed[(i / 4 * tokens + token) * XVK_STEP + i % 4] = (unsigned char)q;
+      minus_sum -= q;
+    }
+  }
+  memcpy(packed + scales + 4 * token, &stored, sizeof stored);
+  memcpy(packed + scales + 4 * tokens + 4 * token, &minus_sum, sizeof minus_sum);
 }
 
 static inline void pack(xvk_number number, const xvk_pack_work *p, int64_t begin, int64_t end) {
   const int64_t groups = xvk_groups(p->cols), size = xvk_packed_size(number);
   for (int64_t tile = begin; tile < end; ++tile) {
     const int64_t first = tile * p->tile, left = p->tokens - first, tokens = left < p->tile ? left : p->tile;
-    for (int64_t group = 0; group < groups; ++group) {
-      unsigned char *const packed = p->packed + (first * groups + group * tokens) * size;
-      const int64_t col = group * XVK_GROUP, count = p->cols - col < XVK_GROUP ? p->cols - col : XVK_GROUP;
-      for (int64_t t = 0; t < tokens; ++t)
-        pack_group(number, packed, p->x + (first + t) * p->cols + col, count, t, tokens, p);
+    for (int64_t t = 0; t < tokens; ++t) {
+      const float *const x = p->x + (first + t) * p->cols;
+      const int32_t factor = choose_factor(number, x, p);
+      p->factors[first + t] = xvk_factors[factor];
+      for (int64_t group = 0; group < groups; ++group) {
+        unsigned char *const packed = p->packed + (first * groups + group * tokens) * size;
+        pack_group(number, packed, x + group * XVK_GROUP, columns_of(p, group), t, tokens, xvk_inverse_factors[factor], p);
+      }
     }
   }
 }
