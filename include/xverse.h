@@ -232,7 +232,8 @@ enum { XVERSE_LOG_OFF = 0, XVERSE_LOG_ERROR = 1, XVERSE_LOG_WARN = 2, XVERSE_LOG
 typedef void (*xverse_log_fn)(void *user, int32_t level, const char *message, size_t len);
 
 /* options: kind RUNTIME or NULL; allocator: copied, or NULL for the C library's.
- * Errors: UNSUPPORTED (isa), INVALID (options of another kind, allocator without functions), NOMEM. */
+ * Errors: UNSUPPORTED (isa), INVALID (options of another kind, allocator without functions), NOMEM (threads among it), IO
+ * (no file descriptor or shared memory to start OpenMP with). */
 xverse_status xverse_runtime_create(const xverse_options *options, const xverse_allocator *allocator,
                                     xverse_runtime **out);
 void xverse_runtime_release(xverse_runtime *runtime);

@@ -48,7 +48,8 @@ package final class ComputeThread: @unchecked Sendable {
     guard error == 0 else {
       throw XverseError(
         error == EAGAIN || error == ENOMEM ? .outOfMemory : .io,
-        "cannot start \(kernels.threadCount) compute threads: \(String(cString: strerror(error)))")
+        "cannot start \(kernels.threadCount) compute threads, which OpenMP does with shared memory (/dev/shm): "
+          + String(cString: strerror(error)))
     }
     queue = WorkQueue(kernels)
     var attributes = pthread_attr_t()
