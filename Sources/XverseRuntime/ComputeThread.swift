@@ -44,13 +44,6 @@ package final class ComputeThread: @unchecked Sendable {
   /// - Parameter kernels: Whose threads help it.
   /// - Throws: `io`, `outOfMemory`.
   package init(_ kernels: Kernels) throws(XverseError) {
-    let error = kernels.startError
-    guard error == 0 else {
-      throw XverseError(
-        error == EAGAIN || error == ENOMEM ? .outOfMemory : .io,
-        "cannot start \(kernels.threadCount) compute threads, which OpenMP does with shared memory (/dev/shm): "
-          + String(cString: strerror(error)))
-    }
     queue = WorkQueue(kernels)
     var attributes = pthread_attr_t()
     pthread_attr_init(&attributes)
@@ -62,6 +55,14 @@ package final class ComputeThread: @unchecked Sendable {
     sigfillset(&everySignal)
     pthread_sigmask(SIG_SETMASK, &everySignal, &previous)
     defer { pthread_sigmask(SIG_SETMASK, &previous, nil) }
+    // It starts threads too, so no earlier.
+    let error = kernels.startError
+    guard error == 0 else {
+      throw XverseError(
+        error == EAGAIN || error == ENOMEM ? .outOfMemory : .io,
+        "cannot start \(kernels.threadCount) compute threads, which OpenMP does with shared memory (/dev/shm): "
+          + String(cString: strerror(error)))
+    }
     let argument = Unmanaged.passRetained(queue)
     var thread = pthread_t()
     let code = pthread_create(

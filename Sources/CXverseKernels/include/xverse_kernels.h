@@ -63,7 +63,8 @@ typedef struct {
  * which is cheaper than a fork and a join in each. They sleep when nothing comes for 0.1 ms. */
 void xvk_together(const xvk_compute *c, void (*body)(void *context), void *context);
 
-/* 0 when so many threads can be started now, else an errno: OpenMP ends the process when it cannot. threads <= 1024. */
+/* 0 when so many threads can be started now, or one is enough, else an errno: OpenMP ends the process when it cannot. Starts
+ * and ends them, with the caller's signal mask. threads <= 1024. */
 int32_t xvk_start_error(int32_t threads);
 
 /* Description of the linked BLAS ("OpenBLAS 0.3.21 ...") and, once, its setup: OpenBLAS must never thread by itself, as
@@ -160,17 +161,17 @@ int32_t xvk_quantize_feedback_int4_f32(const xvk_compute *c, void *w, float *x, 
  *
  *   y[t, r] = sum over c of x[t, c] * W[r, c]        x [tokens, cols], W [rows, cols], y [tokens, rows], tokens >= 1
  *
- * One call makes up to XVK_MAX_PRODUCTS products of the same x with different W, in one parallel region.
+ * One call makes up to XVK_MAX_PRODUCTS products of the same x with different W, as one task of the threads.
  *
  * f32, f16, bf16: weights are widened exactly; all sums are f32. Three regimes, chosen by `tokens`:
  *   1                        GEMV: each weight byte is read once and x stays in cache. Bound: memory bandwidth.
  *   2 .. XVK_GEMM_BLAS - 1   own GEMM: the same order of summation as GEMV, so the same bits for each token.
  *   XVK_GEMM_BLAS ..         OpenBLAS sgemm over tiles of up to XVK_GEMM_TILE rows, widened to f32 panel by panel into
  *                            the thread's part of `scratch` (f32 weights are used in place). Bound: the multipliers.
- * int8, int4: x is rounded to 16 bits (int8) or 8 bits (int4), with a power of two as scale for each token and group of
- * XVK_GROUP columns: an element moves by at most 1 / 32767 or 1 / 127 of the largest magnitude in its group. Products of a
- * group are then exact integers, groups are added in f32 in their order. Any number of tokens and any instruction set give the
- * same bits; NaN stays NaN, but which NaN depends on the set.
+ * int8, int4: x is rounded to 16 bits (int8) or 8 bits (int4), with a scale for each token and group of XVK_GROUP columns, a
+ * power of two times a factor that the token has (quantized.h): an element moves by at most 1 / 32767 or 1 / 127 of the
+ * largest magnitude in its group. Products of a group are then exact integers, groups are added in f32 in their order. Any
+ * number of tokens and any instruction set give the same bits; NaN stays NaN, but which NaN depends on the set.
  *
  * Work is split by rows in units that do not depend on the number of threads.
  * sgemm may round a row otherwise when a call has another number of tokens or rows: cut products by their shape alone.
