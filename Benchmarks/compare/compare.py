@@ -5,7 +5,7 @@
 
 Needs the packages of requirements.txt: `pip install -r Benchmarks/compare/requirements.txt` compiles llama.cpp for this
 CPU, which takes ten minutes and more. Without llama-cpp-python a llama-bench on PATH does, which has no batches. The
-models have random weights, int4 beside Q4_0 and int8 beside Q8_0, and stay under .build/bench for the next run.
+models have random weights, int4 beside Q4_0 and Q4_K_M, int8 beside Q8_0, and stay under .build/bench for the next run.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 KEPT = ROOT / ".build" / "bench"
-PAIRS = (("int4", "Q4_0"), ("int8", "Q8_0"))
+PAIRS = (("int4", "Q4_0"), ("int4", "Q4_K_M"), ("int8", "Q8_0"))
 ROWS = ("prefill 512", "decode 64", "batch of 1", "batch of 4", "batch of 8", "batch of 16")
 
 sys.path.insert(0, str(HERE.parent))

@@ -5,11 +5,12 @@ import struct
 import gguf
 import numpy as np
 
-# Bytes of a block and weights in it; bytes that are random, and the f16 scale that is not, at its offset.
+# Bytes of a block, weights in it, where its f16 scales are, and their bits; all other bytes are random.
 BLOCKS = {
-    "Q4_0": (18, 32, 0, 0x2000),
-    "Q8_0": (34, 32, 0, 0x0C00),
-    "Q6_K": (210, 256, 208, 0x0010),
+    "Q4_0": (18, 32, (0,), 0x2000),
+    "Q4_K": (144, 256, (0, 2), 0x0040),
+    "Q6_K": (210, 256, (208,), 0x0010),
+    "Q8_0": (34, 32, (0,), 0x0C00),
 }
 POOL_BYTES = 64 << 20
 
@@ -34,16 +35,28 @@ def norms(shape):
     yield "output_norm.weight"
 
 
-def encoding_of(name, quantization):
-    """As llama-quantize does: the output matrix of a Q4_0 model is Q6_K."""
-    return "Q6_K" if name == "output.weight" and quantization == "Q4_0" else quantization
+def encoding_of(name, layers, quantization):
+    """As llama-quantize does: the output matrix of a 4-bit model is Q6_K; of Q4_K_M half of attn_v and ffn_down as well."""
+    if quantization == "Q8_0":
+        return "Q8_0"
+    if name == "output.weight":
+        return "Q6_K"
+    if quantization == "Q4_0":
+        return "Q4_0"
+    parts = name.split(".")
+    if parts[-2] not in ("attn_v", "ffn_down"):
+        return "Q4_K"
+    eighth, layer = layers // 8, int(parts[1])
+    is_finer = layer < eighth or layer >= 7 * layers // 8 or (layer - eighth) % 3 == 2
+    return "Q6_K" if is_finer else "Q4_K"
 
 
 def pool_of(encoding, random):
     """Random blocks with a scale that keeps weights around 0.02."""
-    size, _, scale_offset, scale = BLOCKS[encoding]
+    size, _, scale_offsets, scale = BLOCKS[encoding]
     blocks = random.integers(0, 256, (POOL_BYTES // size, size), dtype=np.uint8)
-    blocks[:, scale_offset : scale_offset + 2] = np.frombuffer(struct.pack("<H", scale), dtype=np.uint8)
+    for offset in scale_offsets:
+        blocks[:, offset : offset + 2] = np.frombuffer(struct.pack("<H", scale), dtype=np.uint8)
     return blocks.reshape(-1)
 
 
@@ -72,11 +85,12 @@ def write(path, shape, quantization):
     writer.add_vocab_size(shape["vocab"])
     add_vocabulary(writer, shape["vocab"])
 
-    byte_shapes = {}
+    byte_shapes, encodings = {}, {}
     for name, (rows, columns) in matrices(shape):
-        size, weights, _, _ = BLOCKS[encoding_of(name, quantization)]
+        encodings[name] = encoding_of(name, shape["layers"], quantization)
+        size, weights, _, _ = BLOCKS[encodings[name]]
         byte_shapes[name] = (rows, columns // weights * size)
-        kind = gguf.GGMLQuantizationType[encoding_of(name, quantization)]
+        kind = gguf.GGMLQuantizationType[encodings[name]]
         writer.add_tensor_info(name, byte_shapes[name], np.dtype(np.uint8), int(np.prod(byte_shapes[name])), kind)
     ones = np.ones(shape["hidden"], dtype=np.float32)
     for name in norms(shape):
@@ -88,7 +102,7 @@ def write(path, shape, quantization):
     random = np.random.default_rng(0)
     pools = {}
     for name, byte_shape in byte_shapes.items():
-        encoding = encoding_of(name, quantization)
+        encoding = encodings[name]
         if encoding not in pools:
             pools[encoding] = pool_of(encoding, random)
         # Repeats the pool as often as it takes.

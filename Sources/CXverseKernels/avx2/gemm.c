@@ -6,7 +6,7 @@
 // its bits depend on neither the tokens nor the rows that it is computed together with.
 //
 // One token is bound by memory. The rows that are multiplied together stand a quarter of the range apart: 4 streams
-// that each go on without a break, so that what lies PREFETCH bytes ahead is always what comes next. More tokens are
+// that each go on without a break, so that what lies some bytes ahead is always what comes next. More tokens are
 // bound by the multipliers: 4 rows x 3 tokens fill 12 of the 16 registers with sums, and a widened vector of W is
 // used 3 times.
 #if defined(__x86_64__)
@@ -14,9 +14,9 @@
 
 enum { ROWS = 4, TOKENS = 3, UNROLL = 4 };
 
-// Without prefetching 16-bit weights come at 0.82 to 0.87 of the bare read, with it at 0.97 and more; 256 bytes are too
-// few, 512 to 1280 uneven, 1536 and 2048 alike (Xeon with AVX-512, 2 MiB L2, 2 threads, bench_kernels).
-enum { PREFETCH = 1536 };
+// Bytes that are read ahead. One core of a Zen 5 reads f32 at 0.98 of what it can read bare; bf16 and f16, which take twice
+// the instructions a byte, at 0.90 with 1536, 0.99 and 0.96 with 2304, 0.98 and 0.85 with 4096. (bench_kernels 1 7 gemv)
+enum { PREFETCH = 1536, PREFETCH_NARROW = 2304 };
 
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 
@@ -39,6 +39,7 @@ XVK_INLINE void step(xvk_number number, int rows, int tokens, __m256 sums[ROWS][
 XVK_INLINE void tile(xvk_number number, int rows, int tokens, const xvk_gemm_work *g, int64_t row, int64_t apart,
                      int64_t token) {
   const int64_t size = xvk_number_size(number), row_size = g->cols * size;
+  const int64_t ahead = number == XVK_F32 ? PREFETCH : PREFETCH_NARROW;
   const unsigned char *const w = g->w + row * row_size;
   const float *const x = (const float *)g->x + token * g->cols;
   __m256 sums[ROWS][TOKENS];
@@ -49,7 +50,7 @@ XVK_INLINE void tile(xvk_number number, int rows, int tokens, const xvk_gemm_wor
   for (; col + 8 * UNROLL <= g->cols; col += 8 * UNROLL) {
     for (int r = 0; r < rows; ++r)
       for (int line = 0; line < 8 * UNROLL * size; line += 64)
-        _mm_prefetch((const char *)w + r * apart * row_size + col * size + line + PREFETCH, _MM_HINT_T0);
+        _mm_prefetch((const char *)w + r * apart * row_size + col * size + line + ahead, _MM_HINT_T0);
     for (int i = 0; i < 8 * UNROLL; i += 8)
       step(number, rows, tokens, sums, w + (col + i) * size, apart * row_size, x + col + i, g->cols, 0);
   }
