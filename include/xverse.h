@@ -259,7 +259,7 @@ void xverse_cancel_reset(xverse_cancel *cancel, int64_t deadline_ms);
 /* ------------------------------------------------------------------------------------------------ 5 model ---- */
 
 /* phase, static: "load", "import" (weights that are converted, as those of most GGUF files), "verify", "quantize" or "write",
- * done of total in bytes; "calibrate" in layers; "prefill" or "score" in tokens. */
+ * done of total in bytes; "calibrate" in layers, lm_head one more; "prefill" or "score" in tokens. */
 typedef int32_t (*xverse_progress_fn)(void *user, const char *phase, int64_t done, int64_t total);
 
 typedef struct {

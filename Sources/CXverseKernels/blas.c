@@ -62,19 +62,27 @@ static int is_factor(const float *u, int64_t n) {
   return 1;
 }
 
+static int64_t place_of(const int32_t *order, int64_t i) {
+  return (int64_t)order[i / XVK_GROUP] * XVK_GROUP + i % XVK_GROUP;
+}
+
 // LAPACK's columns are our rows: its lower triangle is our upper one. H = L L^T, then its inverse, then again L L^T, whose
 // L, read by rows, is U.
-int32_t xvk_factor_inverse_f32(float *h, float *work, int64_t n, float damping) {
-  const int order = (int)n;
+int32_t xvk_factor_inverse_f32(float *h, float *work, const int32_t *order, int64_t n, float damping) {
+  const int size = (int)n;
   int failed = 0;
   for (int64_t i = 0; i < n; ++i) {
-    memcpy(work + i * n + i, h + i * n + i, (size_t)(n - i) * sizeof *h);
+    const int64_t row = place_of(order, i);
+    for (int64_t j = i; j < n; ++j) {
+      const int64_t col = place_of(order, j);
+      work[i * n + j] = row < col ? h[row * n + col] : h[col * n + row];
+    }
     work[i * n + i] += damping;
   }
   xvk_blas_keep_serial();
-  spotrf_("L", &order, work, &order, &failed);
-  if (!failed) spotri_("L", &order, work, &order, &failed);
-  if (!failed) spotrf_("L", &order, work, &order, &failed);
+  spotrf_("L", &size, work, &size, &failed);
+  if (!failed) spotri_("L", &size, work, &size, &failed);
+  if (!failed) spotrf_("L", &size, work, &size, &failed);
   if (failed || !is_factor(work, n)) return 0;
   for (int64_t i = 0; i < n; ++i) memcpy(h + i * n + i, work + i * n + i, (size_t)(n - i) * sizeof *h);
   return 1;

@@ -156,11 +156,13 @@ static inline xvk_attention_unit xvk_attention_unit_at(const xvk_attention_work 
   return (xvk_attention_unit){u / a->parts / a->tiles, first, queries, part, a->parts > 1 ? part + 1 : chunks};
 }
 
-// Unit: a panel of w. The columns col ..< col + width; errors [rows, XVK_FEEDBACK].
+// Unit: a panel of w. The columns col ..< col + width of x and u, whose group i is group order[i] of w; errors
+// [rows, XVK_FEEDBACK].
 typedef struct {
   unsigned char *w;
   float *x, *errors;
   const float *u;
+  const int32_t *order;
   int64_t rows, cols, col, width;
   int32_t *faults;
 } xvk_feedback_work;

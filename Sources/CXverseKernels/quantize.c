@@ -25,6 +25,25 @@ int32_t xvk_quantize_int4_f32(const xvk_compute *c, void *w, const float *x, con
 // Rows that a thread updates together.
 enum { UPDATE_ROWS = 64, GRAM_ROWS = 256 };
 
+typedef struct {
+  float *y;
+  const float *x;
+  const int32_t *order;
+  int64_t cols;
+} order_work;
+
+// Copies rows, their groups in another order.
+static void put_in_order(const void *work, int64_t begin, int64_t end) {
+  const order_work *const o = work;
+  for (int64_t row = begin; row < end; ++row) {
+    for (int64_t col = 0; col < o->cols; col += XVK_GROUP) {
+      const int64_t count = o->cols - col < XVK_GROUP ? o->cols - col : XVK_GROUP;
+      const float *const source = o->x + row * o->cols + (int64_t)o->order[col / XVK_GROUP] * XVK_GROUP;
+      memcpy(o->y + row * o->cols + col, source, (size_t)count * sizeof *source);
+    }
+  }
+}
+
 // Takes the errors of a part off the columns behind it. Unit: UPDATE_ROWS rows.
 static void update(const void *work, int64_t begin, int64_t end) {
   const xvk_feedback_work *const f = work;
@@ -36,26 +55,28 @@ static void update(const void *work, int64_t begin, int64_t end) {
   }
 }
 
-static int32_t quantize_with_feedback(const xvk_compute *c, xvk_range *kernel, xvk_feedback_work *f) {
+static int32_t quantize_with_feedback(const xvk_compute *c, xvk_range *kernel, void *w, const float *x, const float *u,
+                                      const int32_t *order, float *room, int64_t rows, int64_t cols) {
   int32_t faults = 0;
-  f->faults = &faults;
+  xvk_feedback_work f = {w, room, room + rows * cols, u, order, rows, cols, 0, 0, &faults};
+  xvk_split(c->threads, put_in_order, &(order_work){room, x, order, cols}, rows, UPDATE_ROWS);
   xvk_blas_keep_serial();
-  for (f->col = 0; f->col < f->cols; f->col += XVK_FEEDBACK) {
-    f->width = f->cols - f->col < XVK_FEEDBACK ? f->cols - f->col : XVK_FEEDBACK;
-    xvk_split(c->threads, kernel, f, xvk_panels(f->rows), 1);
-    if (f->col + f->width < f->cols) xvk_split(c->threads, update, f, (f->rows + UPDATE_ROWS - 1) / UPDATE_ROWS, 1);
+  for (f.col = 0; f.col < cols; f.col += XVK_FEEDBACK) {
+    f.width = cols - f.col < XVK_FEEDBACK ? cols - f.col : XVK_FEEDBACK;
+    xvk_split(c->threads, kernel, &f, xvk_panels(rows), 1);
+    if (f.col + f.width < cols) xvk_split(c->threads, update, &f, (rows + UPDATE_ROWS - 1) / UPDATE_ROWS, 1);
   }
   return faults == 0;
 }
 
-int32_t xvk_quantize_feedback_int8_f32(const xvk_compute *c, void *w, float *x, const float *u, float *errors,
-                                       int64_t rows, int64_t cols) {
-  return quantize_with_feedback(c, c->table->feedback_int8, &(xvk_feedback_work){w, x, errors, u, rows, cols, 0, 0, NULL});
+int32_t xvk_quantize_feedback_int8_f32(const xvk_compute *c, void *w, const float *x, const float *u, const int32_t *order,
+                                       float *room, int64_t rows, int64_t cols) {
+  return quantize_with_feedback(c, c->table->feedback_int8, w, x, u, order, room, rows, cols);
 }
 
-int32_t xvk_quantize_feedback_int4_f32(const xvk_compute *c, void *w, float *x, const float *u, float *errors,
-                                       int64_t rows, int64_t cols) {
-  return quantize_with_feedback(c, c->table->feedback_int4, &(xvk_feedback_work){w, x, errors, u, rows, cols, 0, 0, NULL});
+int32_t xvk_quantize_feedback_int4_f32(const xvk_compute *c, void *w, const float *x, const float *u, const int32_t *order,
+                                       float *room, int64_t rows, int64_t cols) {
+  return quantize_with_feedback(c, c->table->feedback_int4, w, x, u, order, room, rows, cols);
 }
 
 typedef struct {

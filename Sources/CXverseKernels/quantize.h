@@ -286,7 +286,7 @@ static inline void quantize(xvk_number number, const xvk_quantize_work *q, int64
 // the inputs correlate with it. With H = sum over inputs of x x^T and its inverse = U^T U, U upper triangular,
 //   e = (w[c] - rounded) / U[c, c],   w[j] -= e * U[c, j] for j > c.
 // This does a part of XVK_FEEDBACK columns; the driver then takes e U off the columns behind it in one matrix product. The
-// grid of a group is searched when its first column is reached, errors weighed by 1 / U[c, c]^2: what an error there costs
+// groups come in the order that u has; the grid of one is searched when its first column is reached, errors weighed by 1 / U[c, c]^2: what an error there costs
 // after all columns behind it have done their best.
 
 // Columns of a part of a panel, turned: rows innermost.
@@ -339,7 +339,8 @@ static inline void quantize_with_feedback(xvk_number number, const xvk_feedback_
       }
       if (!is_quantizable(&g, &codes)) __atomic_store_n(f->faults, 1, __ATOMIC_RELAXED);
       search(number, &g, &best, &codes);
-      unsigned char *const block = f->w + (panel * groups + group + first / XVK_GROUP) * xvk_block_size(number);
+      const int64_t place = panel * groups + f->order[group + first / XVK_GROUP];
+      unsigned char *const block = f->w + place * xvk_block_size(number);
       round_steps(number, &best);
       round_group(number, block, &p, f, panel * XVK_PANEL, first, &best, &codes);
     }

@@ -25,4 +25,8 @@ extension XverseModel {
       cosines: workspace.cosines, sines: workspace.sines, startingAt: 0, sequenceLength: states.rows)
     try layer.forward(states, pass, cache: SequenceLayerCache(blocks: cache.layer(0), position: 0))
   }
+  /// Replaces the hidden states `[tokens, hiddenSize]` behind the last layer by the inputs of the head.
+  package func normalize(_ states: Matrix, kernels: Kernels) {
+    kernels.rmsNorm(into: states, states, weight: finalNorm.weight, epsilon: finalNorm.epsilon)
+  }
 }

@@ -5,16 +5,18 @@ import XverseCore
 import XverseModels
 import XverseTensors
 
-/// Quantizes the layers of a float model with error feedback; embedding and head as `RoundToNearest` does.
+/// Quantizes the layers and the head of a float model with error feedback; the embedding as `RoundToNearest` does.
 ///
 /// Memory: the result; the hidden states of the whole text, `[tokens, hiddenSize]` floats; the Hessians of one layer, twice
-/// the largest, `[columns, columns]` floats each; the largest matrix in floats.
+/// the largest, `[columns, columns]` floats each; `rowsAtATime` rows of the widest matrix in floats, twice.
 package final class Calibration {
   /// Most tokens of the text that are used, and tokens of a sequence.
   package static let maximumTokens = 32_768
   package static let sequenceLength = 512
   /// Share of the mean diagonal that is added to the diagonal of a Hessian, as in the paper; tenfold as often as needed.
   private static let damping: Float = 0.01
+  /// Rows that are floats at a time, whole panels. The error of a row goes along that row, so each stands for itself.
+  private static let rowsAtATime = 2048
 
   private let scheme: QuantizationScheme
   private let context: ComputeContext
@@ -36,25 +38,30 @@ package final class Calibration {
       throw .range("the calibration text has \(tokens.count) tokens, expected at least 16")
     }
     let tokens = UnsafeBufferPointer(rebasing: tokens.prefix(Self.maximumTokens))
-    let base = try RoundToNearest(scheme, context.silent).quantizeEnds(of: model)
-    memory = base.memory
-    let states = try CalibrationStates(model, base.embedding, tokens, context)
+    let plain = RoundToNearest(scheme, context.silent)
+    let embedding = try plain.quantizeEmbedding(of: model)
+    memory = plain.memory
+    let states = try CalibrationStates(model, embedding, tokens, context)
+    let steps = model.layers.count + 1
     var layers: [DecoderLayer] = []
     layers.reserveCapacity(model.layers.count)
     for (index, layer) in model.layers.enumerated() {
-      try context.progress(index, model.layers.count)
+      try context.progress(index, steps)
       layers.append(try quantize(layer, WeightNames.Layer(index), of: model, states))
     }
-    try context.progress(model.layers.count, model.layers.count)
-    return XverseModel(model, embedding: base.embedding, layers: layers, head: base.head, memory: memory)
+    try context.progress(model.layers.count, steps)
+    let head = model.configuration.tieWordEmbeddings ? embedding : try quantizeHead(of: model, states)
+    try context.progress(steps, steps)
+    return XverseModel(model, embedding: embedding, layers: layers, head: head, memory: memory)
   }
 
   private func quantize(
     _ layer: DecoderLayer, _ names: WeightNames.Layer, of model: XverseModel, _ states: CalibrationStates
   ) throws(XverseError) -> DecoderLayer {
-    let hessians = try Hessians(layer, context)
-    try states.observe(layer, hessians)
     let (attention, mlp) = (layer.attention, layer.mlp)
+    let hessians = try Hessians(
+      [attention.query.columns, attention.output.columns, mlp.gate.columns, mlp.down.columns], context)
+    try states.observe(layer, hessians)
     var factor = try hessians.factor(.attention, damping: Self.damping)
     let query = try quantize(attention.query, named: names.query, factor)
     let key = try quantize(attention.key, named: names.key, factor)
@@ -76,39 +83,58 @@ package final class Calibration {
     return quantized
   }
 
+  private func quantizeHead(of model: XverseModel, _ states: CalibrationStates) throws(XverseError) -> WeightMatrix {
+    let hessians = try Hessians([model.head.columns], context)
+    try states.finish(hessians)
+    let factor = try hessians.factor(0, damping: Self.damping)
+    let head = try quantize(model.head, named: WeightNames.head, as: .embeddingOrHead, factor)
+    model.discardPages(of: model.head)
+    return head
+  }
+
   private func quantize(
-    _ weights: WeightMatrix, named name: String, _ factor: Matrix
+    _ weights: WeightMatrix, named name: String, as role: QuantizationScheme.Role = .projection, _ factor: InputFactor
   ) throws(XverseError) -> WeightMatrix {
     try RoundToNearest.requireFloats(weights, named: name)
-    let dtype = scheme.dtype(for: .projection)
+    let dtype = scheme.dtype(for: role)
     let storage = try WeightStorage(
       byteCount: dtype.byteCount(rows: weights.rows, columns: weights.columns), allocator: context.allocator)
     memory.append(storage)
-    arena.reset()
-    let floats = try arena.matrix(rows: weights.rows, columns: weights.columns)
-    let errors = try arena.matrix(rows: weights.rows, columns: Kernels.feedbackColumns)
-    let isQuantizable = try context.compute { () throws(XverseError) in
-      context.kernels.widen(weights, into: floats)
-      return context.kernels.quantizeWithFeedback(floats, to: dtype, at: storage.start, factor: factor, errors: errors)
+    for row in stride(from: 0, to: weights.rows, by: Self.rowsAtATime) {
+      try context.check()
+      arena.reset()
+      let chunk = weights.rows(row..<min(row + Self.rowsAtATime, weights.rows))
+      let floats = try arena.matrix(rows: chunk.rows, columns: chunk.columns)
+      let room = try arena.matrix(rows: chunk.rows, columns: chunk.columns + Kernels.feedbackColumns)
+      let place = storage.start + dtype.byteCount(rows: row, columns: weights.columns)
+      let isQuantizable = try context.compute { () throws(XverseError) in
+        context.kernels.widen(chunk, into: floats)
+        return context.kernels.quantizeWithFeedback(
+          floats, to: dtype, at: place, factor: factor.matrix, order: factor.order, room: room)
+      }
+      guard isQuantizable else { throw RoundToNearest.notQuantizable(name, row..<row + chunk.rows, to: dtype) }
     }
-    guard isQuantizable else { throw RoundToNearest.notQuantizable(name, 0..<weights.rows, to: dtype) }
     return WeightMatrix(data: storage.start, dtype: dtype, rows: weights.rows, columns: weights.columns)
   }
 }
 
-/// The sums of `x xᵀ` over all inputs of one layer's products.
+/// What is known of the inputs of a product: U of their damped Hessian, whose groups of columns stand in this order.
+private struct InputFactor {
+  let matrix: Matrix
+  let order: [Int32]
+}
+
+/// The sums of `x xᵀ` over all inputs of one layer's products, or of the head's.
 private final class Hessians: ProjectionObserver {
   private let context: ComputeContext
   private let arena: ScratchArena
   private let hessians: [Matrix]
   private let work: Matrix
 
-  init(_ layer: DecoderLayer, _ context: ComputeContext) throws(XverseError) {
+  /// - Parameter sizes: The columns of each input.
+  init(_ sizes: [Int], _ context: ComputeContext) throws(XverseError) {
     self.context = context
     arena = ScratchArena(allocator: context.allocator)
-    let sizes = [
-      layer.attention.query.columns, layer.attention.output.columns, layer.mlp.gate.columns, layer.mlp.down.columns,
-    ]
     var hessians: [Matrix] = []
     for size in sizes {
       let hessian = try arena.matrix(rows: size, columns: size)
@@ -120,11 +146,17 @@ private final class Hessians: ProjectionObserver {
     work = try arena.matrix(rows: largest, columns: largest)
   }
 
-  func observe(_ input: ProjectionInput, _ x: Matrix) { context.kernels.addGram(of: x, to: hessians[input.rawValue]) }
+  func add(_ x: Matrix, to index: Int) { context.kernels.addGram(of: x, to: hessians[index]) }
 
-  /// U of the damped Hessian; valid until the next call.
-  func factor(_ input: ProjectionInput, damping: Float) throws(XverseError) -> Matrix {
-    let hessian = hessians[input.rawValue]
+  func observe(_ input: ProjectionInput, _ x: Matrix) { add(x, to: input.rawValue) }
+
+  func factor(_ input: ProjectionInput, damping: Float) throws(XverseError) -> InputFactor {
+    try factor(input.rawValue, damping: damping)
+  }
+
+  /// Valid until the next call.
+  func factor(_ index: Int, damping: Float) throws(XverseError) -> InputFactor {
+    let hessian = hessians[index]
     let size = hessian.rows
     var trace: Float = 0
     for index in 0..<size {
@@ -133,16 +165,28 @@ private final class Hessians: ProjectionObserver {
       trace += hessian.data[index * size + index]
     }
     let room = Matrix(data: work.data, rows: size, columns: size)
+    let order = strongestFirst(hessian)
     var share = damping
     for _ in 0..<4 {
       let added = share * trace / Float(size)
       let isFactored = try context.compute { () throws(XverseError) in
-        context.kernels.factorInverse(of: hessian, work: room, damping: added)
+        context.kernels.factorInverse(of: hessian, work: room, order: order, damping: added)
       }
-      if isFactored { return hessian }
+      if isFactored { return InputFactor(matrix: hessian, order: order) }
       share *= 10
     }
-    throw XverseError(.failed, "calibration: the inputs of a layer are not finite or all alike")
+    throw XverseError(.failed, "calibration: the inputs of a layer or of the head are not finite or all alike")
+  }
+
+  /// The groups of columns with the largest inputs first: what is rounded first is made up for by all others. A last group
+  /// that is short stays the last.
+  private func strongestFirst(_ hessian: Matrix) -> [Int32] {
+    let size = hessian.rows, whole = size / DType.groupSize
+    let squares = (0..<whole).map { group in
+      (group * DType.groupSize..<(group + 1) * DType.groupSize).reduce(Float(0)) { $0 + hessian.data[$1 * size + $1] }
+    }
+    let order = (0..<whole).sorted { squares[$0] > squares[$1] || squares[$0] == squares[$1] && $0 < $1 }
+    return (order + (whole..<DType.groupCount(columns: size))).map { Int32($0) }
   }
 }
 
@@ -185,6 +229,17 @@ private final class CalibrationStates {
 
   func advance(through layer: DecoderLayer) throws(XverseError) {
     for sequence in sequences { try run(layer, on: states.rows(sequence), nil) }
+  }
+
+  /// Adds the inputs of the head; the states are these from then on.
+  func finish(_ hessians: Hessians) throws(XverseError) {
+    for sequence in sequences {
+      try context.check()
+      try context.compute { () throws(XverseError) in
+        model.normalize(states.rows(sequence), kernels: context.kernels)
+        hessians.add(states.rows(sequence), to: 0)
+      }
+    }
   }
 
   private func run(

@@ -12,7 +12,8 @@ package final class RoundToNearest {
   private let scheme: QuantizationScheme
   private let context: ComputeContext
   private let arena: ScratchArena
-  private var memory: [WeightStorage] = []
+  /// Of what has been quantized so far.
+  private(set) var memory: [WeightStorage] = []
   private var done = 0
   private var total = 0
 
@@ -31,7 +32,11 @@ package final class RoundToNearest {
   ///   that is quantized already; `outOfMemory`; what the context's progress throws.
   package func quantize(_ model: XverseModel) throws(XverseError) -> XverseModel {
     total = model.weightBytes
-    let (embedding, head, _) = try quantizeEnds(of: model)
+    let embedding = try quantizeEmbedding(of: model)
+    let head =
+      model.configuration.tieWordEmbeddings
+      ? embedding
+      : try quantize(model.head, of: model, named: WeightNames.head, as: .embeddingOrHead, after: model.finalNorm)
     var layers: [DecoderLayer] = []
     layers.reserveCapacity(model.layers.count)
     for (index, layer) in model.layers.enumerated() {
@@ -41,16 +46,8 @@ package final class RoundToNearest {
     return XverseModel(model, embedding: embedding, layers: layers, head: head, memory: memory)
   }
 
-  /// Embedding and head alone, and their memory.
-  func quantizeEnds(
-    of model: XverseModel
-  ) throws(XverseError) -> (embedding: WeightMatrix, head: WeightMatrix, memory: [WeightStorage]) {
-    let embedding = try quantize(model.embedding, of: model, named: WeightNames.embedding, as: .embeddingOrHead)
-    let head =
-      model.configuration.tieWordEmbeddings
-      ? embedding
-      : try quantize(model.head, of: model, named: WeightNames.head, as: .embeddingOrHead, after: model.finalNorm)
-    return (embedding, head, memory)
+  func quantizeEmbedding(of model: XverseModel) throws(XverseError) -> WeightMatrix {
+    try quantize(model.embedding, of: model, named: WeightNames.embedding, as: .embeddingOrHead)
   }
 
   private func quantize(

@@ -19,20 +19,21 @@ extension Kernels {
     return withCompute { quantize($0, destination, x.data, importance, Int64(x.rows), Int64(x.columns)) } != 0
   }
 
-  /// The same with the error of the products with the inputs that `factor` was made from in mind; changes `x`.
+  /// The same with the error of the products with the inputs that `factor` was made from in mind.
   ///
   /// - Parameters:
-  ///   - factor: `[x.columns, x.columns]`, from `factorInverse`.
-  ///   - errors: `[x.rows, feedbackColumns]`.
+  ///   - factor: `[x.columns, x.columns]`, from `factorInverse` with this order.
+  ///   - room: `[x.rows, x.columns + feedbackColumns]`.
   package func quantizeWithFeedback(
-    _ x: Matrix, to dtype: DType, at destination: UnsafeMutableRawPointer, factor: Matrix, errors: Matrix
+    _ x: Matrix, to dtype: DType, at destination: UnsafeMutableRawPointer, factor: Matrix, order: [Int32], room: Matrix
   ) -> Bool {
     precondition(dtype == .int8 || dtype == .int4, "quantization to \(dtype.name)")
     precondition(factor.rows == x.columns && factor.columns == x.columns, "factor of a Hessian")
-    precondition(errors.rows >= x.rows && errors.columns == Self.feedbackColumns, "room for errors")
+    precondition(order.count == DType.groupCount(columns: x.columns), "order of \(order.count) groups")
+    precondition(room.rows >= x.rows && room.columns == x.columns + Self.feedbackColumns, "room for feedback")
     let quantize = dtype == .int8 ? xvk_quantize_feedback_int8_f32 : xvk_quantize_feedback_int4_f32
     return withCompute {
-      quantize($0, destination, x.data, factor.data, errors.data, Int64(x.rows), Int64(x.columns))
+      quantize($0, destination, x.data, factor.data, order, room.data, Int64(x.rows), Int64(x.columns))
     } != 0
   }
 
@@ -44,9 +45,11 @@ extension Kernels {
 
   /// Replaces the upper triangle of `hessian` by that of U, `Uᵀ U` the inverse of `hessian + damping * I`.
   ///
+  /// - Parameter order: Group i of U's rows and columns is this group of `hessian`'s; all groups, a shorter one last.
   /// - Returns: false when that is not positive definite; `hessian` is then as it was.
-  package func factorInverse(of hessian: Matrix, work: Matrix, damping: Float) -> Bool {
+  package func factorInverse(of hessian: Matrix, work: Matrix, order: [Int32], damping: Float) -> Bool {
     precondition(work.rows == hessian.rows && work.columns == hessian.columns, "work memory of a factorization")
-    return xvk_factor_inverse_f32(hessian.data, work.data, Int64(hessian.rows), damping) != 0
+    precondition(order.count == DType.groupCount(columns: hessian.rows), "order of \(order.count) groups")
+    return xvk_factor_inverse_f32(hessian.data, work.data, order, Int64(hessian.rows), damping) != 0
   }
 }

@@ -27,10 +27,18 @@ private func gram(_ h: [Float], _ x: [Float], cols: Int, _ compute: xvk_compute)
   return h
 }
 
+/// The groups of so many columns as they stand.
+private func asTheyStand(_ cols: Int) -> [Int32] { (0..<Int32((cols + XVK_GROUP - 1) / XVK_GROUP)).map { $0 } }
+
+/// The columns in the order that an order of groups says.
+private func columns(_ order: [Int32], of cols: Int) -> [Int] {
+  order.flatMap { Int($0) * XVK_GROUP..<min((Int($0) + 1) * XVK_GROUP, cols) }
+}
+
 /// Whether the driver makes a factor of h [n, n], in its place.
-private func factorInverse(_ h: inout [Float], n: Int, damping: Float) -> Bool {
+private func factorInverse(_ h: inout [Float], n: Int, order: [Int32]? = nil, damping: Float) -> Bool {
   var work = [Float](repeating: .nan, count: n * n)
-  return xvk_factor_inverse_f32(&h, &work, Int64(n), damping) != 0
+  return xvk_factor_inverse_f32(&h, &work, order ?? asTheyStand(n), Int64(n), damping) != 0
 }
 
 @Suite("gram")
@@ -129,6 +137,19 @@ struct FactorInverseTests {
     }
   }
 
+  // The last group of 100 is short.
+  @Test("takes groups in another order", arguments: [(96, [2, 0, 1]), (100, [1, 2, 0, 3])] as [(Int, [Int32])])
+  func reorders(n: Int, order: [Int32]) throws {
+    var h = wellConditioned(n)
+    let columns = columns(order, of: n)
+    var moved = columns.flatMap { row in columns.map { h[row * n + $0] } }
+
+    try #require(factorInverse(&h, n: n, order: order, damping: 0.1))
+
+    try #require(factorInverse(&moved, n: n, damping: 0.1))
+    #expect((0..<n).allSatisfy { sameBits(h[$0 * (n + 1)..<($0 + 1) * n], moved[$0 * (n + 1)..<($0 + 1) * n]) })
+  }
+
   @Test(
     "refuses what is not positive definite and leaves it as it was",
     arguments: [
@@ -175,14 +196,15 @@ private struct FeedbackFixture {
 
   func quantized(
     _ format: BlockFormat, by set: KernelSet = .reference, threads: Int32 = 1, factor: [Float]? = nil,
-    weights: [Float]? = nil
+    order: [Int32]? = nil, weights: [Float]? = nil
   ) throws -> QuantizedWeights {
     let compute = try set.compute(threads: threads)
-    var x = weights ?? self.weights
-    var errors = [Float](repeating: .nan, count: rows * XVK_FEEDBACK)
+    let x = weights ?? self.weights
+    var room = [Float](repeating: .nan, count: rows * (cols + XVK_FEEDBACK))
     return try QuantizedWeights(format, rows: rows, cols: cols) { place in
       withUnsafePointer(to: compute) {
-        format.quantizeWithFeedback($0, place, &x, factor ?? self.factor, &errors, Int64(rows), Int64(cols))
+        format.quantizeWithFeedback(
+          $0, place, x, factor ?? self.factor, order ?? asTheyStand(cols), &room, Int64(rows), Int64(cols))
       }
     }
   }
@@ -224,6 +246,27 @@ struct FeedbackTests {
     let identity = (0..<172 * 172).map { $0 % 173 == 0 ? Float(1) : 0 }
 
     #expect(try fixture.quantized(format, factor: identity).weights == fixture.plain(format).weights)
+  }
+
+  // 19 rows are two panels; 172 columns five groups and a short one, in two parts.
+  @Test("rounds the groups in the order of the factor", arguments: BlockFormat.chosen)
+  func takesOrder(format: BlockFormat) throws {
+    let fixture = try FeedbackFixture(rows: 19, cols: 172)
+    let order: [Int32] = [3, 0, 4, 2, 1, 5]
+    let columns = columns(order, of: 172)
+    let moved = try fixture.quantized(
+      format, weights: (0..<19).flatMap { row in columns.map { fixture.weights[row * 172 + $0] } })
+
+    let found = try fixture.quantized(format, order: order)
+
+    let size = format.blockSize
+    for panel in 0..<2 {
+      for (group, place) in order.enumerated() {
+        let expected = moved.bytes[(panel * 6 + group) * size..<(panel * 6 + group + 1) * size]
+        let start = (panel * 6 + Int(place)) * size
+        #expect(found.bytes[start..<start + size] == expected, "panel \(panel), group \(group)")
+      }
+    }
   }
 
   @Test("gives the reference's blocks", arguments: KernelSet.optimized, BlockFormat.chosen)

@@ -53,8 +53,8 @@ enum BlockFormat: CaseIterable, CustomTestStringConvertible {
   }
 
   typealias QuantizeWithFeedback = (
-    UnsafePointer<xvk_compute>?, UnsafeMutableRawPointer?, UnsafeMutablePointer<Float>?, UnsafePointer<Float>?,
-    UnsafeMutablePointer<Float>?, Int64, Int64
+    UnsafePointer<xvk_compute>?, UnsafeMutableRawPointer?, UnsafePointer<Float>?, UnsafePointer<Float>?,
+    UnsafePointer<Int32>?, UnsafeMutablePointer<Float>?, Int64, Int64
   ) -> Int32
 
   var quantizeWithFeedback: QuantizeWithFeedback {

@@ -21,7 +21,7 @@ struct CalibrationTests {
   }
 
   @Test(
-    "gives the types of plain rounding, other layers, and the same embedding and head",
+    "gives the types of plain rounding, other layers, another head, and the same embedding",
     arguments: QuantizationScheme.allCases)
   func changesLayers(scheme: QuantizationScheme) throws {
     let plain = try RoundToNearest.quantized(model, scheme).stored
@@ -31,7 +31,8 @@ struct CalibrationTests {
     #expect(found.map(\.name) == plain.map(\.name))
     #expect(found.map(\.dtype) == plain.map(\.dtype) && found.map(\.shape) == plain.map(\.shape))
     for (calibrated, plain) in zip(found, plain) {
-      #expect((calibrated != plain) == calibrated.name.contains("proj"), "\(calibrated.name)")
+      let isProduct = calibrated.name.contains("proj") || calibrated.name == WeightNames.head
+      #expect((calibrated != plain) == isProduct, "\(calibrated.name)")
     }
   }
 
@@ -85,14 +86,23 @@ struct CalibrationTests {
     #expect(error?.code == .unsupported)
   }
 
-  @Test("tells the layers done, ends where the caller says so, and gives everything back")
+  @Test("leaves a head that is the embedding to the embedding")
+  func keepsTiedHead() throws {
+    let tied = try TinyModel { $0.tiesWordEmbeddings = true }.model
+
+    let found = try Calibration(.int4, context()).quantize(tied, on: randomTokens(20))
+
+    #expect(found.head.data == found.embedding.data)
+  }
+
+  @Test("tells the steps done, the head one of them, ends where the caller says so, and gives everything back")
   func tellsProgress() throws {
     var steps: [[Int]] = []
     let told = try context { (done, total) throws(XverseError) in steps.append([done, total]) }
     _ = try calibrated(.int4, on: randomTokens(20), told)
-    #expect(steps == [[0, 2], [1, 2], [2, 2]])
+    #expect(steps == [[0, 3], [1, 3], [2, 3], [3, 3]])
 
-    for report in 0..<3 {
+    for report in 0..<4 {
       let host = CountingHost()
       let ended = try context(allocator: MemoryAllocator(host)) { (done, _) throws(XverseError) in
         if done == report { throw XverseError(.cancelled, "stop here") }

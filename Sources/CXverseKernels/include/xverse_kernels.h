@@ -146,16 +146,18 @@ enum { XVK_FEEDBACK = 128 };
 void xvk_gram_f32(const xvk_compute *c, float *h, const float *x, int64_t tokens, int64_t cols);
 
 /* Replaces the upper triangle of the symmetric h [n, n] by that of U, upper triangular, with U^T U the inverse of
- * h + damping * I. `work` [n, n]. Returns 1, or 0 when h + damping * I is not positive definite: h is then as it was. One
- * thread. */
-int32_t xvk_factor_inverse_f32(float *h, float *work, int64_t n, float damping);
+ * h + damping * I, whose rows and columns are taken in another order: group i of XVK_GROUP of U's is group order[i] of h's. A
+ * last group of fewer must stay the last. `work` [n, n]. Returns 1, or 0 when h + damping * I is not positive definite: h is
+ * then as it was. One thread. */
+int32_t xvk_factor_inverse_f32(float *h, float *work, const int32_t *order, int64_t n, float damping);
 
 /* As xvk_quantize_*, minimizing the error of the products with the inputs that u [cols, cols] was made from (GPTQ, Frantar
- * et al. 2022). x [rows, cols] is changed; errors: room for [rows, XVK_FEEDBACK]. */
-int32_t xvk_quantize_feedback_int8_f32(const xvk_compute *c, void *w, float *x, const float *u, float *errors,
-                                       int64_t rows, int64_t cols);
-int32_t xvk_quantize_feedback_int4_f32(const xvk_compute *c, void *w, float *x, const float *u, float *errors,
-                                       int64_t rows, int64_t cols);
+ * et al. 2022): the groups of u are rounded one after the other, so `order` is the one that u has. room:
+ * [rows, cols + XVK_FEEDBACK]. */
+int32_t xvk_quantize_feedback_int8_f32(const xvk_compute *c, void *w, const float *x, const float *u, const int32_t *order,
+                                       float *room, int64_t rows, int64_t cols);
+int32_t xvk_quantize_feedback_int4_f32(const xvk_compute *c, void *w, const float *x, const float *u, const int32_t *order,
+                                       float *room, int64_t rows, int64_t cols);
 
 /* ---- matrix products ----
  *
