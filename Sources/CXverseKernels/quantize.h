@@ -285,9 +285,9 @@ static inline void quantize(xvk_number number, const xvk_quantize_work *q, int64
 // GPTQ (Frantar et al. 2022): when a column is rounded, the columns behind it that are not rounded yet take up the error as
 // the inputs correlate with it. With H = sum over inputs of x x^T and its inverse = U^T U, U upper triangular,
 //   e = (w[c] - rounded) / U[c, c],   w[j] -= e * U[c, j] for j > c.
-// This does a part of XVK_FEEDBACK columns; the driver then takes e U off the columns behind it in one matrix product. The
-// groups come in the order that u has; the grid of one is searched when its first column is reached, errors weighed by 1 / U[c, c]^2: what an error there costs
-// after all columns behind it have done their best.
+// This does a part of XVK_FEEDBACK columns; the driver then takes e U off the columns behind it in one matrix product. Groups
+// come in the order that u has. The grid of one is searched when its first column is reached, errors weighed by
+// 1 / U[c, c]^2: what an error there costs after all columns behind it have done their best.
 
 // Columns of a part of a panel, turned: rows innermost.
 typedef struct {
