@@ -183,7 +183,10 @@ private final class Hessians: ProjectionObserver {
   private func strongestFirst(_ hessian: Matrix) -> [Int32] {
     let size = hessian.rows, whole = size / DType.groupSize
     let squares = (0..<whole).map { group in
-      (group * DType.groupSize..<(group + 1) * DType.groupSize).reduce(Float(0)) { $0 + hessian.data[$1 * size + $1] }
+      // maximum takes the number beside NaN: what is compared has an order, and factoring refuses NaN later.
+      (group * DType.groupSize..<(group + 1) * DType.groupSize).reduce(Float(0)) {
+        Float.maximum($0 + hessian.data[$1 * size + $1], $0)
+      }
     }
     let order = (0..<whole).sorted { squares[$0] > squares[$1] || squares[$0] == squares[$1] && $0 < $1 }
     return (order + (whole..<DType.groupCount(columns: size))).map { Int32($0) }
