@@ -18,13 +18,10 @@ struct Workload {
   private let cacheBytesPerPosition: Double
 
   init(_ model: XverseModel, cacheBytesPerPosition: Int) {
-    products = model.layers.map {
-      [
-        [$0.attention.query, $0.attention.key, $0.attention.value], [$0.attention.output], [$0.mlp.gate, $0.mlp.up],
-        [$0.mlp.down],
-      ]
+    products = model.layers.map { layer in
+      LinearInput.allCases.map { layer.linears[$0].map(\.weights) }.filter { !$0.isEmpty }
     }
-    head = model.head
+    head = model.head.weights
     self.cacheBytesPerPosition = Double(cacheBytesPerPosition)
   }
 

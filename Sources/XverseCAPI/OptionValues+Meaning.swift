@@ -90,7 +90,7 @@ extension OptionValues {
     let scheme = model?.string("quantize").flatMap(QuantizationScheme.init)
     return MemoryEstimation(
       options: modelOptions(model),
-      quantizedTypes: scheme.map { ($0.dtype(for: .projection), $0.dtype(for: .embeddingOrHead)) },
+      quantizedType: scheme.map { scheme in { scheme.dtype(for: $0) } },
       context: session?.int("context").map(Int.init),
       cacheElement: session?.string("kv_type").flatMap(KVBlocks.Element.init) ?? .float32,
       kernels: try Kernels(threadCount: DefaultRuntime.threadCount() ?? Kernels.processorCount))

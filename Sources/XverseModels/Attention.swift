@@ -4,19 +4,12 @@
 import XverseCore
 import XverseTensors
 
-/// Projections `q, k, v, o` without bias.
-package struct Attention: Sendable {
-  package let query: WeightMatrix  // q_proj [heads * headSize, hiddenSize]
-  package let key: WeightMatrix  // k_proj [kvHeads * headSize, hiddenSize]
-  package let value: WeightMatrix  // v_proj [kvHeads * headSize, hiddenSize]
-  package let output: WeightMatrix  // o_proj [hiddenSize, heads * headSize]
+/// Attention with a layer's projections `query [heads * headSize, hiddenSize]`, `key` and `value`
+/// `[kvHeads * headSize, hiddenSize]`, `output [hiddenSize, heads * headSize]`.
+struct Attention {
+  private let linears: LayerLinears
 
-  package init(query: WeightMatrix, key: WeightMatrix, value: WeightMatrix, output: WeightMatrix) {
-    self.query = query
-    self.key = key
-    self.value = value
-    self.output = output
-  }
+  init(_ linears: LayerLinears) { self.linears = linears }
 
   /// Attends from the tokens of this pass to everything in the cache up to themselves.
   ///
@@ -28,12 +21,12 @@ package struct Attention: Sendable {
     let work = pass.workspace
     pass.observer?.observe(.attention, x)
     try pass.multiply(
-      x, Kernels.Product(query, into: work.queries), Kernels.Product(key, into: work.keys),
-      Kernels.Product(value, into: work.values))
+      x, .init(linears[.query], into: work.queries), .init(linears[.key], into: work.keys),
+      .init(linears[.value], into: work.values))
     pass.kernels.rotate(work.queries, cosines: work.cosines, sines: work.sines)
     pass.kernels.rotate(work.keys, cosines: work.cosines, sines: work.sines)
     cache.attend(work, pass.kernels)
     pass.observer?.observe(.attentionOutput, work.attended)
-    try pass.multiply(work.attended, Kernels.Product(output, into: y))
+    try pass.multiply(work.attended, .init(linears[.output], into: y))
   }
 }

@@ -6,15 +6,18 @@ import XverseTensors
 /// One pre-norm transformer block: attention, then the MLP, each added to the residual stream.
 package struct DecoderLayer: Sendable {
   package let inputNorm: RMSNorm  // input_layernorm
-  package let attention: Attention  // self_attn
   package let postAttentionNorm: RMSNorm  // post_attention_layernorm
-  package let mlp: SwiGLU  // mlp
+  package let linears: LayerLinears  // self_attn, mlp
 
-  package init(inputNorm: RMSNorm, attention: Attention, postAttentionNorm: RMSNorm, mlp: SwiGLU) {
+  package init(inputNorm: RMSNorm, postAttentionNorm: RMSNorm, linears: LayerLinears) {
     self.inputNorm = inputNorm
-    self.attention = attention
     self.postAttentionNorm = postAttentionNorm
-    self.mlp = mlp
+    self.linears = linears
+  }
+
+  /// The same layer with other matrices.
+  package func withLinears(_ linears: LayerLinears) -> DecoderLayer {
+    DecoderLayer(inputNorm: inputNorm, postAttentionNorm: postAttentionNorm, linears: linears)
   }
 
   /// Adds this layer's contribution to the residual stream `[tokens, hiddenSize]`.
@@ -23,11 +26,11 @@ package struct DecoderLayer: Sendable {
   package func forward(_ x: Matrix, _ pass: ForwardPass, cache: some LayerCache) throws(XverseError) {
     let work = pass.workspace
     inputNorm.forward(into: work.normed, x, pass)
-    try attention.forward(into: work.contribution, work.normed, pass, cache: cache)
+    try Attention(linears).forward(into: work.contribution, work.normed, pass, cache: cache)
     pass.kernels.add(work.contribution, to: x)
 
     postAttentionNorm.forward(into: work.normed, x, pass)
-    try mlp.forward(into: work.contribution, work.normed, pass)
+    try SwiGLU(linears).forward(into: work.contribution, work.normed, pass)
     pass.kernels.add(work.contribution, to: x)
   }
 }

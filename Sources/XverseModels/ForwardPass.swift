@@ -4,18 +4,15 @@
 import XverseCore
 import XverseTensors
 
-/// The inputs of a layer's products: of q, k and v; of o; of gate and up; of down.
-package enum ProjectionInput: Int, CaseIterable, Sendable {
-  case attention
-  case attentionOutput
-  case mlp
-  case mlpOutput
+/// Sees what the matrices of a layer multiply.
+package protocol LinearObserver: AnyObject {
+  /// Called on the thread of the pass before the products are made; `x [tokens, inputs]` is valid during the call.
+  func observe(_ input: LinearInput, _ x: Matrix)
 }
 
-/// Sees the inputs of a layer's products.
-package protocol ProjectionObserver: AnyObject {
-  /// Called on the thread of the pass before the products are made; `x [tokens, ...]` is valid during the call.
-  func observe(_ input: ProjectionInput, _ x: Matrix)
+extension Kernels.Product {
+  /// The product with `linear`, which goes to the columns of `y` from `column` on.
+  init(_ linear: Linear, into y: Matrix, column: Int = 0) { self.init(linear.weights, into: y, column: column) }
 }
 
 /// One evaluation of some tokens. Valid until its arena is reset.
@@ -23,7 +20,7 @@ package struct ForwardPass {
   let kernels: Kernels
   let workspace: Workspace
   let cancellation: Cancellation?
-  var observer: (any ProjectionObserver)?
+  var observer: (any LinearObserver)?
 
   /// `y = x Wᵀ` for up to three W.
   func multiply(

@@ -24,7 +24,7 @@ extension ModelConfiguration {
     rmsNormEpsilon = try Self.epsilon(fields)
     ropeTheta = try fields.number("rope.freq_base", expected: "a number above 0") { $0 > 0 } ?? 10_000
     ropeScaling = try Self.ropeScaling(fields)
-    tieWordEmbeddings = !description.hasTensor(named: WeightNames.GGUF.head)
+    tieWordEmbeddings = !description.hasTensor(named: WeightKey(.head).name(in: .gguf))
     padToken = try Self.token("padding_token_id", general, vocabularySize)
     bosToken = try Self.token("bos_token_id", general, vocabularySize)
     eosTokens = try Self.endTokens(general, vocabularySize)

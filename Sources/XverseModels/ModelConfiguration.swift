@@ -63,14 +63,6 @@ package struct ModelConfiguration: Sendable {
     bosToken = try Self.tokens("bos_token_id", fields, family.bosToken, vocabularySize).first
     eosTokens = try Self.tokens("eos_token_id", fields, family.eosToken, vocabularySize)
   }
-
-  /// Number of weights, the norms among them.
-  package var parameterCount: Int {
-    let attention = 2 * hiddenSize * headSize * (headCount + kvHeadCount)
-    let layer = attention + 3 * hiddenSize * intermediateSize + 2 * hiddenSize
-    let embeddings = (tieWordEmbeddings ? 1 : 2) * vocabularySize * hiddenSize
-    return embeddings + layerCount * layer + hiddenSize
-  }
 }
 
 // MARK: families

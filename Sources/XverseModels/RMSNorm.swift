@@ -4,6 +4,7 @@ import XverseTensors
 
 /// `y = weight * (x * rsqrt(mean(x²) + epsilon))` over the last dimension.
 package struct RMSNorm: @unchecked Sendable {
+  package let key: WeightKey
   /// `[hiddenSize]`, widened to f32 when the model was loaded; owned by the model's `NormWeights`.
   package let weight: UnsafePointer<Float>
   let epsilon: Float

@@ -3,26 +3,21 @@
 import XverseCore
 import XverseTensors
 
-/// Projections `gate, up, down` without bias.
-package struct SwiGLU: Sendable {
-  package let gate: WeightMatrix  // gate_proj [intermediateSize, hiddenSize]
-  package let up: WeightMatrix  // up_proj [intermediateSize, hiddenSize]
-  package let down: WeightMatrix  // down_proj [hiddenSize, intermediateSize]
+/// The MLP with a layer's projections `gate` and `up` `[intermediateSize, hiddenSize]`, `down [hiddenSize, intermediateSize]`.
+struct SwiGLU {
+  private let linears: LayerLinears
 
-  package init(gate: WeightMatrix, up: WeightMatrix, down: WeightMatrix) {
-    self.gate = gate
-    self.up = up
-    self.down = down
-  }
+  init(_ linears: LayerLinears) { self.linears = linears }
 
   /// `x`, `y`: `[tokens, hiddenSize]`.
   func forward(into y: Matrix, _ x: Matrix, _ pass: ForwardPass) throws(XverseError) {
     let work = pass.workspace
+    let gate = linears[.gate]
     pass.observer?.observe(.mlp, x)
     try pass.multiply(
-      x, Kernels.Product(gate, into: work.gateUp), Kernels.Product(up, into: work.gateUp, column: gate.rows))
+      x, .init(gate, into: work.gateUp), .init(linears[.up], into: work.gateUp, column: gate.weights.rows))
     pass.kernels.swiGLU(into: work.activated, work.gateUp)
     pass.observer?.observe(.mlpOutput, work.activated)
-    try pass.multiply(work.activated, Kernels.Product(down, into: y))
+    try pass.multiply(work.activated, .init(linears[.down], into: y))
   }
 }

@@ -1,43 +1,43 @@
-// WeightNames.swift -- the names of a checkpoint's tensors. They stand here and nowhere else.
+// WeightNames.swift -- the names of tensors that stand beside the weights or in their place. WeightKey.swift has the names
+// of the weights themselves; no other file has any.
 
-/// The names that Hugging Face's LLaMA-like checkpoints give their weights.
+import XverseFormats
+
+/// What a tensor's name says about it.
 package enum WeightNames {
-  package static let embedding = "model.embed_tokens.weight"
-  package static let finalNorm = "model.norm.weight"
-  package static let head = "lm_head.weight"
-
-  /// The weights of one decoder layer.
-  package struct Layer: Sendable {
-    private let prefix: String
-
-    package init(_ index: Int) { prefix = "model.layers.\(index)." }
-
-    package var inputNorm: String { prefix + "input_layernorm.weight" }
-    package var query: String { prefix + "self_attn.q_proj.weight" }
-    package var key: String { prefix + "self_attn.k_proj.weight" }
-    package var value: String { prefix + "self_attn.v_proj.weight" }
-    package var output: String { prefix + "self_attn.o_proj.weight" }
-    package var postAttentionNorm: String { prefix + "post_attention_layernorm.weight" }
-    package var gate: String { prefix + "mlp.gate_proj.weight" }
-    package var up: String { prefix + "mlp.up_proj.weight" }
-    package var down: String { prefix + "mlp.down_proj.weight" }
-  }
-
   /// The tensors that stand in the place of a matrix that GPTQ quantized.
   package struct GPTQ: Sendable {
     private let stem: Substring
 
     /// - Parameter name: The name of the matrix.
-    package init(_ name: String) { stem = name.dropLast(WeightNames.suffix.count) }
+    package init(_ name: String) { stem = name.dropLast(WeightKey.suffix.count) }
 
-    package var codes: String { stem + ".qweight" }
+    package var codes: String { stem + Self.codesSuffix }
     package var zeros: String { stem + ".qzeros" }
     package var scales: String { stem + ".scales" }
     package var groupIndices: String { stem + ".g_idx" }
     package var bias: String { stem + ".bias" }
+
+    private static let codesSuffix = ".qweight"
+
+    /// The matrix that a tensor of GPTQ's belongs to; nil for another tensor.
+    static func matrix(of name: String) -> WeightKey? {
+      guard let dot = name.lastIndex(of: "."),
+        let key = WeightKey(named: name[..<dot] + WeightKey.suffix, in: .safetensors), !key.role.declaration.isNorm
+      else { return nil }
+      let names = GPTQ(key.name(in: .safetensors))
+      return [names.codes, names.zeros, names.scales, names.groupIndices, names.bias].contains(name) ? key : nil
+    }
   }
 
-  static let suffix = ".weight"
+  /// Whether a model of this configuration reads the tensor called `name` in a checkpoint of this format.
+  package static func isUsed(
+    _ name: String, in format: WeightsFormat, by configuration: ModelConfiguration
+  ) -> Bool {
+    if let key = WeightKey(named: name, in: format) { return configuration.has(key) }
+    guard configuration.gptq != nil, format != .gguf, let key = GPTQ.matrix(of: name) else { return false }
+    return configuration.has(key)
+  }
 
   /// Whether a tensor is a table that older checkpoints saved although it follows from config.json.
   package static func isIgnored(_ name: String) -> Bool {
@@ -45,5 +45,12 @@ package enum WeightNames {
       suffix in
       name == suffix || name.hasSuffix("." + suffix)
     }
+  }
+
+  /// Whether a tensor of a GGUF file changes what the others compute, so that it cannot be left out.
+  static func isEssential(_ name: String) -> Bool {
+    name.hasSuffix(".bias")
+      || ["rope_freqs.", "rope_factors_"].contains { name.hasPrefix($0) || name.contains("." + $0) }
+      || ["attn_q_norm.weight", "attn_k_norm.weight", "ffn_gate_inp.weight"].contains { name.hasSuffix("." + $0) }
   }
 }

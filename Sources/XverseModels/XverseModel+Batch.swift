@@ -30,7 +30,7 @@ extension XverseModel {
         startingAt: cache.length, sequenceLength: cache.length + 1)
     }
     let pass = ForwardPass(kernels: kernels, workspace: workspace, cancellation: cancellation)
-    kernels.rows(into: workspace.residual, of: embedding, ids: tokens)
+    kernels.rows(into: workspace.residual, of: embedding.weights, ids: tokens)
     for (index, layer) in layers.enumerated() {
       try layer.forward(workspace.residual, pass, cache: BatchLayerCache(caches: caches, layer: index))
     }

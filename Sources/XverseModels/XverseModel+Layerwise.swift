@@ -11,7 +11,7 @@ extension XverseModel {
   ///   - cache: Of one layer, with room for the tokens; emptied first.
   ///   - arena: Reset and used for everything.
   package func forward(
-    _ states: Matrix, through layer: DecoderLayer, observer: (any ProjectionObserver)?, cache: KVCache,
+    _ states: Matrix, through layer: DecoderLayer, observer: (any LinearObserver)?, cache: KVCache,
     kernels: Kernels, arena: ScratchArena, cancellation: Cancellation?
   ) throws(XverseError) {
     arena.reset()

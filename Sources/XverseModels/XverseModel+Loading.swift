@@ -15,47 +15,39 @@ extension XverseModel {
     _ configuration: ModelConfiguration, checkpoint: Checkpoint, importer: WeightImporter
   ) throws(XverseError) {
     // The file must hold the norms before memory for them is taken: config.json alone proves nothing.
-    for name in WeightNames.norms(layerCount: configuration.layerCount) {
-      _ = try checkpoint.tensor(named: name, rows: nil, columns: configuration.hiddenSize)
-    }
+    for key in configuration.normKeys { _ = try checkpoint.tensor(key, configuration) }
     let source = WeightSource(
-      checkpoint: checkpoint, importedBytes: try checkpoint.importedBytes(configuration),
+      checkpoint: checkpoint, configuration: configuration, importedBytes: try checkpoint.importedBytes(configuration),
       norms: try NormWeights(
-        vectorCount: 2 * configuration.layerCount + 1, size: configuration.hiddenSize,
-        allocator: importer.context.allocator),
-      epsilon: configuration.rmsNormEpsilon, kernels: importer.context.kernels.serial, importer: importer,
-      gptq: configuration.gptq)
-    let vocabularySize = configuration.vocabularySize
-    let hiddenSize = configuration.hiddenSize
-    let embedding = try source.matrix(WeightNames.embedding, vocabularySize, hiddenSize)
-    let head =
-      configuration.tieWordEmbeddings ? embedding : try source.matrix(WeightNames.head, vocabularySize, hiddenSize)
+        vectorCount: configuration.normKeys.count, size: configuration.hiddenSize, allocator: importer.context.allocator
+      ),
+      kernels: importer.context.kernels.serial, importer: importer)
+    let embedding = try source.linear(WeightKey(.embedding))
+    let head = configuration.tieWordEmbeddings ? embedding : try source.linear(WeightKey(.head))
     var layers: [DecoderLayer] = []
     layers.reserveCapacity(configuration.layerCount)
     for index in 0..<configuration.layerCount {
-      layers.append(try source.layer(index, configuration))
+      layers.append(
+        DecoderLayer(
+          inputNorm: try source.norm(WeightKey(.inputNorm, layer: index)),
+          postAttentionNorm: try source.norm(WeightKey(.postAttentionNorm, layer: index)),
+          linears: try LayerLinears(layer: index, source.matrix)))
     }
-    let finalNorm = try source.norm(WeightNames.finalNorm, slot: 2 * configuration.layerCount)
+    let finalNorm = try source.norm(WeightKey(.finalNorm))
     try source.reportImport()
     self.init(
       configuration, embedding: embedding, layers: layers, finalNorm: finalNorm, head: head,
-      memory: [checkpoint] + importer.memory, norms: source.norms)
-  }
-}
-
-extension XverseModel {
-  /// Embedding, head (when it is another), and the matrices of all layers.
-  package var matrices: [WeightMatrix] {
-    (configuration.tieWordEmbeddings ? [embedding] : [embedding, head]) + layers.flatMap(\.matrices)
+      memory: [checkpoint] + importer.memory, normWeights: source.norms)
   }
 }
 
 /// The norm weights of all layers as f32: small, and used with every token.
 final class NormWeights: @unchecked Sendable {
-  let size: Int
+  private let size: Int
   private let values: UnsafeMutablePointer<Float>
   private let byteCount: Int
   private let allocator: MemoryAllocator
+  private var usedCount = 0
 
   init(vectorCount: Int, size: Int, allocator: MemoryAllocator) throws(XverseError) {
     self.size = size
@@ -66,51 +58,34 @@ final class NormWeights: @unchecked Sendable {
 
   deinit { allocator.deallocate(values, bytes: byteCount) }
 
-  func vector(_ slot: Int) -> UnsafeMutablePointer<Float> { values + slot * size }
+  /// Room for one vector; as many are there as were asked for.
+  func next() -> UnsafeMutablePointer<Float> {
+    defer { usedCount += 1 }
+    precondition((usedCount + 1) * size * MemoryLayout<Float>.stride <= byteCount, "more norms than were counted")
+    return values + usedCount * size
+  }
 }
 
 /// Looks up and checks tensors.
 private struct WeightSource {
   let checkpoint: Checkpoint
+  let configuration: ModelConfiguration
   /// Bytes of all tensors that must be converted.
   let importedBytes: Int
   let norms: NormWeights
-  let epsilon: Float
   let kernels: Kernels
   let importer: WeightImporter
-  let gptq: GPTQParameters?
 
-  func layer(_ index: Int, _ configuration: ModelConfiguration) throws(XverseError) -> DecoderLayer {
-    let names = WeightNames.Layer(index)
-    let hiddenSize = configuration.hiddenSize
-    let intermediateSize = configuration.intermediateSize
-    let queryWidth = configuration.headCount * configuration.headSize
-    let kvWidth = configuration.kvHeadCount * configuration.headSize
-    return DecoderLayer(
-      inputNorm: try norm(names.inputNorm, slot: 2 * index),
-      attention: Attention(
-        query: try matrix(
-          names.query, queryWidth, hiddenSize,
-          WeightNames.rowOrder(of: names.query, in: checkpoint.format, configuration)),
-        key: try matrix(
-          names.key, kvWidth, hiddenSize, WeightNames.rowOrder(of: names.key, in: checkpoint.format, configuration)),
-        value: try matrix(names.value, kvWidth, hiddenSize),
-        output: try matrix(names.output, hiddenSize, queryWidth)),
-      postAttentionNorm: try norm(names.postAttentionNorm, slot: 2 * index + 1),
-      mlp: SwiGLU(
-        gate: try matrix(names.gate, intermediateSize, hiddenSize),
-        up: try matrix(names.up, intermediateSize, hiddenSize),
-        down: try matrix(names.down, hiddenSize, intermediateSize)))
-  }
+  func linear(_ key: WeightKey) throws(XverseError) -> Linear { Linear(key, try matrix(key)) }
 
-  func matrix(
-    _ name: String, _ rows: Int, _ columns: Int, _ order: WeightImporter.RowOrder = .natural
-  ) throws(XverseError) -> WeightMatrix {
-    if let gptq, let packed = try packed(name, rows, columns, gptq) {
+  func matrix(_ key: WeightKey) throws(XverseError) -> WeightMatrix {
+    let (rows, columns) = key.role.declaration.shape(in: configuration)
+    if let gptq = configuration.gptq, let packed = try packed(key, rows, columns, gptq) {
       try reportImport()
       return try importer.matrix(packed)
     }
-    let tensor = try checkpoint.tensor(named: name, rows: rows, columns: columns)
+    let tensor = try checkpoint.tensor(key, configuration)
+    let order = key.rowOrder(in: checkpoint.format, configuration)
     if order == .natural, let dtype = tensor.dtype {
       return WeightMatrix(data: tensor.data, dtype: dtype, rows: rows, columns: columns)
     }
@@ -126,9 +101,9 @@ private struct WeightSource {
 
   /// The tensors in which GPTQ packed a matrix; nil when it left the matrix as it was.
   private func packed(
-    _ name: String, _ rows: Int, _ columns: Int, _ gptq: GPTQParameters
+    _ key: WeightKey, _ rows: Int, _ columns: Int, _ gptq: GPTQParameters
   ) throws(XverseError) -> GPTQMatrix? {
-    let names = WeightNames.GPTQ(name)
+    let names = WeightNames.GPTQ(key.name(in: checkpoint.format))
     guard let codes = try checkpoint.tensor(named: names.codes) else { return nil }
     if let bias = try checkpoint.tensor(named: names.bias), !bias.isZero {
       throw .unsupported("\(bias.fileName): tensor '\(names.bias)' has other values than 0, expected no bias")
@@ -142,16 +117,18 @@ private struct WeightSource {
       groupIndices: checkpoint.tensor(named: names.groupIndices), rows: rows, columns: columns, gptq)
   }
 
-  func norm(_ name: String, slot: Int) throws(XverseError) -> RMSNorm {
-    let tensor = try checkpoint.tensor(named: name, rows: nil, columns: norms.size)
+  func norm(_ key: WeightKey) throws(XverseError) -> RMSNorm {
+    let tensor = try checkpoint.tensor(key, configuration)
+    let (rows, columns) = key.role.declaration.shape(in: configuration)
     let stored =
       if let dtype = tensor.dtype {
-        WeightMatrix(data: tensor.data, dtype: dtype, rows: 1, columns: norms.size)
+        WeightMatrix(data: tensor.data, dtype: dtype, rows: rows, columns: columns)
       } else {
-        try importer.matrix(tensor, rows: 1, columns: norms.size)
+        try importer.matrix(tensor, rows: rows, columns: columns)
       }
-    kernels.widen(stored, into: norms.vector(slot))
-    return RMSNorm(weight: UnsafePointer(norms.vector(slot)), epsilon: epsilon)
+    let weight = norms.next()
+    kernels.widen(stored, into: weight)
+    return RMSNorm(key: key, weight: UnsafePointer(weight), epsilon: configuration.rmsNormEpsilon)
   }
 }
 
@@ -159,27 +136,29 @@ extension Checkpoint {
   /// Bytes of the tensors that a `WeightImporter` converts.
   fileprivate func importedBytes(_ configuration: ModelConfiguration) throws(XverseError) -> Int {
     var sum = 0
-    for name in WeightNames.matrices(of: configuration) {
+    for key in configuration.matrixKeys {
+      let name = key.name(in: format)
       if configuration.gptq != nil, let codes = try tensor(named: WeightNames.GPTQ(name).codes) {
         sum += codes.byteCount
       }
-      guard let tensor = try tensor(named: WeightNames.name(of: name, in: format)) else { continue }
-      let isRotated = WeightNames.rotaryHeads(of: name, in: format, configuration) != nil
-      if tensor.dtype == nil || isRotated { sum += tensor.byteCount }
+      guard let tensor = try tensor(named: name) else { continue }
+      if tensor.dtype == nil || key.rowOrder(in: format, configuration) != .natural { sum += tensor.byteCount }
     }
     return sum
   }
 
-  /// The tensor that Hugging Face calls `name`, which must be there and be a matrix `[rows, columns]`, or a vector when
-  /// there are no rows.
-  fileprivate func tensor(named name: String, rows: Int?, columns: Int) throws(XverseError) -> CheckpointTensor {
-    let name = WeightNames.name(of: name, in: format)
+  /// The tensor of a weight, which must be there with the shape that the configuration implies.
+  fileprivate func tensor(_ key: WeightKey, _ configuration: ModelConfiguration) throws(XverseError) -> CheckpointTensor
+  {
+    let name = key.name(in: format)
+    let (rows, columns) = key.role.declaration.shape(in: configuration)
+    let matrixRows = key.role.declaration.isNorm ? nil : rows
     guard let tensor = try tensor(named: name) else {
-      let shape = [rows, columns].compactMap(\.self)
+      let shape = [matrixRows, columns].compactMap(\.self)
       throw .corrupt("\(directory): tensor '\(name)' is missing, expected with shape \(shape)")
     }
     try tensor.requireWeights()
-    let expected = tensor.expectedShape(rows: rows, columns: columns)
+    let expected = tensor.expectedShape(rows: matrixRows, columns: columns)
     guard tensor.shape == expected else {
       throw .corrupt("\(tensor.fileName): tensor '\(name)' has shape \(tensor.shape), expected \(expected)")
     }

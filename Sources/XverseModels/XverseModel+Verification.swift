@@ -5,22 +5,6 @@ import XverseFormats
 import XverseTensors
 
 extension XverseModel {
-  /// The type of the matrices: "f32", "f16", "bf16", "int8", "int4", "int4_f16", or "mixed". Embedding and head may be int8
-  /// where the layers have 4 bits.
-  package var matrixTypeName: String {
-    var types = Set(layers.flatMap(\.matrices).map(\.dtype))
-    let ends: Set = [embedding.dtype, head.dtype]
-    if ends != [.int8] || (types != [.int4] && types != [.int4F16]) { types.formUnion(ends) }
-    return types.count == 1 ? types.first.map(\.name) ?? "mixed" : "mixed"
-  }
-
-  /// Bytes of all weights in the form in which they are used; the norms' as f32.
-  package var weightBytes: Int {
-    let heads = configuration.tieWordEmbeddings ? embedding.byteCount : embedding.byteCount + head.byteCount
-    let norms = (2 * layers.count + 1) * configuration.hiddenSize * MemoryLayout<Float>.size
-    return layers.flatMap(\.matrices).reduce(heads + norms) { $0 + $1.byteCount }
-  }
-
   /// Checks that every element of every weight is finite; what was converted from other blocks is so already.
   ///
   /// - Parameter progress: Called before each tensor, and at the end, with bytes done of total.
@@ -44,12 +28,6 @@ extension XverseModel {
       done += tensor.byteCount
     }
     try progress(total, total)
-  }
-}
-
-extension DecoderLayer {
-  var matrices: [WeightMatrix] {
-    [attention.query, attention.key, attention.value, attention.output, mlp.gate, mlp.up, mlp.down]
   }
 }
 

@@ -10,19 +10,20 @@ package final class XverseModel: Sendable {
   package let configuration: ModelConfiguration
   package let rotaryEmbedding: RotaryEmbedding
 
-  package let embedding: WeightMatrix  // [vocabularySize, hiddenSize]
+  package let embedding: Linear  // [vocabularySize, hiddenSize]
   package let layers: [DecoderLayer]
   package let finalNorm: RMSNorm
-  package let head: WeightMatrix  // lm_head [vocabularySize, hiddenSize]
+  /// lm_head `[vocabularySize, hiddenSize]`; the embedding itself where the two are tied.
+  package let head: Linear
 
   /// What the matrices stand in: a checkpoint, or memory of their own.
   private let memory: [any WeightMemory]
   /// Holds the widened norm weights.
-  private let norms: NormWeights
+  private let normWeights: NormWeights
 
   init(
-    _ configuration: ModelConfiguration, embedding: WeightMatrix, layers: [DecoderLayer], finalNorm: RMSNorm,
-    head: WeightMatrix, memory: [any WeightMemory], norms: NormWeights
+    _ configuration: ModelConfiguration, embedding: Linear, layers: [DecoderLayer], finalNorm: RMSNorm,
+    head: Linear, memory: [any WeightMemory], normWeights: NormWeights
   ) {
     self.configuration = configuration
     self.embedding = embedding
@@ -30,7 +31,7 @@ package final class XverseModel: Sendable {
     self.finalNorm = finalNorm
     self.head = head
     self.memory = memory
-    self.norms = norms
+    self.normWeights = normWeights
     rotaryEmbedding = RotaryEmbedding(
       base: configuration.ropeTheta, scaling: configuration.ropeScaling, headSize: configuration.headSize,
       maximumPositions: configuration.maximumPositions)
@@ -38,12 +39,12 @@ package final class XverseModel: Sendable {
 
   /// The same model with other matrices, which stand in `memory`.
   package convenience init(
-    _ model: XverseModel, embedding: WeightMatrix, layers: [DecoderLayer], head: WeightMatrix,
+    _ model: XverseModel, embedding: Linear, layers: [DecoderLayer], head: Linear,
     memory: [any WeightMemory]
   ) {
     self.init(
       model.configuration, embedding: embedding, layers: layers, finalNorm: model.finalNorm, head: head, memory: memory,
-      norms: model.norms)
+      normWeights: model.normWeights)
   }
 
   /// The same model over no memory, for what is left when its weights go: nothing may use its matrices.
@@ -76,7 +77,7 @@ package final class XverseModel: Sendable {
     let pass = ForwardPass(kernels: kernels, workspace: workspace, cancellation: cancellation)
     rotaryEmbedding.fill(
       cosines: workspace.cosines, sines: workspace.sines, startingAt: cache.length, sequenceLength: sequenceLength)
-    kernels.rows(into: workspace.residual, of: embedding, ids: tokens)
+    kernels.rows(into: workspace.residual, of: embedding.weights, ids: tokens)
     for (index, layer) in layers.enumerated() {
       try layer.forward(
         workspace.residual, pass, cache: SequenceLayerCache(blocks: cache.layer(index), position: cache.length))
@@ -94,7 +95,7 @@ package final class XverseModel: Sendable {
     cancellation: Cancellation?
   ) throws(XverseError) {
     try kernels.multiply(
-      states, Kernels.Product(head, into: logits), scratch: scratch, cancellation: cancellation)
+      states, Kernels.Product(head.weights, into: logits), scratch: scratch, cancellation: cancellation)
   }
 
   /// The same with scratch from `arena`.

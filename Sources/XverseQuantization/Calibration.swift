@@ -39,15 +39,15 @@ package final class Calibration {
     }
     let tokens = UnsafeBufferPointer(rebasing: tokens.prefix(Self.maximumTokens))
     let plain = RoundToNearest(scheme, context.silent)
-    let embedding = try plain.quantizeEmbedding(of: model)
+    let embedding = Linear(model.embedding.key, try plain.quantize(model.embedding, of: model))
     memory = plain.memory
-    let states = try CalibrationStates(model, embedding, tokens, context)
+    let states = try CalibrationStates(model, embedding.weights, tokens, context)
     let steps = model.layers.count + 1
     var layers: [DecoderLayer] = []
     layers.reserveCapacity(model.layers.count)
     for (index, layer) in model.layers.enumerated() {
       try context.progress(index, steps)
-      layers.append(try quantize(layer, WeightNames.Layer(index), of: model, states))
+      layers.append(try quantize(layer, of: model, states))
     }
     try context.progress(model.layers.count, steps)
     let head = model.configuration.tieWordEmbeddings ? embedding : try quantizeHead(of: model, states)
@@ -56,47 +56,38 @@ package final class Calibration {
   }
 
   private func quantize(
-    _ layer: DecoderLayer, _ names: WeightNames.Layer, of model: XverseModel, _ states: CalibrationStates
+    _ layer: DecoderLayer, of model: XverseModel, _ states: CalibrationStates
   ) throws(XverseError) -> DecoderLayer {
-    let (attention, mlp) = (layer.attention, layer.mlp)
-    let hessians = try Hessians(
-      [attention.query.columns, attention.output.columns, mlp.gate.columns, mlp.down.columns], context)
+    let hessians = try Hessians(of: layer.linears.all, context)
     try states.observe(layer, hessians)
-    var factor = try hessians.factor(.attention, damping: Self.damping)
-    let query = try quantize(attention.query, named: names.query, factor)
-    let key = try quantize(attention.key, named: names.key, factor)
-    let value = try quantize(attention.value, named: names.value, factor)
-    factor = try hessians.factor(.attentionOutput, damping: Self.damping)
-    let output = try quantize(attention.output, named: names.output, factor)
-    factor = try hessians.factor(.mlp, damping: Self.damping)
-    let gate = try quantize(mlp.gate, named: names.gate, factor)
-    let up = try quantize(mlp.up, named: names.up, factor)
-    factor = try hessians.factor(.mlpOutput, damping: Self.damping)
-    let down = try quantize(mlp.down, named: names.down, factor)
-    let quantized = DecoderLayer(
-      inputNorm: layer.inputNorm, attention: Attention(query: query, key: key, value: value, output: output),
-      postAttentionNorm: layer.postAttentionNorm, mlp: SwiGLU(gate: gate, up: up, down: down))
-    for weights in [
-      attention.query, attention.key, attention.value, attention.output, mlp.gate, mlp.up, mlp.down,
-    ] { model.discardPages(of: weights) }
+    // Matrices with the same input are neighbours.
+    var current: (input: LinearInput, factor: InputFactor)?
+    let linears = try layer.linears.replacing { (linear) throws(XverseError) in
+      guard let input = linear.key.role.declaration.input else {
+        throw XverseError(.internal, "\(linear.key.role) multiplies nothing that calibration sees")
+      }
+      if current?.input != input { current = (input, try hessians.factor(input, damping: Self.damping)) }
+      guard let current else { throw XverseError(.internal, "\(input) has no factor") }
+      return try quantize(linear, current.factor)
+    }
+    for linear in layer.linears.all { model.discardPages(of: linear.weights) }
+    let quantized = layer.withLinears(linears)
     try states.advance(through: quantized)
     return quantized
   }
 
-  private func quantizeHead(of model: XverseModel, _ states: CalibrationStates) throws(XverseError) -> WeightMatrix {
-    let hessians = try Hessians([model.head.columns], context)
+  private func quantizeHead(of model: XverseModel, _ states: CalibrationStates) throws(XverseError) -> Linear {
+    let hessians = try Hessians(of: [model.head], context)
     try states.finish(hessians)
-    let factor = try hessians.factor(0, damping: Self.damping)
-    let head = try quantize(model.head, named: WeightNames.head, as: .embeddingOrHead, factor)
-    model.discardPages(of: model.head)
-    return head
+    let head = try quantize(model.head, hessians.factor(.head, damping: Self.damping))
+    model.discardPages(of: model.head.weights)
+    return Linear(model.head.key, head)
   }
 
-  private func quantize(
-    _ weights: WeightMatrix, named name: String, as role: QuantizationScheme.Role = .projection, _ factor: InputFactor
-  ) throws(XverseError) -> WeightMatrix {
-    try RoundToNearest.requireFloats(weights, named: name)
-    let dtype = scheme.dtype(for: role)
+  private func quantize(_ linear: Linear, _ factor: InputFactor) throws(XverseError) -> WeightMatrix {
+    try RoundToNearest.requireFloats(linear)
+    let weights = linear.weights
+    let dtype = scheme.dtype(for: linear.key)
     let storage = try WeightStorage(
       byteCount: dtype.byteCount(rows: weights.rows, columns: weights.columns), allocator: context.allocator)
     memory.append(storage)
@@ -112,7 +103,7 @@ package final class Calibration {
         return context.kernels.quantizeWithFeedback(
           floats, to: dtype, at: place, factor: factor.matrix, order: factor.order, room: room)
       }
-      guard isQuantizable else { throw RoundToNearest.notQuantizable(name, row..<row + chunk.rows, to: dtype) }
+      guard isQuantizable else { throw RoundToNearest.notQuantizable(linear, row..<row + chunk.rows, to: dtype) }
     }
     return WeightMatrix(data: storage.start, dtype: dtype, rows: weights.rows, columns: weights.columns)
   }
@@ -124,39 +115,34 @@ private struct InputFactor {
   let order: [Int32]
 }
 
-/// The sums of `x xᵀ` over all inputs of one layer's products, or of the head's.
-private final class Hessians: ProjectionObserver {
+/// The sums of `x xᵀ` over all inputs of some matrices, a sum for each input that they have.
+private final class Hessians: LinearObserver {
   private let context: ComputeContext
   private let arena: ScratchArena
-  private let hessians: [Matrix]
+  private var hessians: [LinearInput: Matrix] = [:]
   private let work: Matrix
 
-  /// - Parameter sizes: The columns of each input.
-  init(_ sizes: [Int], _ context: ComputeContext) throws(XverseError) {
+  init(of linears: [Linear], _ context: ComputeContext) throws(XverseError) {
     self.context = context
     arena = ScratchArena(allocator: context.allocator)
-    var hessians: [Matrix] = []
-    for size in sizes {
+    for linear in linears {
+      guard let input = linear.key.role.declaration.input, hessians[input] == nil else { continue }
+      let size = linear.weights.columns
       let hessian = try arena.matrix(rows: size, columns: size)
       hessian.data.initialize(repeating: 0, count: size * size)
-      hessians.append(hessian)
+      hessians[input] = hessian
     }
-    self.hessians = hessians
-    let largest = sizes.max() ?? 0
+    let largest = linears.map(\.weights.columns).max() ?? 0
     work = try arena.matrix(rows: largest, columns: largest)
   }
 
-  func add(_ x: Matrix, to index: Int) { context.kernels.addGram(of: x, to: hessians[index]) }
-
-  func observe(_ input: ProjectionInput, _ x: Matrix) { add(x, to: input.rawValue) }
-
-  func factor(_ input: ProjectionInput, damping: Float) throws(XverseError) -> InputFactor {
-    try factor(input.rawValue, damping: damping)
+  func observe(_ input: LinearInput, _ x: Matrix) {
+    if let hessian = hessians[input] { context.kernels.addGram(of: x, to: hessian) }
   }
 
   /// Valid until the next call.
-  func factor(_ index: Int, damping: Float) throws(XverseError) -> InputFactor {
-    let hessian = hessians[index]
+  func factor(_ input: LinearInput, damping: Float) throws(XverseError) -> InputFactor {
+    guard let hessian = hessians[input] else { throw XverseError(.internal, "no sums of the input \(input)") }
     let size = hessian.rows
     var trace: Float = 0
     for index in 0..<size {
@@ -220,7 +206,7 @@ private final class CalibrationStates {
   }
 
   /// Runs a layer and shows the inputs of its products; the states stay as they are.
-  func observe(_ layer: DecoderLayer, _ observer: any ProjectionObserver) throws(XverseError) {
+  func observe(_ layer: DecoderLayer, _ observer: any LinearObserver) throws(XverseError) {
     let copies = ScratchArena(allocator: context.allocator)
     for sequence in sequences {
       copies.reset()
@@ -240,13 +226,13 @@ private final class CalibrationStates {
       try context.check()
       try context.compute { () throws(XverseError) in
         model.normalize(states.rows(sequence), kernels: context.kernels)
-        hessians.add(states.rows(sequence), to: 0)
+        hessians.observe(.head, states.rows(sequence))
       }
     }
   }
 
   private func run(
-    _ layer: DecoderLayer, on states: Matrix, _ observer: (any ProjectionObserver)?
+    _ layer: DecoderLayer, on states: Matrix, _ observer: (any LinearObserver)?
   ) throws(XverseError) {
     try context.check()
     try context.compute { () throws(XverseError) in

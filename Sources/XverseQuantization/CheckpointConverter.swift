@@ -52,7 +52,7 @@ package enum CheckpointConverter {
 
   /// The type of a quantized model; nil for one of floats.
   private static func quantizedType(of model: XverseModel) -> String? {
-    model.matrices.contains { $0.dtype.isQuantized } ? model.matrixTypeName : nil
+    model.linears.contains { $0.weights.dtype.isQuantized } ? model.matrixTypeName : nil
   }
 
   /// config.json with the `quantization_config` of a quantized model, in place of one that its checkpoint had, and all else
@@ -62,7 +62,7 @@ package enum CheckpointConverter {
   ) throws(XverseError) -> Buffer<UInt8> {
     let document = try JSONDocument(file.bytes, owner: file, source: file.name, allocator: allocator)
     var text = Buffer<UInt8>(allocator: allocator)
-    let isQuantized = model.matrices.contains { $0.dtype.isQuantized }
+    let isQuantized = model.linears.contains { $0.weights.dtype.isQuantized }
     guard isQuantized, document.root["quantization_config"]?["quant_method"]?.string != Self.ownMethod else {
       try text.append(bytes: file.bytes)
       return text

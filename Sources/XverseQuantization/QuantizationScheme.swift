@@ -1,5 +1,6 @@
 // QuantizationScheme.swift -- which matrices of a model become what.
 
+import XverseModels
 import XverseTensors
 
 /// A choice of types for all matrices.
@@ -10,13 +11,8 @@ package enum QuantizationScheme: String, CaseIterable, Sendable {
   /// of the embedding one row is read a token.
   case int4
 
-  package enum Role: Sendable {
-    case projection
-    case embeddingOrHead
-  }
-
   /// The type that a matrix gets.
-  package func dtype(for role: Role) -> DType {
-    self == .int4 && role == .projection ? .int4 : .int8
+  package func dtype(for key: WeightKey) -> DType {
+    self == .int4 && key.role.declaration.isInLayers ? .int4 : .int8
   }
 }

@@ -32,55 +32,25 @@ package final class RoundToNearest {
   ///   that is quantized already; `outOfMemory`; what the context's progress throws.
   package func quantize(_ model: XverseModel) throws(XverseError) -> XverseModel {
     total = model.weightBytes
-    let embedding = try quantizeEmbedding(of: model)
-    let head =
-      model.configuration.tieWordEmbeddings
-      ? embedding
-      : try quantize(model.head, of: model, named: WeightNames.head, as: .embeddingOrHead, after: model.finalNorm)
-    var layers: [DecoderLayer] = []
-    layers.reserveCapacity(model.layers.count)
-    for (index, layer) in model.layers.enumerated() {
-      layers.append(try quantize(layer, of: model, WeightNames.Layer(index)))
+    let quantized = try model.replacingLinears(memory: { memory }) { (linear) throws(XverseError) in
+      try quantize(linear, of: model)
     }
     try context.progress(total, total)
-    return XverseModel(model, embedding: embedding, layers: layers, head: head, memory: memory)
+    return quantized
   }
 
-  func quantizeEmbedding(of model: XverseModel) throws(XverseError) -> WeightMatrix {
-    try quantize(model.embedding, of: model, named: WeightNames.embedding, as: .embeddingOrHead)
-  }
-
-  private func quantize(
-    _ layer: DecoderLayer, of model: XverseModel, _ names: WeightNames.Layer
-  ) throws(XverseError) -> DecoderLayer {
-    let (attention, mlp) = (layer.attention, layer.mlp)
-    let (first, second) = (layer.inputNorm, layer.postAttentionNorm)
-    return DecoderLayer(
-      inputNorm: first,
-      attention: Attention(
-        query: try quantize(attention.query, of: model, named: names.query, after: first),
-        key: try quantize(attention.key, of: model, named: names.key, after: first),
-        value: try quantize(attention.value, of: model, named: names.value, after: first),
-        output: try quantize(attention.output, of: model, named: names.output)),
-      postAttentionNorm: second,
-      mlp: SwiGLU(
-        gate: try quantize(mlp.gate, of: model, named: names.gate, after: second),
-        up: try quantize(mlp.up, of: model, named: names.up, after: second),
-        down: try quantize(mlp.down, of: model, named: names.down)))
-  }
-
-  /// - Parameter norm: The norm whose output is the input of these weights.
-  private func quantize(
-    _ weights: WeightMatrix, of model: XverseModel, named name: String,
-    as role: QuantizationScheme.Role = .projection, after norm: RMSNorm? = nil
-  ) throws(XverseError) -> WeightMatrix {
-    try Self.requireFloats(weights, named: name)
+  /// One matrix of `model`, in `memory`.
+  func quantize(_ linear: Linear, of model: XverseModel) throws(XverseError) -> WeightMatrix {
+    try Self.requireFloats(linear)
     arena.reset()
-    let dtype = scheme.dtype(for: role)
+    let weights = linear.weights
+    let dtype = scheme.dtype(for: linear.key)
     let storage = try WeightStorage(
       byteCount: dtype.byteCount(rows: weights.rows, columns: weights.columns), allocator: context.allocator)
     memory.append(storage)
-    let importance = try norm.map { (norm) throws(XverseError) in try squares(of: norm.weight, count: weights.columns) }
+    let importance = try model.norm(before: linear.key).map { (norm) throws(XverseError) in
+      try squares(of: norm.weight, count: weights.columns)
+    }
     let rowsPerChunk = max(1, Self.chunkSize / weights.columns / dtype.rowsPerPanel) * dtype.rowsPerPanel
     let widened = try arena.matrix(rows: min(rowsPerChunk, weights.rows), columns: weights.columns)
     for row in stride(from: 0, to: weights.rows, by: rowsPerChunk) {
@@ -92,7 +62,7 @@ package final class RoundToNearest {
         context.kernels.widen(chunk, into: floats)
         return context.kernels.quantize(floats, to: dtype, at: place, importance: importance)
       }
-      guard isQuantizable else { throw Self.notQuantizable(name, row..<row + chunk.rows, to: dtype) }
+      guard isQuantizable else { throw Self.notQuantizable(linear, row..<row + chunk.rows, to: dtype) }
       done += chunk.byteCount
     }
     model.discardPages(of: weights)
@@ -106,15 +76,17 @@ package final class RoundToNearest {
     return UnsafePointer(squares)
   }
 
-  static func requireFloats(_ weights: WeightMatrix, named name: String) throws(XverseError) {
-    guard !weights.dtype.isQuantized else {
-      throw .unsupported("tensor '\(name)' is \(weights.dtype.name) already, expected f32, f16 or bf16 to quantize")
+  static func requireFloats(_ linear: Linear) throws(XverseError) {
+    let dtype = linear.weights.dtype
+    guard !dtype.isQuantized else {
+      throw .unsupported(
+        "tensor '\(linear.key.name(in: .safetensors))' is \(dtype.name) already, expected f32, f16 or bf16 to quantize")
     }
   }
 
-  static func notQuantizable(_ name: String, _ rows: Range<Int>, to dtype: DType) -> XverseError {
+  static func notQuantizable(_ linear: Linear, _ rows: Range<Int>, to dtype: DType) -> XverseError {
     .corrupt(
-      "tensor '\(name)' has a value in rows \(rows.lowerBound) to \(rows.upperBound - 1) that is not finite or beyond "
-        + "\(dtype.largestQuantizable), which cannot be quantized to \(dtype.name)")
+      "tensor '\(linear.key.name(in: .safetensors))' has a value in rows \(rows.lowerBound) to \(rows.upperBound - 1) "
+        + "that is not finite or beyond \(dtype.largestQuantizable), which cannot be quantized to \(dtype.name)")
   }
 }

@@ -51,54 +51,53 @@ package struct GGUFExport {
   /// - Throws: `unsupported` for what GGUF has no words for; `corrupt` for a weight that no f16 holds; `io`,
   ///   `outOfMemory`, what the context's progress throws.
   package func write(to file: NewFile, tokenizer: TokenizerSource) throws(XverseError) {
-    let matrices = network.namedMatrices
-    let norms = network.normTensors
+    let linears = network.linears
+    let norms = network.norms
     let metadata = try GGUFOutputMetadata(model, fileType: encoding.fileType, tokenizer, context.allocator)
-    let outputs = matrices.map { output($0.name, $0.weights) } + norms.map(output)
+    let outputs = linears.map(output) + norms.map(output)
     var writer = try GGUFWriter(to: file, metadata: metadata.pairs, tensors: outputs, allocator: context.allocator)
     let total = network.weightBytes
     var done = 0
-    for (matrix, output) in zip(matrices, outputs) {
-      try write(matrix.weights, named: matrix.name, as: output.type, to: &writer) { (count) throws(XverseError) in
+    for (linear, output) in zip(linears, outputs) {
+      try write(linear, as: output.type, to: &writer) { (count) throws(XverseError) in
         try context.progress(done, total)
         done += count
       }
       try writer.endTensor()
     }
     for norm in norms {
-      try writer.write(norm.bytes)
+      try writer.write(network.bytes(of: norm))
       try writer.endTensor()
     }
     try context.progress(total, total)
     try writer.finish()
   }
 
-  private func output(_ name: String, _ weights: WeightMatrix) -> GGUFOutputTensor {
-    let isEnd = name == WeightNames.embedding || name == WeightNames.head
+  private func output(_ linear: Linear) -> GGUFOutputTensor {
     let wanted: GGMLType =
       switch encoding {
       case .f16: .f16
       case .q8_0: .q8_0
-      case .q4_0: isEnd ? .q8_0 : .q4_0
+      case .q4_0: linear.key.role.declaration.isInLayers ? .q4_0 : .q8_0
       }
     return GGUFOutputTensor(
-      name: WeightNames.name(of: name, in: .gguf),
-      type: weights.columns.isMultiple(of: wanted.block.columns) ? wanted : .f16,
-      shape: [weights.rows, weights.columns])
+      name: linear.key.name(in: .gguf),
+      type: linear.weights.columns.isMultiple(of: wanted.block.columns) ? wanted : .f16,
+      shape: [linear.weights.rows, linear.weights.columns])
   }
 
-  private func output(_ norm: OutputTensor) -> GGUFOutputTensor {
-    GGUFOutputTensor(name: WeightNames.name(of: norm.name, in: .gguf), type: .f32, shape: norm.shape)
+  private func output(_ norm: RMSNorm) -> GGUFOutputTensor {
+    GGUFOutputTensor(name: norm.key.name(in: .gguf), type: .f32, shape: [network.configuration.hiddenSize])
   }
 
   /// Writes a matrix, a few rows after the other, in the order that GGUF has them in.
   ///
   /// - Parameter progress: Called before each few rows with their bytes in the model.
   private func write(
-    _ weights: WeightMatrix, named name: String, as type: GGMLType, to writer: inout GGUFWriter,
-    progress: (Int) throws(XverseError) -> Void
+    _ linear: Linear, as type: GGMLType, to writer: inout GGUFWriter, progress: (Int) throws(XverseError) -> Void
   ) throws(XverseError) {
-    let order = WeightNames.rowOrder(of: name, in: .gguf, model.configuration)
+    let weights = linear.weights
+    let order = linear.key.rowOrder(in: .gguf, model.configuration)
     let rowsPerChunk = min(weights.rows, max(1, Self.chunkSize / weights.columns))
     arena.reset()
     let floats = try arena.matrix(rows: rowsPerChunk, columns: weights.columns)
@@ -116,7 +115,8 @@ package struct GGUFExport {
       }
       guard fits else {
         throw .corrupt(
-          "tensor '\(name)' has a value that is not finite or beyond 65504, which \(type.name) cannot hold")
+          "tensor '\(linear.key.name(in: .safetensors))' has a value that is not finite or beyond 65504, which \(type.name) cannot hold"
+        )
       }
       try writer.write(UnsafeRawBufferPointer(start: bytes.start, count: rows.count * rowBytes))
     }

@@ -22,11 +22,11 @@ package struct MemoryEstimate: Sendable {
 
 /// What will be loaded, and how it will be used.
 package struct MemoryEstimation {
-  /// The types that quantizing gives the matrices of layers, and embedding and head.
-  package typealias QuantizedTypes = (layers: DType, ends: DType)
+  /// The type that quantizing gives a matrix.
+  package typealias QuantizedType = (WeightKey) -> DType
 
   private let options: ModelOptions
-  private let quantizedTypes: QuantizedTypes?
+  private let quantizedType: QuantizedType?
   private let context: Int?
   private let cacheElement: KVBlocks.Element
   private let kernels: Kernels
@@ -35,15 +35,15 @@ package struct MemoryEstimation {
   private static let quantizationChunk = 4 << 20
 
   /// - Parameters:
-  ///   - quantizedTypes: nil for weights that stay as they are.
+  ///   - quantizedType: nil for weights that stay as they are.
   ///   - context: Most tokens of the session; nil for the model's own.
   ///   - kernels: Those that will compute, with their threads.
   package init(
-    options: ModelOptions, quantizedTypes: QuantizedTypes?, context: Int?, cacheElement: KVBlocks.Element,
+    options: ModelOptions, quantizedType: QuantizedType?, context: Int?, cacheElement: KVBlocks.Element,
     kernels: Kernels
   ) {
     self.options = options
-    self.quantizedTypes = quantizedTypes
+    self.quantizedType = quantizedType
     self.context = context
     self.cacheElement = cacheElement
     self.kernels = kernels
@@ -83,18 +83,15 @@ package struct MemoryEstimation {
       })
     let model = try XverseModel(description.configuration, checkpoint: checkpoint, importer: importer)
     let read = options.mode == .read ? checkpoint.fileBytes : 0
-    let matrices = model.matrices
-    let mapped = matrices.reduce(0) { $0 + ($1.isPlanned ? 0 : $1.byteCount) }
-    guard let quantizedTypes else {
+    let mapped = model.linears.reduce(0) { $0 + ($1.weights.isPlanned ? 0 : $1.weights.byteCount) }
+    guard let quantizedType else {
       estimate.weightsResident = importer.plannedBytes + read
       estimate.weightsMapped = options.mode == .read ? 0 : mapped
       estimate.loadPeak = estimate.weightsResident
       return model
     }
-    let ends = description.configuration.tieWordEmbeddings ? 1 : 2
-    let quantized = matrices.enumerated().reduce(0) { sum, next in
-      let type = next.offset < ends ? quantizedTypes.ends : quantizedTypes.layers
-      return sum + type.byteCount(rows: next.element.rows, columns: next.element.columns)
+    let quantized = model.linears.reduce(0) { sum, linear in
+      sum + quantizedType(linear.key).byteCount(rows: linear.weights.rows, columns: linear.weights.columns)
     }
     estimate.weightsResident = quantized
     estimate.loadPeak = importer.plannedBytes + read + quantized + Self.quantizationChunk

@@ -13,14 +13,33 @@ struct WeightNamesTests {
   func namesAllTensors() throws {
     let path = SharedData.file("data/stories260k-xverse/hf-f32")
     let checkpoint = try Checkpoint(path: path, mode: .map, allocator: .system) { (_, _) throws(XverseError) in }
-    let layers = (0..<5).map(WeightNames.Layer.init).flatMap {
-      [$0.inputNorm, $0.query, $0.key, $0.value, $0.output, $0.postAttentionNorm, $0.gate, $0.up, $0.down]
-    }
+    let file = try CheckpointLocation(path: path).requiredCompanion("config.json", maximumLength: 1 << 20)
+    let configuration = try ModelConfiguration(json: JSONDocument(file.bytes, owner: file, source: file.name))
 
-    let names = layers + [WeightNames.embedding, WeightNames.finalNorm, WeightNames.head]
+    let keys = configuration.matrixKeys + configuration.normKeys
 
+    let names = keys.map { $0.name(in: .safetensors) }
     #expect(names.sorted() == checkpoint.tensorNames.sorted())
     #expect(!names.contains(where: WeightNames.isIgnored))
+  }
+
+  @Test("finds the key of a name in both formats", arguments: [WeightsFormat.safetensors, .pytorch, .gguf])
+  func findsKeys(format: WeightsFormat) {
+    for role in WeightKey.Role.allCases {
+      let key = WeightKey(role, layer: role.declaration.isInLayers ? 79 : nil)
+      #expect(WeightKey(named: key.name(in: format), in: format) == key)
+    }
+  }
+
+  @Test(
+    "finds no key of a name that only looks alike",
+    arguments: [
+      "model.layers.01.mlp.up_proj.weight", "model.layers.mlp.up_proj.weight", "mlp.up_proj.weight", ".weight", "",
+      "model.layers.1.mlp.up_proj", "model.layers.1.lm_head.weight", "model.layers..mlp.up_proj.weight",
+      "model.layers.99999999999999999999.mlp.up_proj.weight", "blk.1.ffn_up.weight",
+    ])
+  func findsNoKey(name: String) {
+    #expect(WeightKey(named: name, in: .safetensors) == nil)
   }
 
   @Test(

@@ -12,10 +12,14 @@ import XverseTensors
 struct QuantizationSchemeTests {
   @Test("keeps embedding and head in int8")
   func choosesTypes() {
-    #expect(QuantizationScheme.int8.dtype(for: .projection) == .int8)
-    #expect(QuantizationScheme.int8.dtype(for: .embeddingOrHead) == .int8)
-    #expect(QuantizationScheme.int4.dtype(for: .projection) == .int4)
-    #expect(QuantizationScheme.int4.dtype(for: .embeddingOrHead) == .int8)
+    for role in WeightKey.Role.layerMatrices {
+      #expect(QuantizationScheme.int8.dtype(for: WeightKey(role, layer: 0)) == .int8)
+      #expect(QuantizationScheme.int4.dtype(for: WeightKey(role, layer: 0)) == .int4)
+    }
+    for role in [WeightKey.Role.embedding, .head] {
+      #expect(QuantizationScheme.int8.dtype(for: WeightKey(role)) == .int8)
+      #expect(QuantizationScheme.int4.dtype(for: WeightKey(role)) == .int8)
+    }
   }
 }
 
@@ -29,11 +33,11 @@ struct RoundToNearestTests {
 
     for (old, new) in zip(tiny.model.stored, model.stored) {
       #expect(old.name == new.name)
-      let isEnd = [WeightNames.embedding, WeightNames.head].contains(new.name)
+      let key = try #require(WeightKey(named: new.name, in: .safetensors))
       if old.shape.count == 1 {
         #expect(old == new)
       } else {
-        let dtype = scheme.dtype(for: isEnd ? .embeddingOrHead : .projection)
+        let dtype = scheme.dtype(for: key)
         #expect(new.dtype == dtype, "\(new.name)")
         #expect(new.shape == dtype.storedShape(rows: old.shape[0], columns: old.shape[1]), "\(new.name)")
       }
@@ -60,7 +64,7 @@ struct RoundToNearestTests {
       let importance = matrix.norm.flatMap { tensors[$0]?.1.map { $0 * $0 } }
       let floats = try arena.matrix(rows: shape[0], columns: shape[1])
       floats.data.update(from: values, count: values.count)
-      let dtype = scheme.dtype(for: .projection)
+      let dtype = scheme.dtype(for: try #require(WeightKey(named: name, in: .safetensors)))
       var expected = [UInt8](repeating: 0, count: dtype.byteCount(rows: shape[0], columns: shape[1]))
       let isQuantizable = try Kernels(threadCount: 1).quantize(floats, to: dtype, at: &expected, importance: importance)
 
@@ -87,8 +91,8 @@ struct RoundToNearestTests {
   func tiesHead(scheme: QuantizationScheme) throws {
     let model = try RoundToNearest.quantized(TinyModel { $0.tiesWordEmbeddings = true }.model, scheme)
 
-    #expect(model.head.data == model.embedding.data)
-    #expect(model.stored(WeightNames.head) == nil)
+    #expect(model.head.weights.data == model.embedding.weights.data)
+    #expect(model.stored(WeightKey(.head).name(in: .safetensors)) == nil)
   }
 
   // 70 tokens are evaluated together where floats would go through BLAS.
