@@ -33,13 +33,15 @@ let package = Package(
     .target(name: "XverseFormats", dependencies: ["XverseTensors"]),
     // Configuration, layers, KV cache: the formulas of the transformer.
     .target(name: "XverseModels", dependencies: ["XverseFormats"]),
+    // The files of a model -> a loaded model, its description, an estimate of its memory.
+    .target(name: "XverseLoading", dependencies: ["XverseModels", "XverseTokenizers"]),
+    // A loaded model -> int8 and int4, directories, GGUF files.
+    .target(name: "XverseConversion", dependencies: ["XverseLoading"]),
     // When to run the model and for whom: compute thread, sessions, sampling, generation.
-    .target(name: "XverseRuntime", dependencies: ["XverseModels", "XverseTokenizers"]),
-    // Float weights -> int8 and int4.
-    .target(name: "XverseQuantization", dependencies: ["XverseModels"]),
+    .target(name: "XverseRuntime", dependencies: ["XverseLoading"]),
     // xverse.h implemented.
     .target(
-      name: "XverseCAPI", dependencies: ["XverseRuntime", "XverseQuantization", "CXverse"], exclude: ["exports.map"]),
+      name: "XverseCAPI", dependencies: ["XverseRuntime", "XverseConversion", "CXverse"], exclude: ["exports.map"]),
     // Probes of the machine's limits, for the benchmarks.
     .target(
       name: "CMachineLimits", cSettings: kernelFlags, linkerSettings: kernelLibraries),
@@ -52,9 +54,11 @@ let package = Package(
 
     // Files written and data made for tests.
     .target(name: "TestSupport", path: "Tests/Support"),
+    // Small models loaded from the disk, and a naive oracle for what they compute.
+    .target(name: "ModelTestSupport", dependencies: ["XverseLoading", "TestSupport"], path: "Tests/ModelSupport"),
     // What must hold for any bytes: run over a corpus by the tests, and over random bytes by the fuzzer.
     .target(
-      name: "FuzzTargets", dependencies: ["XverseModels", "XverseTokenizers", "TestSupport"], path: "Fuzz/Targets"),
+      name: "FuzzTargets", dependencies: ["XverseLoading", "TestSupport"], path: "Fuzz/Targets"),
 
     .testTarget(name: "XverseCoreTests", dependencies: ["XverseCore", "TestSupport"], path: "Tests/CoreTests"),
     .testTarget(name: "KernelTests", dependencies: ["CXverseKernels", "TestSupport"], exclude: ["c"]),
@@ -62,8 +66,9 @@ let package = Package(
     .testTarget(name: "TokenizerTests", dependencies: ["XverseTokenizers", "TestSupport"]),
     .testTarget(name: "FormatTests", dependencies: ["XverseFormats", "TestSupport"]),
     .testTarget(name: "ModelTests", dependencies: ["XverseModels", "TestSupport"]),
-    .testTarget(name: "RuntimeTests", dependencies: ["XverseRuntime", "TestSupport"]),
-    .testTarget(name: "QuantizationTests", dependencies: ["XverseQuantization", "TestSupport"]),
+    .testTarget(name: "LoadingTests", dependencies: ["XverseLoading", "ModelTestSupport"]),
+    .testTarget(name: "ConversionTests", dependencies: ["XverseConversion", "ModelTestSupport"]),
+    .testTarget(name: "RuntimeTests", dependencies: ["XverseRuntime", "ModelTestSupport"]),
     .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets", "TestSupport"]),
     .testTarget(name: "CAPITests", dependencies: ["CXverse", "XverseCAPI", "TestSupport"], exclude: ["c"]),
   ],

@@ -2,6 +2,7 @@
 
 import Glibc
 import XverseCore
+import XverseLoading
 import XverseRuntime
 import XverseTensors
 

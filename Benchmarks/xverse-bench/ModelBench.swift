@@ -1,6 +1,7 @@
 // ModelBench.swift -- one model: how long until it answers, how much memory it takes, how fast each kind of pass is.
 
 import XverseCore
+import XverseLoading
 import XverseModels
 import XverseRuntime
 import XverseTensors
@@ -25,30 +26,24 @@ struct ModelBench {
     var report = ModelReport()
     if options.parts.contains(.load) { (report.load, report.firstToken) = try measureLoading() }
     SystemFiles.resetPeak()
-    let model = try load()
-    report.describe(model)
-    let session = try Session(model, cacheElement: options.cacheElement)
-    let network = try network(of: model)
+    let loaded = try load()
+    report.describe(loaded)
+    let session = try Session(loaded, runtime, cacheElement: options.cacheElement)
+    guard let model = loaded.model else { throw .misuse("model '\(loaded.name)' has no weights") }
     let cache = try KVCache(
-      network.configuration, element: options.cacheElement, capacity: 1, allocator: runtime.allocator)
-    let workload = Workload(network, cacheBytesPerPosition: cache.bytesPerPosition)
+      model.configuration, element: options.cacheElement, capacity: 1, allocator: runtime.allocator)
+    let workload = Workload(model, cacheBytesPerPosition: cache.bytesPerPosition)
     report.dtype = workload.dtype
     if options.parts.contains(.depth) { try measureDepth(session, workload, &report) }
     if options.parts.contains(.prefill) { try measurePrefill(session, workload, &report) }
     if options.parts.contains(.decode) { try measureDecode(session, workload, &report) }
-    if options.parts.contains(.batch) { try measureBatches(network, workload, &report) }
+    if options.parts.contains(.batch) { try measureBatches(model, workload, &report) }
     if options.parts.contains(.matrices) { try measureMatrices(workload, &report) }
     return report
   }
 
   private func load() throws(XverseError) -> LoadedModel {
-    try LoadedModel(
-      .path(path), options: ModelOptions(), runtime: runtime, progress: { (_, _, _) throws(XverseError) in })
-  }
-
-  private func network(of model: LoadedModel) throws(XverseError) -> XverseModel {
-    guard let network = model.network else { throw .misuse("model '\(model.name)' has no weights") }
-    return network
+    try LoadedModel(.path(path), options: ModelOptions(), runtime.context())
   }
 
   /// Seconds from the path to a model, and to the logits after a short question; the files are in the page cache.
@@ -58,7 +53,7 @@ struct ModelBench {
       let start = MonotonicClock.now
       let model = try self.load()
       let loaded = MonotonicClock.now
-      try evaluate(Self.questionLength, in: Session(model, cacheElement: options.cacheElement))
+      try evaluate(Self.questionLength, in: Session(model, runtime, cacheElement: options.cacheElement))
       if repetition == 0 { continue }
       load.append(1e-9 * Double(loaded - start))
       firstToken.append(1e-9 * Double(MonotonicClock.now - start))
@@ -111,9 +106,9 @@ struct ModelBench {
 
   /// One token a step for each of several sequences, all from their beginning.
   private func measureBatches(
-    _ network: XverseModel, _ workload: Workload, _ report: inout ModelReport
+    _ model: XverseModel, _ workload: Workload, _ report: inout ModelReport
   ) throws(XverseError) {
-    let configuration = network.configuration
+    let configuration = model.configuration
     let steps = min(Self.batchSteps, configuration.maximumPositions)
     let arena = ScratchArena(allocator: runtime.allocator)
     for size in Self.batchSizes {
@@ -131,7 +126,7 @@ struct ModelBench {
           for cache in caches { cache.truncate(to: 0) }
           return try compute { () throws(XverseError) in
             try seconds { () throws(XverseError) in
-              for _ in 0..<steps { try step(tokens, network, caches, arena) }
+              for _ in 0..<steps { try step(tokens, model, caches, arena) }
             }
           }
         })
@@ -139,13 +134,13 @@ struct ModelBench {
   }
 
   private func step(
-    _ tokens: [Int32], _ network: XverseModel, _ caches: [KVCache], _ arena: ScratchArena
+    _ tokens: [Int32], _ model: XverseModel, _ caches: [KVCache], _ arena: ScratchArena
   ) throws(XverseError) {
     let states = try tokens.withUnsafeBufferPointer { (tokens) throws(XverseError) in
-      try network.forward(tokens, caches: caches, kernels: runtime.kernels, arena: arena, cancellation: nil)
+      try model.forward(tokens, caches: caches, kernels: runtime.kernels, arena: arena, cancellation: nil)
     }
-    let logits = try arena.matrix(rows: states.rows, columns: network.configuration.vocabularySize)
-    try network.logits(into: logits, of: states, kernels: runtime.kernels, arena: arena, cancellation: nil)
+    let logits = try arena.matrix(rows: states.rows, columns: model.configuration.vocabularySize)
+    try model.logits(into: logits, of: states, kernels: runtime.kernels, arena: arena, cancellation: nil)
   }
 
   /// The matrix products of all layers and nothing else.

@@ -1,6 +1,7 @@
 // ConfigurationTarget.swift -- config.json and generation_config.json, whose fields may stand in one text.
 
 import XverseCore
+import XverseLoading
 import XverseModels
 
 extension FuzzTarget {

@@ -80,7 +80,7 @@ private final class ResultHandle {
   init(_ result: GenerationResult, _ session: Session) {
     self.result = result
     stats = xverse_stats(
-      result.statistics, kvBytes: session.cacheBytes, scratchBytes: session.model.runtime.scratchBytes)
+      result.statistics, kvBytes: session.cacheBytes, scratchBytes: session.runtime.scratchBytes)
   }
 }
 

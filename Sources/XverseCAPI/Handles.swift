@@ -4,6 +4,7 @@ import CXverse
 import Glibc
 import Synchronization
 import XverseCore
+import XverseLoading
 import XverseModels
 import XverseRuntime
 import XverseTokenizers
@@ -68,16 +69,18 @@ class OwnedHandle {
 
 final class ModelHandle: Sendable {
   let model: LoadedModel
+  let runtime: Runtime
   let tokenizer: TokenizerHandle
   let architecture: CString
   let quantization: CString
   let name: CString
 
-  init(_ model: LoadedModel) throws(XverseError) {
+  init(_ model: LoadedModel, _ runtime: Runtime) throws(XverseError) {
     self.model = model
+    self.runtime = runtime
     tokenizer = TokenizerHandle(model.tokenizer, model.specialTokens, isBorrowed: true)
     architecture = try CString(model.configuration.modelType)
-    quantization = try CString(model.network?.matrixTypeName ?? "none")
+    quantization = try CString(model.model?.matrixTypeName ?? "none")
     name = try CString(model.name)
   }
 }

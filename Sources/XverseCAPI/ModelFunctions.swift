@@ -2,8 +2,7 @@
 
 import CXverse
 import XverseCore
-import XverseFormats
-import XverseQuantization
+import XverseLoading
 import XverseRuntime
 
 @_cdecl("xverse_model_open")
@@ -45,14 +44,11 @@ private func load(
   _ reporter: ProgressReporter
 ) throws(XverseError) -> ModelHandle {
   let runtime = try runtime(handle)
+  let context = runtime.context(cancellation: cancellation, report: reporter.report)
   let model = try LoadedModel(
-    origin, options: OptionValues.modelOptions(values), runtime: runtime,
-    conversion: try OptionValues.quantization(values, runtime, cancellation, reporter), cancellation: cancellation
-  ) { (phase, done, total) throws(XverseError) in
-    try cancellation?.check()
-    try reporter.report(phase, done, total)
-  }
-  return try ModelHandle(model)
+    origin, options: OptionValues.modelOptions(values), context,
+    conversion: try OptionValues.quantization(values).conversion(context))
+  return try ModelHandle(model, runtime)
 }
 
 @_cdecl("xverse_model_inspect")
@@ -142,7 +138,7 @@ public func xverse_model_perplexity(
     let perplexity = try required(perplexity, "perplexity")
     let reporter = ProgressReporter(function: fn, user: user)
     let result = try handle.model.perplexity(
-      of: text, options: options, cancellation: try cancellation(cancel)
+      of: text, on: handle.runtime, options: options, cancellation: try cancellation(cancel)
     ) { (done, total) throws(XverseError) in try reporter.report("score", done, total) }
     perplexity.pointee = result.value
     standardError?.pointee = result.standardError

@@ -1,10 +1,10 @@
 // OptionValues+Meaning.swift -- what option values mean to the runtime.
 
 import CXverse
+import XverseConversion
 import XverseCore
-import XverseFormats
+import XverseLoading
 import XverseModels
-import XverseQuantization
 import XverseRuntime
 import XverseTensors
 
@@ -38,35 +38,23 @@ extension OptionValues {
     return options
   }
 
-  /// What `quantize` and `calibration` ask for; nil for nothing.
-  static func quantization(
-    _ values: OptionValues?, _ runtime: Runtime, _ cancellation: Cancellation?, _ reporter: ProgressReporter
-  ) throws(XverseError) -> LoadedModel.Conversion? {
-    let calibration = values?.string("calibration")
-    guard let scheme = values?.string("quantize").flatMap(QuantizationScheme.init) else {
-      guard calibration == nil else { throw .invalid("calibration is set, expected quantize=int8 or int4 with it") }
-      return nil
-    }
-    func context(_ phase: StaticString) -> ComputeContext {
-      ComputeContext(
-        kernels: runtime.kernels, allocator: runtime.allocator, executor: runtime.onComputeThread,
-        cancellation: cancellation
-      ) { (done, total) throws(XverseError) in try reporter.report(phase, done, total) }
-    }
-    guard let calibration else {
-      return { (model, _) throws(XverseError) in try RoundToNearest(scheme, context("quantize")).quantize(model) }
-    }
-    let text = try MappedFile(
-      path: calibration, mode: .read, allocator: runtime.allocator, maximumLength: calibrationLimit)
-    return { (model, tokenizer) throws(XverseError) in
-      var tokens = Buffer<Int32>(allocator: runtime.allocator)
-      try tokenizer.encode(text.bytes, parsingSpecials: false, into: &tokens)
-      return try Calibration(scheme, context("calibrate")).quantize(model, on: tokens.elements)
-    }
+  /// What `quantize` and `calibration` ask for.
+  static func quantization(_ values: OptionValues?) -> Quantization {
+    var quantization = Quantization()
+    quantization.scheme = values?.string("quantize").flatMap(QuantizationScheme.init)
+    quantization.calibrationPath = values?.string("calibration")
+    return quantization
   }
 
-  /// Most bytes of a calibration text: many times what is used of it.
-  private static let calibrationLimit = 64 << 20
+  static func conversionOptions(_ values: OptionValues?) -> ConversionOptions {
+    var options = ConversionOptions()
+    options.quantization = quantization(values)
+    options.tokenizerPath = values?.string("tokenizer")
+    options.maximumShardSize = values?.int("max_shard_size").flatMap { $0 == 0 ? nil : Int($0) }
+    options.format = values?.string("format").flatMap(ConversionOptions.Format.init) ?? .safetensors
+    options.encoding = values?.string("type").flatMap(GGUFExport.Encoding.init)
+    return options
+  }
 
   private static func ropeScaling(_ text: String) -> ModelConfiguration.RoPEScaling? {
     let parts = text.split(separator: ":", maxSplits: 1)
@@ -76,9 +64,11 @@ extension OptionValues {
     return parts[0] == "linear" ? .linear(factor: factor) : .dynamic(factor: factor)
   }
 
-  static func session(_ values: OptionValues?, _ model: LoadedModel) throws(XverseError) -> Session {
+  static func session(
+    _ values: OptionValues?, _ model: LoadedModel, _ runtime: Runtime
+  ) throws(XverseError) -> Session {
     try Session(
-      model, context: values?.int("context").map(Int.init),
+      model, runtime, context: values?.int("context").map(Int.init),
       cacheElement: values?.string("kv_type").flatMap(KVBlocks.Element.init) ?? .float32,
       overflow: values?.string("overflow").flatMap(Session.Overflow.init) ?? .error)
   }

@@ -10,7 +10,7 @@ public func xverse_request_create(
 ) -> xverse_status {
   creating(out) { () throws(XverseError) in
     let model = try borrow(model, as: ModelHandle.self, "model")
-    return RequestHandle(GenerationRequest(model.model), model: model)
+    return RequestHandle(GenerationRequest(model.model, allocator: model.runtime.allocator), model: model)
   }
 }
 
@@ -42,7 +42,7 @@ public func xverse_request_add_message(
   changing(request) { (request) throws(XverseError) in
     let role = try ChatMessage.Role(named: try string(role, "role"))
     let content = try XverseCAPI.text(text, len, "text")
-    try request.add(ChatMessage(role: role, content: content, allocator: request.model.runtime.allocator))
+    try request.add(ChatMessage(role: role, content: content, allocator: request.allocator))
   }
 }
 

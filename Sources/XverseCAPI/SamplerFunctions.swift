@@ -9,11 +9,12 @@ public func xverse_sampler_create(
   _ model: OpaquePointer?, _ options: OpaquePointer?, _ out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> xverse_status {
   creating(out) { () throws(XverseError) in
-    let model = try borrow(model, as: ModelHandle.self, "model").model
+    let handle = try borrow(model, as: ModelHandle.self, "model")
+    let model = handle.model
     let options = try OptionValues.generationOptions(try optionValues(options, .sampling), model)
     return SamplerHandle(
       try Sampler(
-        options.sampling, vocabularySize: model.configuration.vocabularySize, allocator: model.runtime.allocator))
+        options.sampling, vocabularySize: model.configuration.vocabularySize, allocator: handle.runtime.allocator))
   }
 }
 

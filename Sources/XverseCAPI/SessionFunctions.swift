@@ -10,7 +10,7 @@ public func xverse_session_create(
 ) -> xverse_status {
   creating(out) { () throws(XverseError) in
     let model = try borrow(model, as: ModelHandle.self, "model")
-    let session = try OptionValues.session(try optionValues(options, .session), model.model)
+    let session = try OptionValues.session(try optionValues(options, .session), model.model, model.runtime)
     return SessionHandle(session, model: model)
   }
 }
@@ -50,7 +50,7 @@ public func xverse_session_stats(_ session: OpaquePointer?, _ out: UnsafeMutable
 {
   reading(session) { (session) throws(XverseError) in
     let stats = xverse_stats(
-      session.statistics, kvBytes: session.cacheBytes, scratchBytes: session.model.runtime.scratchBytes)
+      session.statistics, kvBytes: session.cacheBytes, scratchBytes: session.runtime.scratchBytes)
     try deliver(stats, to: out, "out")
   }
 }
@@ -107,7 +107,7 @@ public func xverse_session_score(
     let tokens = try array(tokens, n, "tokens")
     guard logprobs != nil || sum != nil else { throw .invalid("logprobs and sum are both NULL") }
     let cancellation = try cancellation(cancel)
-    let scores = try Buffer<Float>(repeating: 0, count: max(1, n), allocator: session.model.runtime.allocator)
+    let scores = try Buffer<Float>(repeating: 0, count: max(1, n), allocator: session.runtime.allocator)
     guard let base = scores.mutableElements.baseAddress else { return }
     try session.score(tokens, into: base, cancellation: cancellation)
     logprobs?.update(from: base, count: n)

@@ -2,7 +2,7 @@
 
 import CXverse
 import XverseCore
-import XverseRuntime
+import XverseLoading
 import XverseTokenizers
 
 @_cdecl("xverse_model_tokenizer")

@@ -15,7 +15,7 @@ package enum WeightsFormat: String, Sendable {
     }
   }
 
-  /// The file of a directory that holds all weights, and the one that tells how they are parted; nil where the format has
+  /// The file of a directory that holds all weights, and the one that lists its parts; nil where the format has
   /// no such convention.
   var singleName: String? {
     switch self {

@@ -229,7 +229,7 @@ extension JSONFields {
   /// The tokens of a field that holds one or an array of them; nil when it is absent or null.
   ///
   /// The -1 that older LLaMA checkpoints write for "none" is left out.
-  func tokens(_ key: String, vocabularySize: Int) throws(XverseError) -> [Int32]? {
+  package func tokens(_ key: String, vocabularySize: Int) throws(XverseError) -> [Int32]? {
     guard let value = self[key] else { return nil }
     var tokens: [Int32] = []
     if value.kind != .array, let token = try token(value, key, vocabularySize) { tokens.append(token) }

@@ -1,6 +1,7 @@
 // Generation.swift -- the loop that turns logits into text: sample, detokenize, look for an end, evaluate, again.
 
 import XverseCore
+import XverseLoading
 import XverseTokenizers
 
 /// What a generation tells while it runs. The buffers are valid during the call only.
@@ -93,7 +94,7 @@ private final class Generation {
     cancellation: Cancellation?, onEvent: Session.EventHandler?
   ) throws(XverseError) {
     let model = session.model
-    let allocator = model.runtime.allocator
+    let allocator = session.runtime.allocator
     self.session = session
     self.options = options
     self.prompt = prompt

@@ -1,7 +1,7 @@
 // GenerationOptions.swift -- how to generate: sampling, and when to end.
 
 import XverseCore
-import XverseModels
+import XverseLoading
 
 /// Why generation ended; the raw values are the ABI's.
 package enum FinishReason: Int32, Sendable {

@@ -1,6 +1,7 @@
 // GenerationRequest.swift -- a prompt in the making: raw pieces or a conversation, and the options to answer it with.
 
 import XverseCore
+import XverseLoading
 import XverseTokenizers
 
 /// What to generate from, and how.
@@ -10,13 +11,15 @@ package final class GenerationRequest {
   package let model: LoadedModel
   package var options: GenerationOptions
 
+  package let allocator: MemoryAllocator
   private var rawTokens: Buffer<Int32>
   private var messages: [ChatMessage] = []
 
-  package init(_ model: LoadedModel) {
+  package init(_ model: LoadedModel, allocator: MemoryAllocator) {
     self.model = model
+    self.allocator = allocator
     options = GenerationOptions(model.generationDefaults)
-    rawTokens = Buffer(allocator: model.runtime.allocator)
+    rawTokens = Buffer(allocator: allocator)
   }
 
   /// Whether the prompt is a conversation, whose answer is a text of its own.
@@ -54,7 +57,7 @@ package final class GenerationRequest {
 
   /// The prompt for a session with `context` tokens; nil for the model's own.
   package func prompt(context: Int? = nil) throws(XverseError) -> Buffer<Int32> {
-    var prompt = Buffer<Int32>(allocator: model.runtime.allocator)
+    var prompt = Buffer<Int32>(allocator: allocator)
     guard !messages.isEmpty else {
       try prompt.append(contentsOf: rawTokens.elements)
       return prompt

@@ -2,6 +2,7 @@
 
 import Glibc
 import XverseCore
+import XverseLoading
 import XverseTensors
 
 /// How to cut a text into windows.
@@ -29,7 +30,7 @@ extension LoadedModel {
   /// - Throws: `range` for a text with fewer than two tokens and for a window of fewer than two; `unsupported` when a
   ///   BOS token is asked for and the model has none; `cancelled`, `deadline`, what `progress` throws.
   package func perplexity(
-    of text: UnsafeRawBufferPointer, options: PerplexityOptions, cancellation: Cancellation?,
+    of text: UnsafeRawBufferPointer, on runtime: Runtime, options: PerplexityOptions, cancellation: Cancellation?,
     progress: Session.Progress?
   ) throws(XverseError) -> Perplexity {
     let context = options.context ?? min(configuration.maximumPositions, 2048)
@@ -40,7 +41,7 @@ extension LoadedModel {
     guard prefix.count + tokens.count >= 2 else {
       throw .range("the text has \(tokens.count) tokens, expected at least \(2 - prefix.count)")
     }
-    let session = try Session(self, context: context)
+    let session = try Session(self, runtime, context: context)
     let fresh = context - prefix.count
     var windows = max(1, tokens.count / fresh)
     if options.maximumWindows > 0 { windows = min(windows, options.maximumWindows) }
@@ -68,7 +69,7 @@ extension Session {
     _ prefix: [Int32], _ tokens: UnsafeBufferPointer<Int32>, cancellation: Cancellation?,
     into statistics: inout LikelihoodStatistics
   ) throws(XverseError) {
-    let allocator = model.runtime.allocator
+    let allocator = runtime.allocator
     var window = Buffer<Int32>(allocator: allocator)
     for token in prefix { try window.append(token) }
     try window.append(contentsOf: tokens)

@@ -37,6 +37,16 @@ package final class Runtime: @unchecked Sendable {
     withoutActuallyEscaping(body) { computeThread.perform(ComputeClosure($0), with: ComputeTicket()) }
   }
 
+  /// What loading, quantizing and writing a model need of this runtime.
+  package func context(
+    cancellation: Cancellation? = nil,
+    report: @escaping ComputeContext.Report = { (_, _, _) throws(XverseError) in }
+  ) -> ComputeContext {
+    ComputeContext(
+      kernels: kernels, allocator: allocator, log: log, executor: onComputeThread, cancellation: cancellation,
+      report: report)
+  }
+
   /// Bytes of work memory that evaluations share.
   package var scratchBytes: Int { arenaBytes.load(ordering: .relaxed) }
 

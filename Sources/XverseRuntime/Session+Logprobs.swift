@@ -19,7 +19,7 @@ extension Session {
     _ k: Int, tokens: UnsafeMutablePointer<Int32>, logprobs: UnsafeMutablePointer<Float>
   ) throws(XverseError) -> Int {
     let logits = try requiredLogits()
-    let sum = model.runtime.kernels.serial.logSumExp(logits)
+    let sum = runtime.kernels.serial.logSumExp(logits)
     let count = min(k, logits.count)
     var heap = LeastFirstHeap(tokens, logits)
     for token in 0..<logits.count { heap.offer(Int32(token), limit: count) }

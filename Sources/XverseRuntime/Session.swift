@@ -1,6 +1,7 @@
 // Session.swift -- one sequence of tokens and what the model remembers of it.
 
 import XverseCore
+import XverseLoading
 import XverseModels
 import XverseTensors
 
@@ -29,6 +30,7 @@ package final class Session {
   package typealias Progress = (_ done: Int, _ total: Int) throws(XverseError) -> Void
 
   package let model: LoadedModel
+  package let runtime: Runtime
   /// Most tokens.
   package let context: Int
   package var statistics = SessionStatistics()
@@ -43,12 +45,13 @@ package final class Session {
   /// - Parameter context: Most tokens; nil for the model's own.
   /// - Throws: `misuse` when the model has no weights; `outOfMemory`.
   package init(
-    _ model: LoadedModel, context: Int? = nil, cacheElement: KVBlocks.Element = .float32, overflow: Overflow = .error
+    _ model: LoadedModel, _ runtime: Runtime, context: Int? = nil, cacheElement: KVBlocks.Element = .float32,
+    overflow: Overflow = .error
   ) throws(XverseError) {
-    guard let network = model.network else {
+    guard let weights = model.model else {
       throw .misuse("model '\(model.name)' was loaded with vocab_only, expected one with weights")
     }
-    let allocator = model.runtime.allocator
+    let allocator = runtime.allocator
     let context = context ?? model.configuration.maximumPositions
     let vocabularySize = model.configuration.vocabularySize
     cache = try KVCache(model.configuration, element: cacheElement, capacity: context, allocator: allocator)
@@ -56,15 +59,16 @@ package final class Session {
     let memory = try allocator.allocate(vocabularySize * MemoryLayout<Float>.stride)
     logitsMemory = UnsafeMutableBufferPointer(
       start: memory.bindMemory(to: Float.self, capacity: vocabularySize), count: vocabularySize)
-    evaluation = SessionEvaluation(network: network, cache: cache, runtime: model.runtime, logits: logitsMemory)
+    evaluation = SessionEvaluation(model: weights, cache: cache, runtime: runtime, logits: logitsMemory)
     self.model = model
+    self.runtime = runtime
     self.context = context
     self.overflow = overflow
   }
 
   deinit {
     if let base = logitsMemory.baseAddress {
-      model.runtime.allocator.deallocate(base, bytes: logitsMemory.count * MemoryLayout<Float>.stride)
+      runtime.allocator.deallocate(base, bytes: logitsMemory.count * MemoryLayout<Float>.stride)
     }
   }
 
@@ -155,7 +159,7 @@ package final class Session {
     try reserve(begin + tokens.count)
     var start = 0
     while start < tokens.count {
-      let end = min(tokens.count, start + tokensPerChunk)
+      let end = min(tokens.count, start + XverseModel.tokensPerPass)
       evaluation.tokens = UnsafeBufferPointer(rebasing: tokens[start..<end])
       evaluation.sequenceLength = begin + tokens.count
       evaluation.purpose = purpose?(start, end) ?? (end == tokens.count ? .logits : .cacheOnly)
@@ -187,7 +191,7 @@ package final class Session {
   private func logprob(of token: Int32, cancellation: Cancellation?) throws(XverseError) -> Float {
     guard length > 0 else { return 0 }
     try restoreLogits(cancellation: cancellation)
-    let sum = model.runtime.kernels.serial.logSumExp(UnsafeBufferPointer(logitsMemory))
+    let sum = runtime.kernels.serial.logSumExp(UnsafeBufferPointer(logitsMemory))
     return Float(Double(logitsMemory[Int(token)]) - sum)
   }
 
@@ -202,7 +206,7 @@ package final class Session {
   private func keepRecent(besides tokens: UnsafeBufferPointer<Int32>) throws(XverseError) -> Buffer<Int32> {
     guard overflow == .shift, tokens.count <= context else { throw contextFull(adding: tokens.count) }
     let kept = min(context / 2, context - tokens.count, length)
-    var result = Buffer<Int32>(allocator: model.runtime.allocator)
+    var result = Buffer<Int32>(allocator: runtime.allocator)
     try result.append(contentsOf: UnsafeBufferPointer(rebasing: sequence.elements[(length - kept)...]))
     try result.append(contentsOf: tokens)
     return result

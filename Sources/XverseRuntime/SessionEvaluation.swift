@@ -4,8 +4,6 @@ import XverseCore
 import XverseModels
 import XverseTensors
 
-/// Most tokens in one pass: as many as keep the matrix products at the multipliers' speed.
-let tokensPerChunk = 512
 /// Rows of lm_head's output that scoring holds at a time: 100,000 logits each.
 private let scoredRowsPerProduct = 64
 
@@ -30,16 +28,16 @@ final class SessionEvaluation: ComputeWork {
 
   private var error: XverseError?
   private let ticket = ComputeTicket()
-  private let network: XverseModel
+  private let model: XverseModel
   private let cache: KVCache
   private let runtime: Runtime
   /// `[vocabularySize]`; written only when everything else succeeded.
   private let logits: UnsafeMutableBufferPointer<Float>
 
   init(
-    network: XverseModel, cache: KVCache, runtime: Runtime, logits: UnsafeMutableBufferPointer<Float>
+    model: XverseModel, cache: KVCache, runtime: Runtime, logits: UnsafeMutableBufferPointer<Float>
   ) {
-    self.network = network
+    self.model = model
     self.cache = cache
     self.runtime = runtime
     self.logits = logits
@@ -61,7 +59,7 @@ final class SessionEvaluation: ComputeWork {
     let length = cache.length
     error = nil
     do throws(XverseError) {
-      let states = try network.forward(
+      let states = try model.forward(
         tokens, cache: cache, sequenceLength: sequenceLength, kernels: runtime.kernels, arena: runtime.arena,
         cancellation: cancellation)
       switch purpose {
@@ -76,19 +74,9 @@ final class SessionEvaluation: ComputeWork {
     runtime.noteArenaSize()
   }
 
-  /// Takes what evaluating `tokens` tokens and keeping the logits takes of an arena.
-  static func reserve(
-    in arena: ScratchArena, for configuration: ModelConfiguration, tokens: Int, positions: Int, kernels: Kernels
-  ) throws(XverseError) {
-    try XverseModel.reserveWorkspace(
-      in: arena, for: configuration, tokens: tokens, positions: positions, kernels: kernels)
-    _ = try arena.matrix(rows: 1, columns: configuration.vocabularySize)
-    _ = try arena.floats(kernels.productScratch(tokens: 1, columns: configuration.hiddenSize))
-  }
-
   private func keepLogits(of state: Matrix) throws(XverseError) {
     let row = try runtime.arena.matrix(rows: 1, columns: logits.count)
-    try network.logits(
+    try model.logits(
       into: row, of: state, kernels: runtime.kernels, arena: runtime.arena, cancellation: cancellation)
     logits.baseAddress?.update(from: row.data, count: logits.count)
   }
@@ -98,12 +86,12 @@ final class SessionEvaluation: ComputeWork {
   ) throws(XverseError) {
     let rowCount = min(scoredRowsPerProduct, states.rows)
     let room = try runtime.arena.matrix(rows: rowCount, columns: logits.count)
-    let scratch = try network.logitScratch(rows: rowCount, kernels: runtime.kernels, arena: runtime.arena)
+    let scratch = try model.logitScratch(rows: rowCount, kernels: runtime.kernels, arena: runtime.arena)
     var row = 0
     while row < states.rows {
       let end = min(states.rows, row + scoredRowsPerProduct)
       let product = room.rows(0..<end - row)
-      try network.logits(
+      try model.logits(
         into: product, of: states.rows(row..<end), kernels: runtime.kernels, scratch: scratch,
         cancellation: cancellation)
       for i in row..<min(end, targets.count) {

@@ -1,43 +1,54 @@
-// ComputeContext.swift -- what work on the weights of a whole model, such as quantizing them, needs of the runtime that it
-// happens in.
+// ComputeContext.swift -- what work on the weights of a whole model (loading, quantizing, writing) needs from the outside: it
+// runs without a runtime.
 
 import XverseCore
 
-/// Kernels, memory, the thread to compute on, and whom to tell.
+/// Kernels, memory, a thread to compute on, a log, and where to report progress.
 package struct ComputeContext {
   /// Runs kernels on the thread that may use several, and returns when they are done.
   package typealias Executor = (_ body: () -> Void) -> Void
-  /// Called again and again with the work done of the total; throws to end it.
-  package typealias Progress = (_ done: Int, _ total: Int) throws(XverseError) -> Void
+  /// Called again and again with the work done of the total in a phase; throws to end it.
+  package typealias Report = (_ phase: StaticString, _ done: Int, _ total: Int) throws(XverseError) -> Void
 
   package let kernels: Kernels
   package let allocator: MemoryAllocator
-  private let report: Progress
+  package let log: Log
+  /// What reports are about.
+  private let phase: StaticString
+  private let report: Report
   private let executor: Executor
   private let cancellation: Cancellation?
 
   package init(
-    kernels: Kernels, allocator: MemoryAllocator, executor: @escaping Executor, cancellation: Cancellation?,
-    progress report: @escaping Progress
+    kernels: Kernels, allocator: MemoryAllocator, log: Log = Log(), executor: @escaping Executor = { $0() },
+    cancellation: Cancellation? = nil, phase: StaticString = "load",
+    report: @escaping Report = { (_, _, _) throws(XverseError) in }
   ) {
     self.kernels = kernels
     self.allocator = allocator
+    self.log = log
     self.executor = executor
+    self.phase = phase
     self.report = report
     self.cancellation = cancellation
   }
 
-  /// The same without reports, which are looked at for their errors only.
+  /// The same without reports.
   package var silent: ComputeContext {
-    ComputeContext(kernels: kernels, allocator: allocator, executor: executor, cancellation: cancellation) {
-      (_, _) throws(XverseError) in
-    }
+    ComputeContext(kernels: kernels, allocator: allocator, log: log, executor: executor, cancellation: cancellation)
+  }
+
+  /// The same with reports of another phase.
+  package func phase(_ phase: StaticString) -> ComputeContext {
+    ComputeContext(
+      kernels: kernels, allocator: allocator, log: log, executor: executor, cancellation: cancellation, phase: phase,
+      report: report)
   }
 
   /// Reports work done; throws when it should end.
   package func progress(_ done: Int, _ total: Int) throws(XverseError) {
     try check()
-    try report(done, total)
+    try report(phase, done, total)
   }
 
   /// Throws when the work should end.

@@ -12,9 +12,9 @@ import XverseCore
 package final class Tokenizer: @unchecked Sendable {
   /// What the tokenizer is built from, for people: "BPE, Metaspace, Digits, Punctuation, byte fallback".
   package let kind: String
-  /// Why the ids may differ from those of the tokenizer that the model was trained with, and what helps, as a sentence
-  /// for people; nil when they are that tokenizer's.
-  package let doubt: String?
+  /// Sentences for people: why the ids may differ from those of the tokenizer that the model was trained with, and what
+  /// helps. Empty when they are that tokenizer's.
+  package let warnings: [String]
 
   package let allocator: MemoryAllocator
   let vocabulary: Vocabulary
@@ -52,14 +52,14 @@ package final class Tokenizer: @unchecked Sendable {
       of: vocabulary, decoder: decoder, literals: IdSet(allocator: allocator), source: source, allocator: allocator)
     self.vocabulary = vocabulary
     self.allocator = allocator
-    doubt = nil
+    warnings = []
   }
 
   /// Builds the tokenizer that a GGUF file describes.
   ///
   /// Ids are those of llama.cpp, but for three things: no special token comes out of ordinary text; the classes of
   /// characters are those of Hugging Face's `tokenizers`, which know some younger characters; and where neither scores
-  /// nor merges are there, the merges are guessed from the order of the ids, which `doubt` then tells.
+  /// nor merges are there, the merges are guessed from the order of the ids, which `warnings` then says.
   ///
   /// Memory: at most 128 times the size of the description, and 1 MiB.
   ///
@@ -83,7 +83,7 @@ package final class Tokenizer: @unchecked Sendable {
       allocator: allocator)
     self.vocabulary = vocabulary
     self.allocator = allocator
-    doubt = description.doubt
+    warnings = description.warnings
   }
 
   // MARK: vocabulary

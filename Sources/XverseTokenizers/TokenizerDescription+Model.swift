@@ -40,17 +40,17 @@ extension TokenizerDescription {
     return false
   }
 
-  /// Why encoding may give other ids than the tokenizer that the model was trained with; nil when there is no reason.
-  var doubt: String? {
+  /// Why encoding may give other ids than the tokenizer that the model was trained with; empty when there is no reason.
+  var warnings: [String] {
     let guess: String
     if isSentencePiece {
-      guard !hasScores && merges.count == 0 else { return nil }
+      guard !hasScores && merges.count == 0 else { return [] }
       guess = "\(place("scores")) gives no order of merges, so that of the ids was taken for it"
     } else {
-      guard preTokenizer == nil else { return nil }
+      guard preTokenizer == nil else { return [] }
       guess = "\(place("pre")) is missing, so \"default\" was taken for it"
     }
-    return "\(guess), and ids may differ from those that the model was trained with; to get those, \(Self.advice)"
+    return ["\(guess), and ids may differ from those that the model was trained with; to get those, \(Self.advice)"]
   }
 
   func readModel(_ vocabulary: borrowing Vocabulary, _ allocator: MemoryAllocator) throws(XverseError) -> TokenizerModel

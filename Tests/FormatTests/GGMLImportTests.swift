@@ -67,9 +67,7 @@ struct GGMLImportTests {
     let tensor = try #require(try checkpoint.tensor(named: "w"))
     let kernels = try Kernels(threadCount: 2)
     let importer = WeightImporter(
-      ComputeContext(kernels: kernels, allocator: .system, executor: { $0() }, cancellation: nil) {
-        (_, _) throws(XverseError) in
-      })
+      ComputeContext(kernels: kernels, allocator: .system))
     let matrix = try importer.matrix(tensor, rows: Self.rows, columns: Self.columns, order: order)
     #expect(importer.importedBytes == data.count && importer.memory.count == 1)
     var floats = [Float](repeating: .nan, count: Self.rows * Self.columns)

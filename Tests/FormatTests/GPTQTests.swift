@@ -197,9 +197,7 @@ private struct PackedMatrix {
     let checkpoint = try openFile(file)
     let kernels = try Kernels(threadCount: 1)
     let importer = WeightImporter(
-      ComputeContext(kernels: kernels, allocator: .system, executor: { $0() }, cancellation: nil) {
-        (_, _) throws(XverseError) in
-      })
+      ComputeContext(kernels: kernels, allocator: .system))
     let matrix = try GPTQMatrix(
       codes: #require(try checkpoint.tensor(named: "w.qweight")),
       zeros: #require(try checkpoint.tensor(named: "w.qzeros")),

@@ -35,9 +35,7 @@ struct TinyModel {
     model = try XverseModel(
       configuration, checkpoint: checkpoint,
       importer: WeightImporter(
-        ComputeContext(
-          kernels: Kernels(threadCount: 1), allocator: allocator, executor: { $0() }, cancellation: nil
-        ) { (_, _) throws(XverseError) in }))
+        ComputeContext(kernels: Kernels(threadCount: 1), allocator: allocator)))
   }
 }
 

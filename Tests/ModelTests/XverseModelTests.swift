@@ -159,10 +159,10 @@ struct DynamicScalingTests {
     let tiny = try TinyModel(Self.checkpoint)
     let tokens = randomTokens(40, seed: 7)
     let whole = try TinySequence(tiny.model, capacity: 64)
-    let parted = try TinySequence(tiny.model, capacity: 64)
+    let chunked = try TinySequence(tiny.model, capacity: 64)
 
     let expected = try whole.evaluate(tokens.prefix(30)).prefix(30)
-    let logits = try parted.evaluate(tokens.prefix(13), endingAt: 30) + parted.evaluate(tokens[13..<30], endingAt: 30)
+    let logits = try chunked.evaluate(tokens.prefix(13), endingAt: 30) + chunked.evaluate(tokens[13..<30], endingAt: 30)
 
     #expect(sameBits(logits, Array(expected)))
   }

@@ -1,6 +1,7 @@
 // GenerationEventTests.swift -- what a generation tells while it runs, and the ends that come from outside.
 
 import Foundation
+import ModelTestSupport
 import TestSupport
 import Testing
 import XverseCore

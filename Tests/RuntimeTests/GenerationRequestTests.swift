@@ -1,6 +1,7 @@
 // GenerationRequestTests.swift -- prompts in the making: raw or conversation, never both.
 
 import Foundation
+import ModelTestSupport
 import TestSupport
 import Testing
 import XverseCore
@@ -22,10 +23,10 @@ extension GenerationRequest {
   }
 }
 
-extension LoadedModel {
+extension TinyHost {
   fileprivate func tokens(of text: String) throws -> [Int32] {
     var tokens = Buffer<Int32>()
-    try Array(text.utf8).withUnsafeBytes { try tokenizer.encode($0, parsingSpecials: false, into: &tokens) }
+    try Array(text.utf8).withUnsafeBytes { try loaded.tokenizer.encode($0, parsingSpecials: false, into: &tokens) }
     return Array(tokens.elements)
   }
 }
@@ -111,7 +112,8 @@ struct GenerationRequestTests {
 
   @Test("a conversation fits the session it is for", arguments: [60, 80, 120, 200, 256])
   func fitsContext(context: Int) throws {
-    let request = GenerationRequest(try loadTiny())
+    let model = try loadTiny()
+    let request = GenerationRequest(model)
     for index in 0..<10 {
       try request.add(.user, "question \(index)")
       try request.add(.assistant, "answer \(index)")
@@ -121,7 +123,7 @@ struct GenerationRequestTests {
 
     let prompt = try request.tokens(context: context)
 
-    let end = try request.model.tokens(of: "Assistant: ")
+    let end = try model.tokens(of: "Assistant: ")
     // Half of the context, or what the new tokens leave of it.
     #expect(prompt.count <= max(context / 2, context - 40))
     #expect(prompt.count < (try request.tokens()).count || context == 256)

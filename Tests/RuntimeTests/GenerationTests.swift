@@ -1,6 +1,7 @@
 // GenerationTests.swift -- the loop: why it ends, what it reuses, what it leaves.
 
 import Foundation
+import ModelTestSupport
 import TestSupport
 import Testing
 import XverseCore
@@ -226,7 +227,7 @@ struct PrefixReuseTests {
     let session = try Session(try loadTiny())
     let first = try session.generate(generationPrompt, greedyOptions(5))
     let longer = generationPrompt + first.tokenArray + [10, 11]
-    let fresh = try Session(session.model).generate(longer, greedyOptions(10))
+    let fresh = try Session(session.host).generate(longer, greedyOptions(10))
 
     let second = try session.generate(longer, greedyOptions(10))
 
@@ -237,7 +238,7 @@ struct PrefixReuseTests {
   @Test("a prompt that the session holds with its logits costs nothing")
   func reusesLogits() throws {
     let session = try Session(try loadTiny())
-    let fresh = try Session(session.model).generate(generationPrompt, greedyOptions(5))
+    let fresh = try Session(session.host).generate(generationPrompt, greedyOptions(5))
     try session.evaluate(generationPrompt)
     var prefills = 0
 
@@ -258,7 +259,7 @@ struct PrefixReuseTests {
     _ = try session.generate(generationPrompt, greedyOptions(5))
     var other = generationPrompt
     other[common] = other[common] == 50 ? 51 : 50
-    let fresh = try Session(session.model).generate(other, greedyOptions(10))
+    let fresh = try Session(session.host).generate(other, greedyOptions(10))
 
     let result = try session.generate(other, greedyOptions(10))
 
@@ -271,7 +272,7 @@ struct PrefixReuseTests {
     let session = try Session(try loadTiny())
     _ = try session.generate(generationPrompt, greedyOptions(5))
     let shorter = Array(generationPrompt.prefix(4))
-    let fresh = try Session(session.model).generate(shorter, greedyOptions(10))
+    let fresh = try Session(session.host).generate(shorter, greedyOptions(10))
 
     let result = try session.generate(shorter, greedyOptions(10))
 

@@ -1,19 +1,21 @@
 // PerplexityTests.swift -- how a text is cut into windows, and the estimate with its error, computed directly.
 
 import Foundation
+import ModelTestSupport
 import TestSupport
 import Testing
 import XverseCore
+import XverseLoading
 
 @testable import XverseRuntime
 
 /// Words of the tiny vocabulary, some of them merged.
 private let sample = "the man and the on in a hat: 1234567890, the end of the story and then another one, again."
 
-extension LoadedModel {
+extension TinyHost {
   fileprivate func tokens(of text: String) throws -> [Int32] {
     var tokens = Buffer<Int32>()
-    try Array(text.utf8).withUnsafeBytes { try tokenizer.encode($0, parsingSpecials: false, into: &tokens) }
+    try Array(text.utf8).withUnsafeBytes { try loaded.tokenizer.encode($0, parsingSpecials: false, into: &tokens) }
     return Array(tokens.elements)
   }
 
@@ -24,13 +26,13 @@ extension LoadedModel {
     var options = PerplexityOptions()
     (options.context, options.beginsWithBOS, options.maximumWindows) = (context, bos, windows)
     return try Array(text.utf8).withUnsafeBytes {
-      try perplexity(of: $0, options: options, cancellation: cancellation, progress: progress)
+      try loaded.perplexity(of: $0, on: runtime, options: options, cancellation: cancellation, progress: progress)
     }
   }
 }
 
 /// exp of the mean surprise of all but the first token of each window, and its error by the delta method.
-private func direct(_ windows: [[Int32]], _ model: LoadedModel) throws -> (value: Double, standardError: Double) {
+private func direct(_ windows: [[Int32]], _ model: TinyHost) throws -> (value: Double, standardError: Double) {
   let oracle = try Oracle(model)
   let surprises = try windows.flatMap { window in
     try window.indices.dropFirst().map { -(try oracle.logprob(of: window[$0], after: Array(window.prefix($0)))) }

@@ -1,5 +1,6 @@
 // SessionRollbackTests.swift -- what a session holds after something went wrong, and what memory it takes.
 
+import ModelTestSupport
 import TestSupport
 import Testing
 import XverseCore
@@ -9,7 +10,7 @@ import XverseTensors
 
 @Suite("Session rollback")
 struct SessionRollbackTests {
-  private func model(_ allocator: MemoryAllocator = MemoryAllocator()) throws -> LoadedModel {
+  private func model(_ allocator: MemoryAllocator = MemoryAllocator()) throws -> TinyHost {
     try loadTiny(runtime: Runtime(threadCount: 1, allocator: allocator)) { $0.maximumPositions = 4096 }
   }
 
@@ -49,7 +50,7 @@ struct SessionRollbackTests {
     #expect(session.heldTokens == Array(tokens.prefix(512)))
     #expect(session.logits == nil)
     try session.evaluate(Array(tokens[512...]))
-    let whole = try Session(session.model)
+    let whole = try Session(session.host)
     try whole.evaluate(Array(tokens.prefix(512)))
     try whole.evaluate(Array(tokens[512...]))
     #expect(session.heldLogits == whole.heldLogits)
@@ -102,7 +103,7 @@ struct SessionRollbackTests {
     #expect(session.heldTokens == [10, 11, 12])
     #expect(session.heldLogits == logits)
     try session.evaluate([13])
-    let isSame = try session.heldLogits == Oracle(session.model).logits(after: [10, 11, 12, 13])
+    let isSame = try session.heldLogits == Oracle(session.host).logits(after: [10, 11, 12, 13])
     #expect(isSame)
   }
 

@@ -1,6 +1,7 @@
 // SessionScheduleTests.swift -- random schedules of everything a session can do, against a naive account of what it
 // must hold; checked after every step.
 
+import ModelTestSupport
 import TestSupport
 import Testing
 import XverseCore

@@ -1,5 +1,6 @@
 // SessionScoringTests.swift -- log probabilities of given tokens, and of the most probable ones.
 
+import ModelTestSupport
 import TestSupport
 import Testing
 import XverseCore

@@ -1,8 +1,10 @@
 // SessionTests.swift -- a session's tokens and logits: evaluation, what it refuses, truncation, shifting.
 
+import ModelTestSupport
 import TestSupport
 import Testing
 import XverseCore
+import XverseLoading
 import XverseTensors
 
 @testable import XverseRuntime
@@ -169,7 +171,7 @@ struct SessionTests {
     #expect(score?.code == .cancelled)
     #expect(session.heldTokens == Array(tokens.prefix(9)))
     #expect(session.logits == nil)
-    let fresh = try Session(session.model)
+    let fresh = try Session(session.host)
     try fresh.evaluate(Array(tokens.prefix(9)))
     try session.restoreLogits()
     #expect(session.heldLogits == fresh.heldLogits)

@@ -2,7 +2,9 @@
 
 import XverseCore
 import XverseFormats
+import XverseLoading
 import XverseModels
+import XverseTensors
 import XverseTokenizers
 
 /// The metadata of a file to write.
@@ -17,7 +19,7 @@ struct GGUFOutputMetadata {
   private(set) var pairs: [(key: String, value: GGUFOutputValue)] = []
 
   init(
-    _ model: LoadedModel, fileType: UInt32, _ tokenizer: TokenizerSource, _ allocator: MemoryAllocator
+    _ model: LoadedModel, fileType: UInt32, _ tokenizer: TokenizerSource, _ context: ComputeContext
   ) throws(XverseError) {
     let configuration = model.configuration
     let architecture = Self.architecture(configuration)
@@ -32,9 +34,10 @@ struct GGUFOutputMetadata {
     case .json(let file):
       var loss: String?
       let description = try TokenizerDescription.describing(
-        json: file.bytes, source: file.name, tokenCount: configuration.vocabularySize, allocator: allocator, loss: &loss
+        json: file.bytes, source: file.name, tokenCount: configuration.vocabularySize, allocator: context.allocator,
+        loss: &loss
       )
-      if let loss { model.runtime.log(.warning, loss) }
+      if let loss { context.log(.warning, loss) }
       append(Described(description))
     }
     append(model.specialTokens)

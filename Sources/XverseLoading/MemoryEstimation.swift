@@ -77,10 +77,7 @@ package struct MemoryEstimation {
     let checkpoint = try Checkpoint(description.location, mode: .map, allocator: allocator) {
       (_, _) throws(XverseError) in
     }
-    let importer = WeightImporter(
-      planningWith: ComputeContext(kernels: kernels, allocator: allocator, executor: { $0() }, cancellation: nil) {
-        (_, _) throws(XverseError) in
-      })
+    let importer = WeightImporter(planningWith: ComputeContext(kernels: kernels, allocator: allocator))
     let model = try XverseModel(description.configuration, checkpoint: checkpoint, importer: importer)
     let read = options.mode == .read ? checkpoint.fileBytes : 0
     let mapped = model.linears.reduce(0) { $0 + ($1.weights.isPlanned ? 0 : $1.weights.byteCount) }
@@ -104,8 +101,9 @@ package struct MemoryEstimation {
     estimate.cachePerToken = cache.perPosition
     estimate.cacheTotal = cache.blocks + cache.table
     let arena = ScratchArena.measuring
-    try SessionEvaluation.reserve(
-      in: arena, for: configuration, tokens: min(context, tokensPerChunk), positions: context, kernels: kernels)
+    try XverseModel.reserveScratch(
+      in: arena, for: configuration, tokens: min(context, XverseModel.tokensPerPass), positions: context,
+      kernels: kernels)
     let logits = configuration.vocabularySize * MemoryLayout<Float>.stride
     estimate.scratch = arena.byteCount + logits + context * MemoryLayout<Int32>.stride
   }

@@ -7,7 +7,7 @@ import XverseCore
 import XverseFormats
 
 @testable import XverseModels
-@testable import XverseQuantization
+@testable import XverseConversion
 
 @Suite("CheckpointConverter")
 struct CheckpointConverterTests {

@@ -3,7 +3,7 @@
 import Testing
 import XverseCore
 
-@testable import XverseModels
+@testable import XverseLoading
 
 @Suite("GenerationDefaults")
 struct GenerationDefaultsTests {
@@ -76,6 +76,8 @@ struct GenerationDefaultsTests {
   }
 
   private func parse(_ text: String) throws -> GenerationDefaults {
-    try GenerationDefaults(json: document(text, name: "generation_config.json"), vocabularySize: 100)
+    try Array(text.utf8).withUnsafeBytes {
+      try GenerationDefaults(json: JSONDocument($0, source: "generation_config.json"), vocabularySize: 100)
+    }
   }
 }

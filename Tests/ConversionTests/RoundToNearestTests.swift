@@ -6,7 +6,7 @@ import XverseCore
 import XverseTensors
 
 @testable import XverseModels
-@testable import XverseQuantization
+@testable import XverseConversion
 
 @Suite("QuantizationScheme")
 struct QuantizationSchemeTests {
@@ -198,9 +198,7 @@ struct RoundToNearestTests {
 
   @Test("a compute thread that does not run the work is an error")
   func needsExecutor() throws {
-    let idle = ComputeContext(
-      kernels: try Kernels(threadCount: 1), allocator: .system, executor: { _ in }, cancellation: nil
-    ) { (_, _) throws(XverseError) in }
+    let idle = ComputeContext(kernels: try Kernels(threadCount: 1), allocator: .system, executor: { _ in })
 
     let error = #expect(throws: XverseError.self) { try RoundToNearest(.int8, idle).quantize(TinyModel().model) }
 

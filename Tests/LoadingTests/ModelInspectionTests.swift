@@ -1,11 +1,12 @@
 // ModelInspectionTests.swift -- what is told of a model from its headers.
 
 import Foundation
+import ModelTestSupport
 import TestSupport
 import Testing
 import XverseCore
 
-@testable import XverseRuntime
+@testable import XverseLoading
 
 private func inspect(_ directory: TemporaryDirectory, options: ModelOptions = ModelOptions()) throws -> [String: Any] {
   let text = try ModelInspection.json(path: directory.path, options: options, allocator: MemoryAllocator())

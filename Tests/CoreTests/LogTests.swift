@@ -4,7 +4,7 @@ import Foundation
 import Synchronization
 import Testing
 
-@testable import XverseRuntime
+import XverseCore
 
 /// What a receiver heard, on whatever thread.
 private final class Ear: Sendable {

@@ -6,9 +6,8 @@ import XverseModels
 import XverseTensors
 import XverseTokenizers
 
-/// A model with its tokenizer and defaults. Immutable; any number of sessions may use it.
+/// A model with its tokenizer and defaults. Immutable; any number of runtimes and sessions may use it.
 package final class LoadedModel: Sendable {
-  package let runtime: Runtime
   /// Last component of the path.
   package let name: String
   package let configuration: ModelConfiguration
@@ -17,21 +16,20 @@ package final class LoadedModel: Sendable {
   /// Special ids: generation_config.json's, else config.json's.
   package let specialTokens: SpecialTokens
   /// nil when only the vocabulary was loaded.
-  package let network: XverseModel?
+  package let model: XverseModel?
   /// Bytes of all weights as stored.
   package let weightBytes: Int
 
   init(
-    runtime: Runtime, name: String, configuration: ModelConfiguration, tokenizer: Tokenizer,
-    generationDefaults: GenerationDefaults, network: XverseModel?, weightBytes: Int
+    name: String, configuration: ModelConfiguration, tokenizer: Tokenizer,
+    generationDefaults: GenerationDefaults, model: XverseModel?, weightBytes: Int
   ) {
-    self.runtime = runtime
     self.name = name
     self.configuration = configuration
     self.tokenizer = tokenizer
     self.generationDefaults = generationDefaults
     specialTokens = SpecialTokens(configuration, generationDefaults)
-    self.network = network
+    self.model = model
     self.weightBytes = weightBytes
   }
 }

@@ -6,7 +6,7 @@ import XverseCore
 import XverseTensors
 
 @testable import XverseModels
-@testable import XverseQuantization
+@testable import XverseConversion
 
 @Suite("Calibration")
 struct CalibrationTests {

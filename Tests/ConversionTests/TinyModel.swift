@@ -6,7 +6,7 @@ import XverseFormats
 import XverseTensors
 
 @testable import XverseModels
-@testable import XverseQuantization
+@testable import XverseConversion
 
 /// A model and where it came from.
 struct TinyModel {
@@ -37,11 +37,11 @@ func loadModel(_ path: String) throws -> XverseModel {
 func context(
   threadCount: Int = 1, set: Kernels.InstructionSet? = nil, allocator: MemoryAllocator = .system,
   cancellation: Cancellation? = nil,
-  progress: @escaping ComputeContext.Progress = { (_, _) throws(XverseError) in }
+  progress: @escaping (_ done: Int, _ total: Int) throws(XverseError) -> Void = { (_, _) throws(XverseError) in }
 ) throws -> ComputeContext {
   ComputeContext(
     kernels: try Kernels(instructionSet: set, threadCount: threadCount), allocator: allocator, executor: { $0() },
-    cancellation: cancellation, progress: progress)
+    cancellation: cancellation, report: { (_, done, total) throws(XverseError) in try progress(done, total) })
 }
 
 /// A tensor by value.

@@ -2,6 +2,7 @@
 
 import XverseCore
 import XverseFormats
+import XverseLoading
 import XverseModels
 import XverseTensors
 import XverseTokenizers
@@ -29,17 +30,17 @@ package struct GGUFExport {
   /// Elements that are converted at a time: few enough to stay in a cache of a few MB.
   private static let chunkSize = 1 << 20
 
-  private let model: LoadedModel
-  private let network: XverseModel
+  private let loaded: LoadedModel
+  private let model: XverseModel
   private let encoding: Encoding
   private let context: ComputeContext
   private let arena: ScratchArena
 
   /// - Parameter context: Its progress is called with bytes written of all, as the model holds them.
-  package init(_ model: LoadedModel, as encoding: Encoding, _ context: ComputeContext) throws(XverseError) {
-    guard let network = model.network else { throw XverseError(.internal, "the model has no weights") }
+  package init(_ loaded: LoadedModel, as encoding: Encoding, _ context: ComputeContext) throws(XverseError) {
+    guard let model = loaded.model else { throw XverseError(.internal, "the model has no weights") }
+    self.loaded = loaded
     self.model = model
-    self.network = network
     self.encoding = encoding
     self.context = context
     arena = ScratchArena(allocator: context.allocator)
@@ -51,12 +52,12 @@ package struct GGUFExport {
   /// - Throws: `unsupported` for what GGUF has no words for; `corrupt` for a weight that no f16 holds; `io`,
   ///   `outOfMemory`, what the context's progress throws.
   package func write(to file: NewFile, tokenizer: TokenizerSource) throws(XverseError) {
-    let linears = network.linears
-    let norms = network.norms
-    let metadata = try GGUFOutputMetadata(model, fileType: encoding.fileType, tokenizer, context.allocator)
+    let linears = model.linears
+    let norms = model.norms
+    let metadata = try GGUFOutputMetadata(loaded, fileType: encoding.fileType, tokenizer, context)
     let outputs = linears.map(output) + norms.map(output)
     var writer = try GGUFWriter(to: file, metadata: metadata.pairs, tensors: outputs, allocator: context.allocator)
-    let total = network.weightBytes
+    let total = model.weightBytes
     var done = 0
     for (linear, output) in zip(linears, outputs) {
       try write(linear, as: output.type, to: &writer) { (count) throws(XverseError) in
@@ -66,7 +67,7 @@ package struct GGUFExport {
       try writer.endTensor()
     }
     for norm in norms {
-      try writer.write(network.bytes(of: norm))
+      try writer.write(model.bytes(of: norm))
       try writer.endTensor()
     }
     try context.progress(total, total)
@@ -87,7 +88,7 @@ package struct GGUFExport {
   }
 
   private func output(_ norm: RMSNorm) -> GGUFOutputTensor {
-    GGUFOutputTensor(name: norm.key.name(in: .gguf), type: .f32, shape: [network.configuration.hiddenSize])
+    GGUFOutputTensor(name: norm.key.name(in: .gguf), type: .f32, shape: [model.configuration.hiddenSize])
   }
 
   /// Writes a matrix, a few rows after the other, in the order that GGUF has them in.
@@ -120,6 +121,6 @@ package struct GGUFExport {
       }
       try writer.write(UnsafeRawBufferPointer(start: bytes.start, count: rows.count * rowBytes))
     }
-    network.discardPages(of: weights)
+    model.discardPages(of: weights)
   }
 }

@@ -1,21 +1,25 @@
 // LoadedModelTests.swift -- loading as a whole: progress, warnings, overrides, what is checked between the files.
 
 import Foundation
+import ModelTestSupport
 import Synchronization
 import TestSupport
 import Testing
 import XverseCore
+import XverseModels
+import XverseTensors
 
-@testable import XverseRuntime
+@testable import XverseLoading
 
 @Suite("LoadedModel")
 struct LoadedModelTests {
   private func load(
-    _ directory: TemporaryDirectory, _ options: ModelOptions = ModelOptions(), runtime: Runtime? = nil,
-    progress: @escaping LoadedModel.Progress = { (_, _, _) throws(XverseError) in }
+    _ directory: TemporaryDirectory, _ options: ModelOptions = ModelOptions(),
+    allocator: MemoryAllocator = MemoryAllocator(), log: Log = Log(),
+    progress: @escaping ComputeContext.Report = { (_, _, _) throws(XverseError) in }
   ) throws -> LoadedModel {
     try LoadedModel(
-      .path(directory.path), options: options, runtime: runtime ?? Runtime(threadCount: 1), progress: progress)
+      .path(directory.path), options: options, idleContext(allocator: allocator, log: log, report: progress))
   }
 
   @Test("tells phases, and in the end that all bytes are there")
@@ -40,18 +44,18 @@ struct LoadedModelTests {
   func endsByProgress(place: Int) throws {
     var options = ModelOptions()
     options.verifiesValues = true
-    let runtime = try Runtime(threadCount: 1, allocator: MemoryAllocator())
+    let allocator = MemoryAllocator()
     var count = 0
 
     let error = #expect(throws: XverseError.self) {
-      _ = try load(try writeTiny(), options, runtime: runtime) { (_, _, _) throws(XverseError) in
+      _ = try load(try writeTiny(), options, allocator: allocator) { (_, _, _) throws(XverseError) in
         if count == place { throw XverseError(.stopped, "enough") }
         count += 1
       }
     }
 
     #expect(error?.message == "enough")
-    #expect(runtime.allocator.current == 0)
+    #expect(allocator.current == 0)
   }
 
   @Test("warns of tensors that it does not use, but not of RoPE's saved tables")
@@ -65,7 +69,7 @@ struct LoadedModelTests {
     let data = try JSONSerialization.data(withJSONObject: checkpoint.configuration)
     try directory.write("config.json", Array(data))
 
-    _ = try load(directory, runtime: Runtime(threadCount: 1, log: log))
+    _ = try load(directory, log: log)
 
     let warnings = lines.withLock { $0 }
     #expect(warnings.count == 9)
@@ -85,7 +89,7 @@ struct LoadedModelTests {
 
     #expect(error?.code == .corrupt)
     #expect(error?.message.contains("lm_head.weight") == true)
-    #expect(try load(directory).network != nil)
+    #expect(try load(directory).model != nil)
   }
 
   @Test("both ways of reading give the same logits")
@@ -93,13 +97,12 @@ struct LoadedModelTests {
     let directory = try writeTiny { $0.dtype = .float16 }
     var options = ModelOptions()
     options.mode = .read
-    let (mapped, read) = (try Session(load(directory)), try Session(load(directory, options)))
+    let (mapped, read) = (try Oracle(load(directory)), try Oracle(load(directory, options)))
     let tokens = randomTokens(20, seed: 1)
 
-    try mapped.evaluate(tokens)
-    try read.evaluate(tokens)
+    let logits = try [mapped, read].map { try $0.logits(after: tokens) }
 
-    #expect(mapped.heldLogits == read.heldLogits)
+    #expect(logits[0] == logits[1])
   }
 
   @Test("options override RoPE")
@@ -107,8 +110,10 @@ struct LoadedModelTests {
     var options = ModelOptions()
     (options.ropeTheta, options.ropeScaling) = (500_000, .linear(factor: 2))
     let scaling: [String: Any] = ["type": "linear", "factor": 2]
-    let written = try loadTiny { $0.extraConfiguration = ["rope_theta": 500_000, "rope_scaling": scaling] }
-    let (overridden, plain) = (try loadTiny(options: options), try loadTiny())
+    let written = try loadTiny(idleContext()) {
+      $0.extraConfiguration = ["rope_theta": 500_000, "rope_scaling": scaling]
+    }
+    let (overridden, plain) = (try loadTiny(options: options, idleContext()), try loadTiny(idleContext()))
     let tokens = randomTokens(12, seed: 2)
 
     let logits = try [written, overridden, plain].map { try Oracle($0).logits(after: tokens) }
@@ -132,7 +137,9 @@ struct LoadedModelTests {
 
   @Test("special ids are generation_config.json's before config.json's")
   func choosesSpecials() throws {
-    let model = try loadTiny { $0.generationConfiguration = ["eos_token_id": [7, 8], "bos_token_id": 9] }
+    let model = try loadTiny(idleContext()) {
+      $0.generationConfiguration = ["eos_token_id": [7, 8], "bos_token_id": 9]
+    }
 
     #expect(model.specialTokens.eos == [7, 8])
     #expect(model.specialTokens.bos == 9)
@@ -142,12 +149,11 @@ struct LoadedModelTests {
   @Test("gives all memory back when it goes")
   func givesBack() throws {
     let allocator = MemoryAllocator()
-    let runtime = try Runtime(threadCount: 1, allocator: allocator)
     var options = ModelOptions()
     options.mode = .read
 
     do {
-      let model = try load(try writeTiny(), options, runtime: runtime)
+      let model = try load(try writeTiny(), options, allocator: allocator)
       #expect(allocator.current > model.weightBytes)
     }
 
