@@ -4,6 +4,7 @@
 # make demo                sets the machine up, builds, and shows a conversation; on a terminal you can join it
 #                          MODEL=... another model than ours, PROMPT="..." one answer instead of a chat
 # make test                sets the machine up, builds, and runs the unit tests
+# make lint                layout and usual mistakes of Swift, C, shell and Python; make format repairs the layout
 # make check               everything to run before a commit; MODEL=... to run the examples on another model than ours
 # make check-data DATA=... the comparison with reference outputs
 # make fuzz                the readers of files on random bytes, a minute each: SECONDS=60, TARGETS="json tokenizer" for some
@@ -130,15 +131,21 @@ test:
 	@echo 'test: 3/3 running' >&2
 	@SWIFT='$(SWIFT)' scripts/test.sh
 
-check: test check-neon check-installed check-sanitizers
+check: lint test check-neon check-installed check-sanitizers
+
+lint:
+	@scripts/setup-debian.sh clang-format shellcheck python3-venv
+	@SWIFT='$(SWIFT)' scripts/lint.sh
+
+format:
+	@SWIFT='$(SWIFT)' scripts/lint.sh fix
 
 # `all` without its messages.
 built:
 	@scripts/build.sh $(MAKE) all
 
-# Layout, exported symbols, examples, and documentation with what it says of the demonstration model.
+# Exported symbols, examples, and documentation with what it says of the demonstration model.
 check-installed: built
-	@scripts/check-format.sh
 	@scripts/check-exports.sh $(BUILT_LIBRARY)
 	@scripts/check-examples.sh $(if $(MODEL),"$$MODEL")
 	@$(MAKE) -s install DESTDIR= PREFIX='$(STAGE)' LIBDIR='$(STAGE)/lib' INCLUDEDIR='$(STAGE)/include' \
@@ -169,5 +176,5 @@ clean:
 # Each build uses all processors, and two of them would wait for the same lock.
 .NOTPARALLEL:
 
-.PHONY: all lib cli setup install uninstall demo bench-program bench bench-compare test check built \
+.PHONY: all lib cli setup install uninstall demo bench-program bench bench-compare test check lint format built \
   check-neon check-installed check-sanitizers check-data fuzz clean
