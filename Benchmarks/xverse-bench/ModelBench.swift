@@ -1,6 +1,7 @@
 // ModelBench.swift -- one model: how long until it answers, how much memory it takes, how fast each kind of pass is.
 
 import XverseCore
+import XverseMeasurement
 import XverseModels
 import XverseRuntime
 import XverseTensors
@@ -24,7 +25,7 @@ struct ModelBench {
   func run() throws(XverseError) -> ModelReport {
     var report = ModelReport()
     if options.parts.contains(.load) { (report.load, report.firstToken) = try measureLoading() }
-    SystemFiles.resetPeak()
+    Machine.resetPeak()
     let model = try load()
     report.describe(model)
     let session = try Session(model, cacheElement: options.cacheElement)
@@ -75,7 +76,7 @@ struct ModelBench {
     try evaluate(depth, in: session)
     try decode(steps, in: session)
     report.memory = MemoryUse(
-      peak: SystemFiles.peakResidentMemory, weights: session.model.weightBytes, cache: session.cacheBytes,
+      peak: Machine.peakResidentMemory, weights: session.model.weightBytes, cache: session.cacheBytes,
       tokens: session.length)
     report.rows.append(
       try measure("decode \(steps) at \(depth)", .tokens, workload.decode(steps, at: depth), against: [.memory]) {
