@@ -4,6 +4,7 @@
 # make demo                sets the machine up, builds, and shows a conversation; on a terminal you can join it
 #                          MODEL=... another model than ours, PROMPT="..." one answer instead of a chat
 # make test                sets the machine up, builds, and runs the unit tests
+# make lint                layout and usual mistakes of Swift, C, shell and Python; make format repairs the layout
 # make check               everything to run before a commit; MODEL=... to run the examples on another model than ours
 # make check-data DATA=... the comparison with reference outputs
 # make fuzz                the readers of files on random bytes, a minute each: SECONDS=60, TARGETS="json tokenizer" for some
@@ -128,32 +129,43 @@ test:
 	@echo 'test: 2/3 building (two minutes the first time)' >&2
 	@scripts/build.sh $(SWIFT) build --build-tests
 	@echo 'test: 3/3 running' >&2
-	$(SWIFT) test --skip-build
+	@SWIFT='$(SWIFT)' scripts/test.sh
 
-check: test check-neon check-installed check-sanitizers
+check: lint test check-neon check-installed check-sanitizers
 
-# Layout, exported symbols, examples, and documentation with what it says of the demonstration model.
-check-installed: all
-	scripts/check-format.sh
-	scripts/check-exports.sh $(BUILT_LIBRARY)
-	scripts/check-examples.sh $(if $(MODEL),"$$MODEL")
-	$(MAKE) -s install DESTDIR= PREFIX='$(STAGE)' LIBDIR='$(STAGE)/lib' INCLUDEDIR='$(STAGE)/include' \
+lint:
+	@scripts/setup-debian.sh clang-format shellcheck python3-venv
+	@SWIFT='$(SWIFT)' scripts/lint.sh
+
+format:
+	@SWIFT='$(SWIFT)' scripts/lint.sh fix
+
+# `all` without its messages.
+built:
+	@scripts/build.sh $(MAKE) all
+
+# Exported symbols, examples, and documentation with what it says of the demonstration model.
+check-installed: built
+	@scripts/check-exports.sh $(BUILT_LIBRARY)
+	@scripts/check-examples.sh $(if $(MODEL),"$$MODEL")
+	@$(MAKE) -s install DESTDIR= PREFIX='$(STAGE)' LIBDIR='$(STAGE)/lib' INCLUDEDIR='$(STAGE)/include' \
 	  BINDIR='$(STAGE)/bin' PC_RPATH=1
-	scripts/check_docs.py '$(STAGE)' $(if $(MODEL),"$$MODEL")
+	@scripts/check_docs.py '$(STAGE)' $(if $(MODEL),"$$MODEL")
 
 STAGE = $(CURDIR)/.build/stage
 
 # The NEON kernels under emulation, and the quantized ones of this CPU without OpenMP.
 check-neon:
-	scripts/check-neon.sh
+	@scripts/check-neon.sh
 
-check-sanitizers: all
-	scripts/check-sanitizers.sh
+check-sanitizers: built
+	@scripts/check-sanitizers.sh
 
 # DATA holds reference outputs that this project did not compute; tests that need it are skipped without it.
-check-data: all
-	XVERSE_SHARED_DATA='$(abspath $(DATA))' $(SWIFT) test
-	XVERSE_LIBRARY='$(BUILT_LIBRARY)' scripts/check_data.py '$(DATA)'
+check-data: built
+	@scripts/build.sh $(SWIFT) build --build-tests
+	@XVERSE_SHARED_DATA='$(abspath $(DATA))' SWIFT='$(SWIFT)' scripts/test.sh
+	@XVERSE_LIBRARY='$(BUILT_LIBRARY)' scripts/check_data.py '$(DATA)'
 
 fuzz:
 	@SWIFT='$(SWIFT)' scripts/fuzz.sh '$(SECONDS)' $(TARGETS)
@@ -164,5 +176,5 @@ clean:
 # Each build uses all processors, and two of them would wait for the same lock.
 .NOTPARALLEL:
 
-.PHONY: all lib cli setup install uninstall demo bench-program bench bench-compare test check check-neon \
-  check-installed check-sanitizers check-data fuzz clean
+.PHONY: all lib cli setup install uninstall demo bench-program bench bench-compare test check lint format built \
+  check-neon check-installed check-sanitizers check-data fuzz clean

@@ -42,15 +42,19 @@ let package = Package(
     // xverse.h implemented.
     .target(
       name: "XverseCAPI", dependencies: ["XverseRuntime", "XverseConversion", "CXverse"], exclude: ["exports.map"]),
-    // Probes of the machine's limits, for the benchmarks.
-    .target(
-      name: "CMachineLimits", cSettings: kernelFlags, linkerSettings: kernelLibraries),
-    // The command-line tool, written against xverse.h alone.
-    .executableTarget(name: "xverse-cli", dependencies: ["CXverse", "XverseCAPI", "CMachineLimits"]),
+    // Probes of the machine's limits, for the benchmarks. Linked into the tool they add 4 KB and no library: the tool holds
+    // libxverse itself, whose kernels need OpenBLAS and OpenMP.
+    .target(name: "CMachineLimits", cSettings: kernelFlags, linkerSettings: kernelLibraries),
+    // Samples, tables and facts about the machine, for the benchmarks.
+    .target(name: "XverseMeasurement"),
+    // The command-line tool. Of the library it uses xverse.h alone.
+    .executableTarget(
+      name: "xverse-cli", dependencies: ["CXverse", "XverseCAPI", "CMachineLimits", "XverseMeasurement"]),
 
     // The benchmark of `make bench`: the machine's limits, kernels and whole models.
     .executableTarget(
-      name: "xverse-bench", dependencies: ["XverseRuntime", "CMachineLimits"], path: "Benchmarks/xverse-bench"),
+      name: "xverse-bench", dependencies: ["XverseRuntime", "CMachineLimits", "XverseMeasurement"],
+      path: "Benchmarks/xverse-bench"),
 
     // Files written and data made for tests.
     .target(name: "TestSupport", path: "Tests/Support"),
@@ -70,6 +74,7 @@ let package = Package(
     .testTarget(name: "ConversionTests", dependencies: ["XverseConversion", "ModelTestSupport"]),
     .testTarget(name: "RuntimeTests", dependencies: ["XverseRuntime", "ModelTestSupport"]),
     .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets", "TestSupport"]),
+    .testTarget(name: "MeasurementTests", dependencies: ["XverseMeasurement"]),
     .testTarget(name: "CAPITests", dependencies: ["CXverse", "XverseCAPI", "TestSupport"], exclude: ["c"]),
   ],
   cLanguageStandard: .c11

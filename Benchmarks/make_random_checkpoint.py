@@ -24,8 +24,8 @@ import unicodedata
 from pathlib import Path
 
 PRESETS = {
-    "1b": dict(hidden=2048, layers=22, heads=32, intermediate=5632, vocab=100534),
-    "7b": dict(hidden=4096, layers=32, heads=32, intermediate=11008, vocab=100534),
+    "1b": {"hidden": 2048, "layers": 22, "heads": 32, "intermediate": 5632, "vocab": 100534},
+    "7b": {"hidden": 4096, "layers": 32, "heads": 32, "intermediate": 11008, "vocab": 100534},
 }
 SPECIAL_TOKENS = ["<sep>", "<pad>", "<|startoftext|>", "<|endoftext|>", "<|endofprompt|>", "<|endofknowledge|>"]
 PAD, BOS, EOS = 1, 2, 3
@@ -93,9 +93,9 @@ ENCODINGS = {
     "f16": Encoding("F16", words(0x83FF), words(0x2400), words(0x3C00)),
     "bf16": Encoding("BF16", words(0x807F), words(0x3C80), words(0x3F80)),
     # Odd codes, of which none is -128; scales of 2^-12.
-    "int8": Encoding("U8", b"\xFE" * 512 + words(0, 16), b"\x01" * 512 + words(0x0C00, 16)),
+    "int8": Encoding("U8", b"\xfe" * 512 + words(0, 16), b"\x01" * 512 + words(0x0C00, 16)),
     # Any codes; scales of 2^-11, steps of 2^-8, zero points of 7.5 codes.
-    "int4": Encoding("U8", b"\xFF" * 256 + words(0, 16), bytes(256) + words(0x1000 << 2 | 60, 16)),
+    "int4": Encoding("U8", b"\xff" * 256 + words(0, 16), bytes(256) + words(0x1000 << 2 | 60, 16)),
 }
 TORCH_NAMES = {"bf16": "bfloat16", "f16": "float16", "f32": "float32"}
 
@@ -153,8 +153,7 @@ def write_safetensors(path, entries, weights, dtype):
     with open(path, "wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
         for name, shape in entries:
-            for piece in weights.pieces(shape, encoding_of(name, shape, dtype)):
-                file.write(piece)
+            file.writelines(weights.pieces(shape, encoding_of(name, shape, dtype)))
         file.flush()
         # Out of the page cache, so that it comes back as a reader maps it: in huge pages.
         os.fsync(file.fileno())
@@ -221,7 +220,7 @@ def tokenizer(size):
     metaspace = {"type": "Metaspace", "replacement": SPACE, "prepend_scheme": "never", "split": True}
     digits = {"type": "Digits", "individual_digits": True}
     punctuation = {"type": "Punctuation", "behavior": "Isolated"}
-    flags = dict(single_word=False, lstrip=False, rstrip=False, normalized=False, special=True)
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
     return {
         "version": "1.0",
         "truncation": None,

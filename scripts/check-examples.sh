@@ -53,7 +53,7 @@ grep -q "^xverse: .*missing" "$work/said" || die "the message names no file: $(c
 ends_with 0 "$xverse" info "$model" --json
 text="Once upon a time"
 ids=$("$xverse" tokenize "$model" "$text" --ids)
-[ "$("$xverse" tokenize "$model" --decode $ids)" = "$text" ] || die "tokens do not give the text back"
+[ "$(echo "$ids" | xargs "$xverse" tokenize "$model" --decode)" = "$text" ] || die "tokens do not give the text back"
 printf 'Hi\n/reset\nHi\n' | "$xverse" chat "$model" --greedy --max-new-tokens 20 >"$work/said" || die "chat failed"
 [ "$(wc -l <"$work/said")" -ge 2 ] || die "chat gave no two answers"
 printf 'Hi\n' | "$xverse" chat "$model" --echo --greedy --max-new-tokens 20 >"$work/said" || die "chat --echo failed"
@@ -64,11 +64,13 @@ echo '#include <xverse.h>
 int main(void) { return xverse_version()[0] == 0; }' >"$work/main.c"
 cp "$work/main.c" "$work/main.cc"
 for standard in c99 c11; do
+  # shellcheck disable=SC2046 # A list of words.
   ${CC:-cc} -std=$standard -Wall -Wextra -Wpedantic -Wconversion -Wpadded -Werror "$work/main.c" -o "$work/main" \
     $(pkg-config --cflags --libs xverse)
   "$work/main" || die "the C program fails"
 done
 for standard in c++11 c++20; do
+  # shellcheck disable=SC2046 # A list of words.
   ${CXX:-c++} -std=$standard -Wall -Wextra -Wpedantic -Werror "$work/main.cc" -o "$work/main" \
     $(pkg-config --cflags --libs xverse)
   "$work/main" || die "the C++ program fails"

@@ -69,21 +69,20 @@ strip --strip-debug -o "$work/libxverse.so.1" "$library"
 ln -s libxverse.so.1 "$work/libxverse.so"
 export LD_LIBRARY_PATH="$work"
 
-warnings='-Wall -Wextra -Wpedantic -Werror'
 built() {
-  run "$@" -Iinclude -L"$work" -lxverse -o "$work/program"
+  run "$@" -Wall -Wextra -Wpedantic -Werror -Iinclude -L"$work" -lxverse -o "$work/program"
 }
 for standard in c99 c11; do
-  built "${CC:-cc}" -std=$standard $warnings -Wpadded "$programs/header_test.c"
+  built "${CC:-cc}" -std=$standard -Wpadded "$programs/header_test.c"
   run "$work/program"
 done
 for standard in c++11 c++20; do
-  built "${CXX:-c++}" -std=$standard $warnings -Wpadded "$programs/header_test.cpp"
+  built "${CXX:-c++}" -std=$standard -Wpadded "$programs/header_test.cpp"
   run "$work/program"
 done
-built "${CC:-cc}" -std=gnu11 $warnings "$programs/fork.c"
+built "${CC:-cc}" -std=gnu11 "$programs/fork.c"
 run "$work/program" "$model"
-built "${CC:-cc}" -std=gnu11 $warnings "$programs/limits.c"
+built "${CC:-cc}" -std=gnu11 "$programs/limits.c"
 mkdir "$work/converted"
 run "$work/program" "$model" "$work/converted"
 
@@ -91,7 +90,7 @@ run "$work/program" "$model" "$work/converted"
 grep -oE '\bxverse_[a-z0-9_]+ *\(' "$programs/lifecycle.c" | tr -d ' (' | sort -u >"$work/called"
 uncalled=$(comm -23 "$work/declared" "$work/called")
 [ -z "$uncalled" ] || die "lifecycle.c does not call $uncalled"
-built "${CC:-cc}" -std=gnu11 -gdwarf-4 $warnings "$programs/lifecycle.c"
+built "${CC:-cc}" -std=gnu11 -gdwarf-4 "$programs/lifecycle.c"
 run "$work/program" "$model"
 
 # ---- valgrind, and the C examples under AddressSanitizer too ----
@@ -109,11 +108,13 @@ done
 for example in generate chat; do
   built "${CC:-cc}" -gdwarf-4 "examples/c/$example.c"
   echo "Hello!" >"$work/typed"
+  text=
+  [ $example = chat ] || text=Once
   run valgrind --leak-check=full --errors-for-leak-kinds=definite,indirect --show-leak-kinds=definite,indirect \
-    --error-exitcode=9 "$work/program" "$model" $([ $example = chat ] || echo Once) <"$work/typed"
+    --error-exitcode=9 "$work/program" "$model" ${text:+"$text"} <"$work/typed"
   grep 'ERROR SUMMARY' "$work/said"
   built "${CC:-cc}" -g -fsanitize=address,undefined "examples/c/$example.c"
-  run "$work/program" "$model" $([ $example = chat ] || echo Once) <"$work/typed"
+  run "$work/program" "$model" ${text:+"$text"} <"$work/typed"
 done
 cmp -s "$work/used1" "$work/used3" || die "three rounds leave more than one: $(cat "$work/used1" "$work/used3")"
 say "all good"

@@ -16,10 +16,11 @@ import struct
 import sys
 import zipfile
 from ctypes import POINTER, byref, c_double, c_float, c_int32, c_int64, c_size_t, c_void_p
+from pathlib import Path
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "examples", "python"))
-import xverse  # noqa: E402
-from xverse import _check, _Handle, _lib, _options  # noqa: E402
+import xverse
+from xverse import _check, _Handle, _lib, _options
 
 LOGIT_TOLERANCE = 2e-4
 # Mean distance a token. Single tokens may be as far off as a logit: the float32 reference itself is up to 7.7e-5 away
@@ -63,6 +64,10 @@ class Report:
         self.check(difference <= tolerance, f"{what}: {kind} differs by {difference:.3g}, allowed {tolerance:.3g}")
 
 
+def read_json(path):
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
 def read_npz(path):
     """name -> flat list of numbers, of an .npz file with little-endian f4 and i4 arrays."""
     arrays = {}
@@ -72,9 +77,7 @@ def read_npz(path):
             length = struct.unpack("<H", data[8:10])[0]
             header = ast.literal_eval(data[10 : 10 + length].decode())
             count = math.prod(header["shape"])
-            arrays[member.removesuffix(".npy")] = struct.unpack(
-                "<%d%s" % (count, header["descr"][1]), data[10 + length :]
-            )
+            arrays[member.removesuffix(".npy")] = struct.unpack(f"<{count}{header['descr'][1]}", data[10 + length :])
     return arrays
 
 
@@ -119,7 +122,7 @@ class Sequence:
 
 
 def check_prompts(report, model, name, references):
-    prompts = json.load(open(os.path.join(references, "prompts.json"), encoding="utf-8"))["records"]
+    prompts = read_json(os.path.join(references, "prompts.json"))["records"]
     arrays = read_npz(os.path.join(references, "prompts.npz"))
     sequence = Sequence(model)
     for prompt in prompts:
@@ -168,9 +171,9 @@ def agrees(found, reference):
 
 
 def check_perplexity(report, model, name, data):
-    expected = json.load(open(os.path.join(data, "refs", "perplexity_quant.json")))["variants"]["f32"]["ppl"]
+    expected = read_json(os.path.join(data, "refs", "perplexity_quant.json"))["variants"]["f32"]["ppl"]
     # The reference was read in text mode: its line ends are single line feeds.
-    text = open(os.path.join(data, "texts", "tinystories_valid_30k.txt"), encoding="utf-8").read().encode()
+    text = Path(data, "texts", "tinystories_valid_30k.txt").read_text(encoding="utf-8").encode()
     options = _options(7, {"context": 512, "bos": 1})
     found, error = c_double(), c_double()
     _check(
@@ -189,7 +192,7 @@ def check_perplexity(report, model, name, data):
 
 def check_chat(report, model, name, references):
     """The conversation chatmulti1, piece by piece as XVERSE's chat() encodes it, against its reference ids."""
-    prompts = json.load(open(os.path.join(references, "prompts.json"), encoding="utf-8"))["records"]
+    prompts = read_json(os.path.join(references, "prompts.json"))["records"]
     reference = next(prompt for prompt in prompts if prompt["kind"] == "chatmulti")
     encode, eos = model.tokenizer.encode, model.tokenizer.eos
     first, second = reference["text"].split("<EOS>")
@@ -199,7 +202,7 @@ def check_chat(report, model, name, references):
 
 
 def check_vectors(report, folder):
-    vectors = json.load(open(os.path.join(folder, "vectors.json"), encoding="utf-8"))
+    vectors = read_json(os.path.join(folder, "vectors.json"))
     path = os.path.join(folder, "xverse-subset-tokenizer.json")
     handle = c_void_p()
     _check(_lib.xverse_tokenizer_open(path.encode(), byref(handle)))

@@ -22,6 +22,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 STAND_IN = re.compile(r"XVERSE-7B-Chat|\bMODEL\b(?!=)")
@@ -42,13 +43,13 @@ class Checker:
         self.failures = self.checked = 0
 
     def page(self, path):
-        text = open(os.path.join(ROOT, path), encoding="utf-8").read()
+        text = Path(ROOT, path).read_text(encoding="utf-8")
         self.folder = self.work
         if path.startswith("examples/"):
             shutil.copytree(os.path.join(ROOT, "examples"), os.path.join(self.work, "examples"),
                             ignore=shutil.ignore_patterns(".build*"), dirs_exist_ok=True)  # fmt: skip
             self.folder = os.path.join(self.work, os.path.dirname(path))
-        for match in re.finditer(r"^( *)```(\w*)\n(.*?)^ *```$", text, re.M | re.S):
+        for match in re.finditer(r"^( *)```(\w*)\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL):
             line = text.count("\n", 0, match.start()) + 1
             language, body = match.group(2), match.group(3)
             if language == "text":
@@ -65,8 +66,10 @@ class Checker:
             file.write(body)
         if "int main" not in body:
             return self.shell("cc -std=c99 -Wall -Wextra -Werror -c main.c -o main.o $(pkg-config --cflags xverse)")
-        return self.shell("cc -std=c99 -Wall -Wextra -Werror main.c -o main $(pkg-config --cflags --libs xverse) && "
-                          "./main " + shlex.quote(self.model))
+        return self.shell(
+            "cc -std=c99 -Wall -Wextra -Werror main.c -o main $(pkg-config --cflags --libs xverse) && "
+            "./main " + shlex.quote(self.model)
+        )
 
     def check_python(self, body):
         with open(os.path.join(self.folder, "block.py"), "w") as file:
@@ -92,10 +95,10 @@ class Checker:
         return None
 
     def check_console(self, body):
-        for part in re.split(r"^\$ ", body, flags=re.M)[1:]:
+        for part in re.split(r"^\$ ", body, flags=re.MULTILINE)[1:]:
             command, expected = part.split("\n", 1)
             done = subprocess.run(["bash", "-c", command], cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL,
-                                  capture_output=True, timeout=300, text=True)  # fmt: skip
+                                  capture_output=True, timeout=300, text=True, check=False)  # fmt: skip
             if done.returncode or done.stdout != expected:
                 return f"`{command}`: exit status {done.returncode}, printed\n{done.stdout}{done.stderr}expected\n{expected}"
         return None
@@ -110,16 +113,20 @@ class Checker:
         folder = os.path.join(self.folder, "cmake")
         os.makedirs(folder, exist_ok=True)
         with open(os.path.join(folder, "CMakeLists.txt"), "w") as file:
-            file.write("cmake_minimum_required(VERSION 3.16)\nproject(block C)\nadd_executable(program main.c)\n" + body)
+            file.write(
+                "cmake_minimum_required(VERSION 3.16)\nproject(block C)\nadd_executable(program main.c)\n" + body
+            )
         with open(os.path.join(folder, "main.c"), "w") as file:
             file.write("#include <xverse.h>\nint main(void) { return xverse_version()[0] == 0; }\n")
-        return self.shell(f"cmake -S cmake -B cmake/build -DCMAKE_PREFIX_PATH={shlex.quote(self.prefix)} && "
-                          "cmake --build cmake/build && cmake/build/program")
+        return self.shell(
+            f"cmake -S cmake -B cmake/build -DCMAKE_PREFIX_PATH={shlex.quote(self.prefix)} && "
+            "cmake --build cmake/build && cmake/build/program"
+        )
 
     def shell(self, command):
         done = subprocess.run(
             ["bash", "-c", command], cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300, text=True, errors="replace",
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300, text=True, errors="replace", check=False,
         )  # fmt: skip
         return f"exit status {done.returncode}\n{done.stdout[-2000:]}" if done.returncode else None
 
@@ -127,7 +134,9 @@ class Checker:
 def main():
     if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
-    pages = ["README.md", "examples/README.md", "examples/demo-model/README.md"] + [f"docs/{name}" for name in sorted(os.listdir(f"{ROOT}/docs"))]
+    pages = ["README.md", "examples/README.md", "examples/demo-model/README.md"] + [
+        f"docs/{name}" for name in sorted(os.listdir(f"{ROOT}/docs"))
+    ]
     with tempfile.TemporaryDirectory() as work:
         checker = Checker(sys.argv[1], sys.argv[2] if len(sys.argv) == 3 else f"{ROOT}/examples/demo-model", work)
         for path in pages:

@@ -12,6 +12,7 @@ import glob
 import json
 import os
 import sys
+from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
@@ -19,8 +20,8 @@ from tokenizers import Tokenizer
 from transformers import LlamaConfig, LlamaForCausalLM
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "examples", "python"))
-import xverse  # noqa: E402
-from xverse import _check, _lib  # noqa: E402
+import xverse
+from xverse import _check, _lib
 
 TOLERANCE = 1e-3
 PROMPTS = [
@@ -43,7 +44,7 @@ _lib.xverse_session_logits.argtypes = (
 
 
 def load_reference(path):
-    config = json.load(open(os.path.join(path, "config.json")))
+    config = json.loads(Path(path, "config.json").read_text(encoding="utf-8"))
     state = {}
     for file in sorted(glob.glob(os.path.join(path, "*.safetensors"))):
         state.update(load_file(file))
@@ -85,7 +86,9 @@ def main():
         difference = (logits_of(model.session(), ids) - expected).abs().max().item()
         failed = difference > TOLERANCE or not same_ids
         failures += failed
-        print(f"{len(ids):5} tokens  ids {'equal' if same_ids else 'DIFFER'}  logits within {difference:.2e}  {prompt[:40]!r}")
+        print(
+            f"{len(ids):5} tokens  ids {'equal' if same_ids else 'DIFFER'}  logits within {difference:.2e}  {prompt[:40]!r}"
+        )
     print(f"{len(prompts) - failures} passed, {failures} failed")
     sys.exit(1 if failures else 0)
 

@@ -44,7 +44,7 @@ scripts/build.sh "$swift" build -c release --product xverse-fuzz --scratch-path 
 targets=$("$program" --list)
 for target; do
   # shellcheck disable=SC2086 # A list of words.
-  printf '%s\n' $targets | grep -qxF -e "$target" || die "there is no target '$target', but $(echo $targets)"
+  printf '%s\n' $targets | grep -qxF -e "$target" || die "there is no target '$target', but $(printf '%s' "$targets" | tr '\n' ' ')"
 done
 # shellcheck disable=SC2086
 [ $# != 0 ] || set -- $targets
@@ -59,8 +59,9 @@ for target; do
   corpus=$work/corpus/$target
   mkdir -p "$corpus"
   dictionary=Fuzz/dictionaries/$target
+  [ -f "$dictionary" ] || dictionary=
   if ! TMPDIR="$scratch" "$program" --target="$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
-    $([ ! -f "$dictionary" ] || echo "-dict=$dictionary") -print_final_stats=1 \
+    ${dictionary:+"-dict=$dictionary"} -print_final_stats=1 \
     -artifact_prefix="$work/findings/$target-" "$corpus" "Fuzz/corpus/$target" >"$scratch/said" 2>&1; then
     grep -E 'Fatal error|ERROR|SUMMARY|^ +#[0-9]' "$scratch/said" | head -n 60 >&2
     finding=$(sed -n 's/.*Test unit written to //p' "$scratch/said" | tail -n 1)

@@ -47,7 +47,8 @@ def gpt2_description():
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(
-        vocab_size=700, initial_alphabet=alphabet, min_frequency=1, max_token_length=8, show_progress=False)
+        vocab_size=700, initial_alphabet=alphabet, min_frequency=1, max_token_length=8, show_progress=False
+    )
     tokenizer.train_from_iterator(LEARNED, trainer)
     model = json.loads(tokenizer.to_str())["model"]
     tokens = sorted(model["vocab"], key=model["vocab"].get)
@@ -148,8 +149,7 @@ class LlamaVocabulary:
         data = text.encode()
         capacity = 2 * len(data) + 16
         ids = (llama_cpp.llama_token * capacity)()
-        count = llama_cpp.llama_tokenize(
-            self.vocabulary, data, len(data), ids, capacity, False, parses_specials)
+        count = llama_cpp.llama_tokenize(self.vocabulary, data, len(data), ids, capacity, False, parses_specials)
         assert count >= 0, text
         return ids[:count]
 

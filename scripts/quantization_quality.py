@@ -14,11 +14,12 @@ import argparse
 import os
 import sys
 from ctypes import POINTER, byref, c_float, c_int32, c_int64, c_size_t, c_void_p
+from pathlib import Path
 
 import numpy
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "examples", "python"))
-from xverse import Model, _check, _lib  # noqa: E402
+from xverse import Model, _check, _lib
 
 _lib.xverse_session_eval.argtypes = (c_void_p, POINTER(c_int32), c_size_t, c_void_p, c_void_p, c_void_p)
 _lib.xverse_session_logits.argtypes = (c_void_p, POINTER(POINTER(c_float)), POINTER(c_size_t))
@@ -55,7 +56,7 @@ def main():
     arguments = parser.parse_args()
 
     base = Model(arguments.model)
-    ids = base.tokenizer.encode(open(arguments.text, encoding="utf-8", newline="\n").read().replace("\r\n", "\n"))
+    ids = base.tokenizer.encode(Path(arguments.text).read_bytes().decode("utf-8").replace("\r\n", "\n"))
     size = arguments.context - (arguments.bos is not None)
     prefix = [] if arguments.bos is None else [arguments.bos]
     windows = [prefix + ids[i : i + size] for i in range(0, len(ids) - size + 1, size)][: arguments.windows]
@@ -68,7 +69,9 @@ def main():
             models[variant] = Model(variant)
             continue
         kind, _, calibrated = variant.partition("+")
-        models[variant] = Model(arguments.model, quantize=kind, **({"calibration": arguments.calibration} if calibrated else {}))
+        models[variant] = Model(
+            arguments.model, quantize=kind, **({"calibration": arguments.calibration} if calibrated else {})
+        )
     sessions = {name: model.session() for name, model in models.items()}
     base_session = base.session()
 
@@ -90,7 +93,9 @@ def main():
     for name, (nll, kl, agreeing) in sums.items():
         size = models[name].info.weight_bytes / 1e6
         ratio = numpy.exp((nll - base_nll) / scored)
-        print(f"{os.path.basename(name.rstrip('/')):20} {size:8.1f} {ratio:10.5f} {kl / scored:10.6f} {agreeing / scored:8.4f}")
+        print(
+            f"{os.path.basename(name.rstrip('/')):20} {size:8.1f} {ratio:10.5f} {kl / scored:10.6f} {agreeing / scored:8.4f}"
+        )
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ PAIRS = (("int4", "Q4_0"), ("int4", "Q4_K_M"), ("int8", "Q8_0"))
 ROWS = ("prefill 512", "decode 64", "batch of 1", "batch of 4", "batch of 8", "batch of 16")
 
 sys.path.insert(0, str(HERE.parent))
-from make_random_checkpoint import PRESETS, require_room  # noqa: E402
+from make_random_checkpoint import PRESETS, require_room
 
 
 def has(module):

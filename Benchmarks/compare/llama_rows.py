@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures llama.cpp through llama-cpp-python and prints {name: [tokens/s, ...]}; compare.py runs it.
 
-    llama_rows.py MODEL.gguf THREADS REPEATS
+llama_rows.py MODEL.gguf THREADS REPEATS
 """
 
 import json
@@ -83,7 +83,7 @@ def main():
     for sequences in SEQUENCES:
         context = Context(model, threads, sequences, 256)
 
-        def batches():
+        def batches(context=context, sequences=sequences):
             for position in range(STEPS):
                 context.evaluate([(sequence, position, True) for sequence in range(sequences)])
 

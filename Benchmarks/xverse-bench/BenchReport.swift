@@ -1,8 +1,8 @@
 // BenchReport.swift -- the figures as tables for people and as JSON for programs.
 
-import Glibc
 import XverseCore
 import XverseLoading
+import XverseMeasurement
 import XverseRuntime
 import XverseTensors
 
@@ -33,10 +33,10 @@ struct Row {
   }
 
   var text: String {
-    let figures = [rates.median, rates.minimum, rates.maximum].map { rightAligned(short($0), 9) }.joined()
-    let limit = limits.map(\.rawValue).joined(separator: " or ")
-    return "  \(padded(name, 20))\(padded(unit.rawValue, 9))\(figures)   \(fixed(shares.median, 2)) of \(limit)"
+    layout.line("  " + name, unit.rawValue, rates, shares, of: limit)
   }
+
+  private var limit: String { limits.map(\.rawValue).joined(separator: " or ") }
 
   func write(to writer: inout JSONWriter) {
     writer.beginObject()
@@ -44,7 +44,7 @@ struct Row {
     writer.write(unit.rawValue, "unit")
     rates.write(to: &writer, "rate")
     shares.write(to: &writer, "share_of_limit")
-    writer.write(limits.map(\.rawValue).joined(separator: " or "), "limit")
+    writer.write(limit, "limit")
     writer.endObject()
   }
 }
@@ -56,7 +56,7 @@ struct MemoryUse {
   var text: String {
     """
     \(gigabytes(peak)) resident at most with \(tokens) tokens: weights \(gigabytes(weights)), cache \
-    \(gigabytes(cache)), \(short(1e-6 * Double(peak - weights - cache))) MB besides
+    \(gigabytes(cache)), \(Format.short(1e-6 * Double(peak - weights - cache))) MB besides
     """
   }
 
@@ -88,14 +88,13 @@ struct ModelReport {
   }
 
   var text: String {
-    let size = "\(short(1e-9 * Double(parameterCount))) G parameters, \(gigabytes(weightBytes))"
+    let size = "\(Format.short(1e-9 * Double(parameterCount))) G parameters, \(gigabytes(weightBytes))"
     var lines = ["\(name): \(dtype.name), \(size)"]
     if let load, let firstToken {
-      lines.append("  load \(short(load.median)) s, first token after \(short(firstToken.median)) s")
+      lines.append("  load \(Format.short(load.median)) s, first token after \(Format.short(firstToken.median)) s")
     }
     if let memory { lines.append("  " + memory.text) }
-    let heading = ["median", "min", "max"].map { rightAligned($0, 9) }.joined()
-    lines.append(padded("", 31) + heading)
+    lines.append(layout.heading(["median", "min", "max"]))
     return (lines + rows.map(\.text)).joined(separator: "\n") + "\n"
   }
 
@@ -128,11 +127,11 @@ struct BenchReport {
 
   var machineText: String {
     let setting = "\(kernels.threadCount) threads, \(kernels.instructionSet.name) kernels"
-    var lines = ["\(SystemFiles.processor), \(setting), commit \(Kernels.buildCommit)"]
-    lines.append(padded("", 31) + rightAligned("1 thread", 9) + rightAligned("all", 9))
+    var lines = ["\(Machine.processor), \(setting), commit \(Kernels.buildCommit)"]
+    lines.append(layout.heading(["1 thread", "all"]))
     for (limit, single, all) in limits {
-      let figures = [single, all].map { rightAligned(short(1e-9 * $0), 9) }.joined()
-      lines.append("  \(padded(limit.rawValue, 20))\(padded(limit == .memory ? "GB/s" : "GOP/s", 9))\(figures)")
+      let unit = limit == .memory ? Row.Unit.gigabytes : .operations
+      lines.append(layout.line("  " + limit.rawValue, unit.rawValue, [1e-9 * single, 1e-9 * all]))
     }
     return lines.joined(separator: "\n") + "\n"
   }
@@ -140,7 +139,7 @@ struct BenchReport {
   var json: String {
     var writer = JSONWriter()
     writer.beginObject()
-    writer.write(SystemFiles.processor, "machine")
+    writer.write(Machine.processor, "machine")
     writer.write(kernels.threadCount, "threads")
     writer.write(kernels.instructionSet.name, "kernels")
     writer.write(Kernels.buildCommit, "commit")
@@ -160,28 +159,14 @@ struct BenchReport {
   }
 }
 
-// MARK: Numbers for people
+private let layout = TableLayout(nameWidth: 22, unitWidth: 9)
 
-/// `value` with `digits` digits after the point; "-" for what is no number.
-private func fixed(_ value: Double, _ digits: Int) -> String {
-  if !value.isFinite { return "-" }
-  return withUnsafeTemporaryAllocation(of: CChar.self, capacity: 512) { buffer in
-    let written = withVaList([Int32(digits), value]) { vsnprintf(buffer.baseAddress, buffer.count, "%.*f", $0) }
-    return String(decoding: UnsafeRawBufferPointer(buffer).prefix(Int(written)), as: UTF8.self)
+private func gigabytes(_ bytes: Int) -> String { "\(Format.fixed(1e-9 * Double(bytes), 2)) GB" }
+
+extension Samples {
+  fileprivate func write(to writer: inout JSONWriter, _ key: String) {
+    writer.beginObject(key)
+    for (key, value) in summary { writer.write(value, key) }
+    writer.endObject()
   }
-}
-
-/// Three or four significant digits.
-private func short(_ value: Double) -> String {
-  fixed(value, value.magnitude < 1 ? 3 : value.magnitude < 10 ? 2 : value.magnitude < 1000 ? 1 : 0)
-}
-
-private func gigabytes(_ bytes: Int) -> String { "\(fixed(1e-9 * Double(bytes), 2)) GB" }
-
-private func padded(_ text: String, _ width: Int) -> String {
-  text + String(repeating: " ", count: max(0, width - text.count))
-}
-
-private func rightAligned(_ text: String, _ width: Int) -> String {
-  String(repeating: " ", count: max(0, width - text.count)) + text
 }

@@ -2,6 +2,7 @@
 
 import XverseCore
 import XverseLoading
+import XverseMeasurement
 import XverseModels
 import XverseRuntime
 import XverseTensors
@@ -25,7 +26,7 @@ struct ModelBench {
   func run() throws(XverseError) -> ModelReport {
     var report = ModelReport()
     if options.parts.contains(.load) { (report.load, report.firstToken) = try measureLoading() }
-    SystemFiles.resetPeak()
+    Machine.resetPeak()
     let loaded = try load()
     report.describe(loaded)
     let session = try Session(loaded, runtime, cacheElement: options.cacheElement)
@@ -70,7 +71,7 @@ struct ModelBench {
     try evaluate(depth, in: session)
     try decode(steps, in: session)
     report.memory = MemoryUse(
-      peak: SystemFiles.peakResidentMemory, weights: session.model.weightBytes, cache: session.cacheBytes,
+      peak: Machine.peakResidentMemory, weights: session.model.weightBytes, cache: session.cacheBytes,
       tokens: session.length)
     report.rows.append(
       try measure("decode \(steps) at \(depth)", .tokens, workload.decode(steps, at: depth), against: [.memory]) {

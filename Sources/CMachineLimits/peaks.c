@@ -12,29 +12,29 @@ enum { ITERATIONS = 2000000 };
 
 typedef struct {
   void (*loop)(long iterations);
-  double operations; // of an iteration
+  double operations;  // of an iteration
 } peak;
 
 #if defined(__x86_64__)
 
-#define CLOBBERED                                                                                                      \
+#define CLOBBERED                                                                                                     \
   "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", \
-    "xmm14", "xmm15", "cc"
-#define LOOP(name, body)                                                                                               \
-  static void name(long iterations) {                                                                                  \
-    __asm__ volatile("vzeroall\n.p2align 5\n1:\n" body "dec %0\njnz 1b\nvzeroupper\n"                                   \
-                     : "+r"(iterations)                                                                                \
-                     :                                                                                                 \
-                     : CLOBBERED);                                                                                     \
+      "xmm14", "xmm15", "cc"
+#define LOOP(name, body)                                                              \
+  static void name(long iterations) {                                                 \
+    __asm__ volatile("vzeroall\n.p2align 5\n1:\n" body "dec %0\njnz 1b\nvzeroupper\n" \
+                     : "+r"(iterations)                                               \
+                     :                                                                \
+                     : CLOBBERED);                                                    \
   }
 #define SIX(X) X("0") X("1") X("2") X("3") X("4") X("5")
 #define TWELVE(X) SIX(X) X("6") X("7") X("8") X("9") X("10") X("11")
 
 #define FMA(i) "vfmadd231ps %%ymm14, %%ymm15, %%ymm" i "\n"
 #define MADD(i) "vpmaddwd %%ymm14, %%ymm15, %%ymm13\nvpaddd %%ymm13, %%ymm" i ", %%ymm" i "\n"
-#define FOUR_MADDUBS(i)                                                                                                \
-  "vpmaddubsw %%ymm14, %%ymm15, %%ymm13\nvpmaddubsw %%ymm14, %%ymm12, %%ymm11\nvpaddw %%ymm11, %%ymm13, %%ymm13\n"     \
-  "vpmaddubsw %%ymm14, %%ymm15, %%ymm10\nvpmaddubsw %%ymm14, %%ymm12, %%ymm9\nvpaddw %%ymm9, %%ymm10, %%ymm10\n"       \
+#define FOUR_MADDUBS(i)                                                                                            \
+  "vpmaddubsw %%ymm14, %%ymm15, %%ymm13\nvpmaddubsw %%ymm14, %%ymm12, %%ymm11\nvpaddw %%ymm11, %%ymm13, %%ymm13\n" \
+  "vpmaddubsw %%ymm14, %%ymm15, %%ymm10\nvpmaddubsw %%ymm14, %%ymm12, %%ymm9\nvpaddw %%ymm9, %%ymm10, %%ymm10\n"   \
   "vpaddw %%ymm10, %%ymm13, %%ymm13\nvpmaddwd %%ymm13, %%ymm12, %%ymm13\nvpaddd %%ymm13, %%ymm" i ", %%ymm" i "\n"
 #define DPWSSD(i) "%{vex%} vpdpwssd %%ymm14, %%ymm15, %%ymm" i "\n"
 #define DPBUSD(i) "%{vex%} vpdpbusd %%ymm14, %%ymm15, %%ymm" i "\n"
@@ -53,17 +53,21 @@ LOOP(wide_dpbusd_loop, TWELVE(WIDE_DPBUSD))
 
 // Products of numbers of 8 bits in a vector of 32 bytes are 32, two operations each.
 static const peak peaks[][3] = {
-  [ML_AVX2] = {{fma_loop, 12 * 16}, {madd_loop, 6 * 32}, {maddubs_loop, 6 * 256}},
-  [ML_AVXVNNI] = {{fma_loop, 12 * 16}, {dpwssd_loop, 12 * 32}, {dpbusd_loop, 12 * 64}},
-  [ML_AVX512] = {{wide_fma_loop, 12 * 32}, {wide_dpwssd_loop, 12 * 64}, {wide_dpbusd_loop, 12 * 128}},
+    [ML_AVX2] = {{fma_loop, 12 * 16}, {madd_loop, 6 * 32}, {maddubs_loop, 6 * 256}},
+    [ML_AVXVNNI] = {{fma_loop, 12 * 16}, {dpwssd_loop, 12 * 32}, {dpbusd_loop, 12 * 64}},
+    [ML_AVX512] = {{wide_fma_loop, 12 * 32}, {wide_dpwssd_loop, 12 * 64}, {wide_dpbusd_loop, 12 * 128}},
 };
 
 static int cpu_has(int instructions) {
   switch (instructions) {
-  case ML_AVX2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  case ML_AVXVNNI: return __builtin_cpu_supports("avxvnni");
-  case ML_AVX512: return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vnni");
-  default: return 0;
+    case ML_AVX2:
+      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    case ML_AVXVNNI:
+      return __builtin_cpu_supports("avxvnni");
+    case ML_AVX512:
+      return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vnni");
+    default:
+      return 0;
   }
 }
 

@@ -6,6 +6,7 @@
 import CMachineLimits
 import CXverse
 import Glibc
+import XverseMeasurement
 
 enum BenchCommand: Command {
   static let specification = CommandSpecification(
@@ -96,14 +97,10 @@ struct Bench {
     defer { progress.clear() }
     probe()
     for repetition in 1...repeats {
-      let start = Machine.now
-      try runPrefill()
-      prefill.append(Machine.now - start)
+      prefill.append(try seconds(runPrefill))
       try session.truncate(0)
       if depth > 0 { try session.evaluate(tokens(at: 0, count: depth)) }
-      let middle = Machine.now
-      try runDecode()
-      decode.append(Machine.now - middle)
+      decode.append(try seconds(runDecode))
       probe()
       progress.show(Int64(repetition), of: Int64(repeats), in: "measure")
       try Interrupt.check()

@@ -1,6 +1,7 @@
 // BenchReport.swift -- the figures of a bench as a table for people and as JSON for programs.
 
 import CXverse
+import XverseMeasurement
 
 struct BenchReport {
   let bench: Bench
@@ -10,6 +11,8 @@ struct BenchReport {
   let loadSeconds: Double
   let peakMemory: Int
   let anonymousMemory: Int
+
+  private static let layout = TableLayout(nameWidth: 20, unitWidth: 10)
 
   private struct Row {
     let key: String
@@ -60,15 +63,11 @@ struct BenchReport {
       load      \(Format.short(loadSeconds)) s
       memory    \(Format.bytes(peakMemory)) at most, mapped files included; \(Format.bytes(anonymousMemory)) of its own
 
-      \(Format.padded("", 30))\(["median", "min", "max"].map { Format.rightAligned($0, 9) }.joined())
+      \(Self.layout.heading(["median", "min", "max"]))
 
       """
     for row in rows {
-      let values = [row.samples.median, row.samples.minimum, row.samples.maximum].map(Format.short)
-      text += Format.padded(row.label, 20) + Format.padded(row.unit, 10)
-      text += values.map { Format.rightAligned($0, 9) }.joined()
-      if let share = row.share { text += "   \(Format.fixed(share.median, 2)) of \(row.shareOf)" }
-      text += "\n"
+      text += Self.layout.line(row.label, row.unit, row.samples, row.share, of: row.shareOf) + "\n"
     }
     return text
   }
@@ -89,4 +88,8 @@ struct BenchReport {
     }
     return .object(members)
   }
+}
+
+extension Samples {
+  fileprivate var json: JSON { .object(summary.map { ($0.key, .real($0.value)) }) }
 }

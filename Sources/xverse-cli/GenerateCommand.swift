@@ -1,6 +1,7 @@
 // GenerateCommand.swift -- `xverse generate`: continues a text, or answers one message.
 
 import CXverse
+import XverseMeasurement
 
 enum GenerateCommand: Command {
   static let specification = CommandSpecification(

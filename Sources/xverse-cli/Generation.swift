@@ -1,6 +1,7 @@
 // Generation.swift -- one answer: the request, its text as it comes, and what the library says about it in the end.
 
 import CXverse
+import XverseMeasurement
 
 /// What to generate from.
 final class Request {

@@ -1,5 +1,7 @@
 // HelpCommand.swift -- `xverse help`: the texts for people, made from the same descriptions that the parser uses.
 
+import XverseMeasurement
+
 enum HelpCommand: Command {
   static let specification = CommandSpecification(
     "help", summary: "Explain a command.", usage: "[COMMAND]", operands: 0...1)

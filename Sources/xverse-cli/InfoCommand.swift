@@ -1,5 +1,7 @@
 // InfoCommand.swift -- `xverse info`: what a checkpoint holds, from its headers alone, or what this build is made of.
 
+import XverseMeasurement
+
 enum InfoCommand: Command {
   static let specification = CommandSpecification(
     "info",

@@ -1,6 +1,7 @@
 // PerplexityCommand.swift -- `xverse perplexity`: how well the model predicts a text.
 
 import CXverse
+import XverseMeasurement
 
 enum PerplexityCommand: Command {
   static let specification = CommandSpecification(

@@ -1,6 +1,7 @@
 // TokenizeCommand.swift -- `xverse tokenize`: shows how a text becomes token ids, or turns ids back into text.
 
 import CXverse
+import XverseMeasurement
 
 enum TokenizeCommand: Command {
   static let specification = CommandSpecification(

@@ -1,5 +1,6 @@
 // SamplerTestSupport.swift -- what the tests of sampling share.
 
+import TestSupport
 import XverseCore
 
 @testable import XverseRuntime
@@ -50,5 +51,12 @@ extension Sampler {
     let weights = candidates.weights.prefix(candidates.count)
     let total = weights.reduce(0.0) { $0 + Double($1) }
     return (Array(candidates.tokens.prefix(candidates.count)), weights.map { Float(Double($0) / total) })
+  }
+}
+
+extension CountingHost {
+  /// The host must outlive what takes memory from it.
+  var allocator: MemoryAllocator {
+    MemoryAllocator(functions: .init(allocate: Self.allocate, deallocate: Self.deallocate, user: user))
   }
 }

@@ -370,11 +370,3 @@ struct SamplerContractTests {
     #expect(host.byteCount == 0)
   }
 }
-
-extension CountingHost {
-  /// The host must outlive what takes memory from it.
-  fileprivate var allocator: MemoryAllocator {
-    MemoryAllocator(
-      functions: .init(allocate: Self.allocate, deallocate: Self.deallocate, user: user))
-  }
-}

@@ -17,9 +17,9 @@ import json
 import os
 import queue
 import threading
-from ctypes import POINTER, byref, c_char_p, c_double, c_float, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
+from ctypes import POINTER, byref, c_char_p, c_float, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
-__all__ = ["Model", "Session", "Tokenizer", "Result", "XverseError", "version"]
+__all__ = ["Model", "Result", "Session", "Tokenizer", "XverseError", "version"]
 
 OPTIONS_RUNTIME, OPTIONS_MODEL, OPTIONS_SESSION, OPTIONS_SAMPLING = 1, 2, 3, 4
 ENCODE_BOS, ENCODE_SPECIAL = 1, 2
@@ -265,7 +265,7 @@ class Session:
             try:
                 piece = ctypes.string_at(event.contents.text, event.contents.text_len).decode()
                 return 1 if piece and on_text(piece) is True else 0
-            except BaseException as error:  # an exception cannot pass through C: stop, and raise it again below
+            except BaseException as error:  # noqa: BLE001 -- none may pass through C; it is raised again below
                 failure.append(error)
                 return 1
 
@@ -290,7 +290,7 @@ class Session:
             try:
                 self.generate(prompt, pieces.put, cancel, **sampling)
                 pieces.put(None)
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 -- raised again by the reader
                 pieces.put(error)
 
         thread = threading.Thread(target=work, daemon=True)

@@ -1,29 +1,24 @@
-// Sampler.swift -- chooses the next token from the logits. It keeps the random numbers and the history of one sequence;
-// the steps stand in a file each beside it.
+// Sampler.swift -- chooses the next token from the logits. It keeps the random numbers and the processors of one sequence;
+// processors and steps stand in a file each beside it.
 
 import XverseCore
 
-/// Turns logits into a token: logit bias, repetition penalty, occurrence penalties, the caller's hook, and then either
-/// the largest logit or temperature, top-k, top-p, min-p, typical-p and one draw: Hugging Face's order.
+/// Turns logits into a token: first the processors (logit bias, repetition penalty, occurrence penalties, the caller's
+/// hook and other appended ones), then either the largest logit or temperature, top-k, top-p, min-p, typical-p and one draw: Hugging
+/// Face's order.
 ///
 /// One seed and the same logits give the same tokens on every machine. Each drawn token takes one random number.
-/// Threads: one at a time. After `init` and `setLogitsHook` no `sample` allocates.
+/// Threads: one at a time. `sample` does not allocate.
 package final class Sampler {
-  /// Changes the processed logits [vocabularySize] in place; false stops the generation.
-  ///
-  /// It is called after bias and penalties and before the temperature, where Hugging Face calls a caller's own
-  /// processors. -inf forbids a token.
-  package typealias LogitsHook = (_ logits: UnsafeMutableBufferPointer<Float>) -> Bool
-
   package let parameters: SamplingParameters
   package let vocabularySize: Int
   /// The seed in use: the one asked for, or the system's.
   package let seed: UInt64
 
   private var random: Xoshiro256
-  private var history: TokenHistory
-  private var hook: LogitsHook?
-  /// A copy of the logits to be changed [vocabularySize]; empty when nothing changes them.
+  /// In the order in which they run; none for parameters that are off.
+  private var processors: [any LogitsProcessor]
+  /// The copy of the logits that the processors change [vocabularySize]; empty until there is a processor.
   private var scores: Buffer<Float>
   /// Internal so that tests can see the distribution that is drawn from.
   private(set) var candidates: Candidates
@@ -42,8 +37,8 @@ package final class Sampler {
     self.allocator = allocator
     seed = parameters.seed ?? Xoshiro256.systemSeed()
     random = Xoshiro256(seed: seed)
-    history = try TokenHistory(for: parameters, vocabularySize: vocabularySize, allocator: allocator)
-    scores = try Self.makeScores(parameters, hook: nil, count: vocabularySize, allocator: allocator)
+    processors = try Self.makeProcessors(parameters, vocabularySize, allocator)
+    scores = try Buffer(repeating: 0, count: processors.isEmpty ? 0 : vocabularySize, allocator: allocator)
     candidates = try Self.makeCandidates(parameters, vocabularySize, allocator)
   }
 
@@ -53,33 +48,46 @@ package final class Sampler {
     allocator = other.allocator
     seed = other.seed
     random = other.random
-    hook = other.hook
-    history = try TokenHistory(copying: other.history, allocator: allocator)
-    scores = try Self.makeScores(parameters, hook: hook, count: vocabularySize, allocator: allocator)
+    processors = []
+    for processor in other.processors { processors.append(try processor.clone()) }
+    scores = try Buffer(repeating: 0, count: processors.isEmpty ? 0 : vocabularySize, allocator: allocator)
     candidates = try Self.makeCandidates(parameters, vocabularySize, allocator)
   }
 
-  /// A sampler in the same state, which goes its own way from here: the same hook, history and next random number.
+  /// A sampler in the same state, which goes its own way from here: clones of the processors, the same next random
+  /// number.
   package func clone() throws(XverseError) -> Sampler {
     try Sampler(copying: self)
   }
 
-  /// Sets the hook, or with nil takes it away.
-  package func setLogitsHook(_ hook: LogitsHook?) throws(XverseError) {
-    if hook != nil, scores.isEmpty {
-      scores = try Buffer(repeating: 0, count: vocabularySize, allocator: allocator)
-    }
-    self.hook = hook
+  /// Adds a processor, which runs after the present ones. Only this sampler may use it from then on.
+  ///
+  /// - Throws: `outOfMemory`; nothing was added.
+  package func append(_ processor: any LogitsProcessor) throws(XverseError) {
+    try reserveScores()
+    processors.append(processor)
   }
 
-  /// Adds a token to the history that the penalties look at. Amortized O(1).
+  /// Sets the hook, which runs after the present processors, or with nil removes it. It replaces the hook set before.
+  ///
+  /// - Throws: `outOfMemory`; the hook is then as before.
+  package func setLogitsHook(_ function: LogitsHook.Function?) throws(XverseError) {
+    if function != nil { try reserveScores() }
+    processors.removeAll { $0 is LogitsHook }
+    if let function { processors.append(LogitsHook(function)) }
+  }
+
+  /// Adds a token to the sequence that the processors look at. Amortized O(1) with those of the parameters.
   ///
   /// - Parameter isGenerated: False for a token of the prompt, which the occurrence penalties leave alone.
+  /// - Throws: `range` for a token outside the vocabulary; `outOfMemory`; what a processor throws. After an error no
+  ///   processor has the token.
   package func accept(_ token: Int32, isGenerated: Bool) throws(XverseError) {
     guard token >= 0, Int(token) < vocabularySize else {
       throw .range("token \(token) is outside the vocabulary, expected 0 to \(vocabularySize - 1)")
     }
-    try history.append(token, isGenerated: isGenerated)
+    for processor in processors { try processor.prepareToAccept(token, isGenerated: isGenerated) }
+    for processor in processors { processor.accept(token, isGenerated: isGenerated) }
   }
 
   /// Chooses a token and does not accept it. `logits` stay as they are.
@@ -89,7 +97,7 @@ package final class Sampler {
   /// - Parameter wantsLogprob: Whether to compute `logprob`, which is 0 otherwise.
   /// - Returns: The token, and its log probability under the softmax of `logits` as they came.
   /// - Throws: `failed` when every token is impossible; `stopped` when the hook said so; `invalid` for a wrong number
-  ///   of logits. The random numbers are then as before.
+  ///   of logits; what a processor throws. The random numbers are then as before.
   package func sample(
     _ logits: UnsafeBufferPointer<Float>, wantsLogprob: Bool
   ) throws(XverseError) -> (token: Int32, logprob: Float) {
@@ -104,24 +112,15 @@ package final class Sampler {
     return (token, wantsLogprob ? logProbability(of: Int(token), in: logits) : 0)
   }
 
-  /// The logits after bias, penalties and hook; `logits` themselves when there are none of these.
+  /// The logits after the processors; `logits` themselves when there are none.
   private func adjust(_ logits: UnsafeBufferPointer<Float>) throws(XverseError) -> UnsafeBufferPointer<Float> {
     guard logits.count == vocabularySize else {
       throw .invalid("\(logits.count) logits were given to the sampler, expected \(vocabularySize)")
     }
-    guard !scores.isEmpty else { return logits }
+    guard !processors.isEmpty else { return logits }
     let adjusted = scores.mutableElements
     _ = adjusted.update(fromContentsOf: logits)
-    addBias(parameters.logitBias, to: adjusted)
-    if parameters.penalizesRepetition {
-      penalizeRepetition(history.recent, by: parameters.repetitionPenalty, in: adjusted)
-    }
-    if parameters.penalizesOccurrence {
-      penalizeOccurrence(
-        of: history.generated, frequency: parameters.frequencyPenalty, presence: parameters.presencePenalty,
-        in: adjusted)
-    }
-    if let hook, !hook(adjusted) { throw XverseError(.stopped, "the logits callback asked to stop") }
+    for processor in processors { try processor.apply(to: adjusted) }
     return UnsafeBufferPointer(adjusted)
   }
 
@@ -141,13 +140,30 @@ package final class Sampler {
     XverseError(.failed, "no token possible: all \(vocabularySize) logits are -inf or NaN after bias and penalties")
   }
 
-  private static func makeScores(
-    _ parameters: SamplingParameters, hook: LogitsHook?, count: Int, allocator: MemoryAllocator
-  ) throws(XverseError) -> Buffer<Float> {
-    let isNeeded =
-      hook != nil || !parameters.logitBias.isEmpty
-      || parameters.penalizesRepetition || parameters.penalizesOccurrence
-    return try Buffer(repeating: 0, count: isNeeded ? count : 0, allocator: allocator)
+  /// Allocates `scores`, unless they are there.
+  private func reserveScores() throws(XverseError) {
+    guard scores.isEmpty else { return }
+    scores = try Buffer(repeating: 0, count: vocabularySize, allocator: allocator)
+  }
+
+  private static func makeProcessors(
+    _ parameters: SamplingParameters, _ vocabularySize: Int, _ allocator: MemoryAllocator
+  ) throws(XverseError) -> [any LogitsProcessor] {
+    var processors: [any LogitsProcessor] = []
+    if !parameters.logitBias.isEmpty { processors.append(LogitBias(parameters.logitBias)) }
+    if parameters.penalizesRepetition {
+      processors.append(
+        try RepetitionPenalty(
+          parameters.repetitionPenalty, windowSize: parameters.repeatLastN, vocabularySize: vocabularySize,
+          allocator: allocator))
+    }
+    if parameters.penalizesOccurrence {
+      processors.append(
+        try OccurrencePenalties(
+          frequency: parameters.frequencyPenalty, presence: parameters.presencePenalty,
+          vocabularySize: vocabularySize, allocator: allocator))
+    }
+    return processors
   }
 
   private static func makeCandidates(

@@ -29,22 +29,22 @@ struct TokenCounts: ~Copyable {
   var distinct: UnsafeBufferPointer<Int32> { tokens.elements }
   var counts: UnsafeBufferPointer<Int> { tallies.elements }
 
-  /// Makes room for one more id, so that the next `add` cannot fail.
+  /// Reserves memory for the next `add`. Amortized O(1).
   mutating func reserveOne() throws(XverseError) {
     try tokens.reserve(tokens.count + 1)
     try tallies.reserve(tallies.count + 1)
   }
 
-  mutating func add(_ token: Int32) throws(XverseError) {
+  /// Counts a token, after `reserveOne`.
+  mutating func add(_ token: Int32) {
     let place = Int(places[Int(token)])
     if place >= 0 {
       tallies[place] += 1
       return
     }
-    try reserveOne()
     places[Int(token)] = Int32(tokens.count)
-    try tokens.append(token)
-    try tallies.append(1)
+    tokens.appendReserved(token)
+    tallies.appendReserved(1)
   }
 
   /// Takes back one `add` of this token.

@@ -2,7 +2,6 @@
  * still so. Run against the library it checks what needs no model.
  */
 #include <xverse.h>
-#include <xverse.h>
 
 #include <string.h>
 

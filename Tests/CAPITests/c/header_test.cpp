@@ -1,6 +1,5 @@
 // header_test.cpp -- xverse.h compiles as C++11 and later, and links: every function has C's linkage.
 #include <xverse.h>
-#include <xverse.h>
 
 #include <type_traits>
 

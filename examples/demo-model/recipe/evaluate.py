@@ -48,7 +48,9 @@ def main():
     parser.add_argument("directory")
     parser.add_argument("--questions", type=int, default=460)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--check-disjoint", type=int, metavar="DOCUMENTS", nargs="?", default=0, const=TRAINING_DOCUMENTS)
+    parser.add_argument(
+        "--check-disjoint", type=int, metavar="DOCUMENTS", nargs="?", default=0, const=TRAINING_DOCUMENTS
+    )
     parser.add_argument("--show", action="store_true", help="print every question, not only those answered wrong")
     arguments = parser.parse_args()
     from xverse import Model

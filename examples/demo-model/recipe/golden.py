@@ -9,6 +9,7 @@ implementation only while the best logit is well ahead of the second: a case whe
 
 import json
 import sys
+from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
@@ -54,7 +55,9 @@ def greedy(model, prompt, count):
 
 def main(directory):
     tokenizer = Tokenizer.from_file(f"{directory}/tokenizer.json")
-    config = LlamaConfig(**{**json.load(open(f"{directory}/config.json")), "model_type": "llama"})
+    config = LlamaConfig(
+        **{**json.loads(Path(directory, "config.json").read_text(encoding="utf-8")), "model_type": "llama"}
+    )
     model = LlamaForCausalLM.from_pretrained(directory, config=config, dtype=torch.float32).eval()
 
     # In encode() special tokens are recognized; split at them, a text has only plain ones.

@@ -13,9 +13,8 @@ import os
 import random
 import sys
 
-from tokenizers import Tokenizer, models, pre_tokenizers, trainers
-
 from corpus.conversations import document
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 DOCUMENTS = 60_000
 MERGES = 1100

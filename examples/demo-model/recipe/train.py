@@ -10,7 +10,6 @@ pieces of XVERSE's chat(), one document a row of the batch, positions from 0.
 
 import argparse
 import json
-import math
 import os
 import random
 import time
@@ -19,11 +18,10 @@ from dataclasses import dataclass
 import numpy
 import torch
 import torch.nn.functional as F
+from corpus.conversations import document
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import nn
-
-from corpus.conversations import document
 
 CONTEXT = 512
 LENGTHS = (32, 64, 96, 128, 192, 256, 384, CONTEXT)  # rows of a batch are filled up to one of these
@@ -65,7 +63,9 @@ class Attention(nn.Module):
 
     def forward(self, x, cos, sin):
         rows, tokens, size = x.shape
-        q, k, v = (p(x).view(rows, tokens, self.heads, -1).transpose(1, 2) for p in (self.q_proj, self.k_proj, self.v_proj))
+        q, k, v = (
+            p(x).view(rows, tokens, self.heads, -1).transpose(1, 2) for p in (self.q_proj, self.k_proj, self.v_proj)
+        )
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)
         if tokens <= 128:  # faster on a CPU than the fused one
             scores = (q @ k.transpose(2, 3)).float() / q.shape[-1] ** 0.5
@@ -193,7 +193,7 @@ class Muon(torch.optim.Optimizer):
     """Momentum made orthogonal (Jordan et al. 2024), for the matrices inside the layers."""
 
     def __init__(self, parameters, lr, momentum=0.95, weight_decay=0.01):
-        super().__init__(parameters, dict(lr=lr, momentum=momentum, weight_decay=weight_decay))
+        super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
     def step(self):

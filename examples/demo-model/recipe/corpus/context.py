@@ -3,7 +3,16 @@
 from .grammar import article
 from .turn import Turn, task
 from .words import (
-    ACTIONS, ANIMALS, COLOURS, FOODS, NAMES, NAMES_CHINESE, NUMBERS, PEOPLE, THINGS, counted_chinese,
+    ACTIONS,
+    ANIMALS,
+    COLOURS,
+    FOODS,
+    NAMES,
+    NAMES_CHINESE,
+    NUMBERS,
+    PEOPLE,
+    THINGS,
+    counted_chinese,
 )  # fmt: skip
 
 PLACES = [
@@ -56,7 +65,7 @@ def given_away(rng, chinese):
             (f"{a}在哪里找到了它？", f"{a}在{place[1]}找到了它。"),
         ][kind]
     else:
-        (a, pronoun, _), (b, _, _) = rng.sample(NAMES, 2)
+        (a, _, _), (b, _, _) = rng.sample(NAMES, 2)
         where = ("in " if place[0] in ("the mountains", "the park", "the garden", "the forest", "the kitchen", "the library")
                  else "at ") + place[0]  # fmt: skip
         story = f"{a} found {article(thing.name)} {where} and gave it to {b}. "
@@ -139,6 +148,8 @@ def word_translation(rng, chinese):
     """Single words, which can only be learned."""
     noun = rng.choice(THINGS + FOODS + ANIMALS)
     if chinese:
-        return Turn(f"“{noun.chinese}”用英语怎么说？", f"{noun.chinese}的英语是 {noun.name}。", None, f"“{noun.chinese}”呢？")
+        return Turn(
+            f"“{noun.chinese}”用英语怎么说？", f"{noun.chinese}的英语是 {noun.name}。", None, f"“{noun.chinese}”呢？"
+        )
     question = rng.choice([f'What is the Chinese word for "{noun.name}"?', f'How do you say "{noun.name}" in Chinese?'])
     return Turn(question, f"{noun.chinese}。", None, f'And "{noun.name}"?')

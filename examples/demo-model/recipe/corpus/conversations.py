@@ -18,7 +18,9 @@ def story_request(rng, chinese):
         if kind < 0.3:
             asked = rng.choice(["讲一个故事吧。", "给我讲一个故事。", "请讲一个故事。", "讲个故事", "我想听一个故事。"])
         elif kind < 0.7:
-            asked = rng.choice([f"讲一个关于{animal}的故事。", f"给我讲一个{animal}的故事。", f"请讲一个关于{animal}的故事。"])
+            asked = rng.choice(
+                [f"讲一个关于{animal}的故事。", f"给我讲一个{animal}的故事。", f"请讲一个关于{animal}的故事。"]
+            )
         elif kind < 0.85:
             asked = f"讲一个故事，主人公是叫{name}的{animal}。"
         else:
@@ -31,7 +33,9 @@ def story_request(rng, chinese):
     elif kind < 0.7:
         asked = expand(rng, "{Tell me|Please tell me|Write} a {|short }story about {about}.", about=article(animal))
     elif kind < 0.85:
-        asked = expand(rng, "Tell me a {|short }story about {about} {named|called} {name}.", about=article(animal), name=name)
+        asked = expand(
+            rng, "Tell me a {|short }story about {about} {named|called} {name}.", about=article(animal), name=name
+        )
     else:
         asked = f"Tell me a story about {theme}."
     return Turn(asked, text)
@@ -40,11 +44,16 @@ def story_request(rng, chinese):
 def offered_story(rng, chinese):
     """Somebody who is sad or bored, and says yes to a story."""
     if chinese:
-        said, offer = rng.choice([("我很难过。", "真抱歉。你想听一个故事吗？"), ("我很无聊。", "要我给你讲一个故事吗？")])
+        said, offer = rng.choice(
+            [("我很难过。", "真抱歉。你想听一个故事吗？"), ("我很无聊。", "要我给你讲一个故事吗？")]
+        )
         return [Turn(said, offer), Turn(rng.choice(["好的。", "好啊！", "想！", "要！", "好"]), story(rng, True))]
     said, offer = rng.choice([("I am sad.", "I am sorry to hear that. Would you like to hear a story?"),
                               ("I am bored.", "Shall I tell you a story?")])  # fmt: skip
-    return [Turn(said, offer), Turn(rng.choice(["Yes, please.", "Yes!", "Yes", "OK.", "Please do.", "Sure."]), story(rng, False))]
+    return [
+        Turn(said, offer),
+        Turn(rng.choice(["Yes, please.", "Yes!", "Yes", "OK.", "Please do.", "Sure."]), story(rng, False)),
+    ]
 
 
 def story(rng, chinese):

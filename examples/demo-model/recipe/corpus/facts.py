@@ -3,9 +3,28 @@
 from .grammar import article
 from .turn import Turn, task
 from .words import (
-    ANIMALS, COLOURS, COUNTRIES, DAYS, GROUPS, GROUPS_CHINESE, HOMES, MIXED_COLOURS, MONTHS, MONTHS_CHINESE, NAMES,
-    NAMES_CHINESE, NOUNS_CHINESE, NOUNS_WITH, NUMBERS, NUMBERS_CHINESE, ONE_DIRECTION, OPPOSITES, SOUNDS, TYPICAL_COLOURS,
-    YOUNG, counted_chinese,
+    ANIMALS,
+    COLOURS,
+    COUNTRIES,
+    DAYS,
+    GROUPS,
+    GROUPS_CHINESE,
+    HOMES,
+    MIXED_COLOURS,
+    MONTHS,
+    MONTHS_CHINESE,
+    NAMES,
+    NAMES_CHINESE,
+    NOUNS_CHINESE,
+    NOUNS_WITH,
+    NUMBERS,
+    NUMBERS_CHINESE,
+    ONE_DIRECTION,
+    OPPOSITES,
+    SOUNDS,
+    TYPICAL_COLOURS,
+    YOUNG,
+    counted_chinese,
 )  # fmt: skip
 
 # ---- legs ----
@@ -70,7 +89,9 @@ def more_legs(rng, chinese):
     content = ("more legs", *sorted((a.name, b.name)))
     more, fewer = (a, b) if a.legs > b.legs else (b, a)
     if chinese:
-        answer = f"{more.chinese}的腿比{fewer.chinese}多。" if a.legs != b.legs else f"{a.chinese}和{b.chinese}的腿一样多。"
+        answer = (
+            f"{more.chinese}的腿比{fewer.chinese}多。" if a.legs != b.legs else f"{a.chinese}和{b.chinese}的腿一样多。"
+        )
         return Turn(f"{a.chinese}和{b.chinese}，谁的腿多？", answer, content, f"{a.chinese}和{b.chinese}呢？")
     first, second = article(a.name), article(b.name)
     if a.legs == b.legs:
@@ -143,8 +164,12 @@ def kind_of_thing(rng, chinese):
     group = rng.choice(list(GROUPS))
     name, name_chinese = rng.choice(GROUPS[group])
     if chinese:
-        return Turn(f"{name_chinese}是什么？", f"{name_chinese}是一种{GROUPS_CHINESE[group]}。", None, f"{name_chinese}呢？")
-    return Turn(f"What is {article(name)}?", f"{article(name).capitalize()} is {article(group)}.", None, f"And {article(name)}?")
+        return Turn(
+            f"{name_chinese}是什么？", f"{name_chinese}是一种{GROUPS_CHINESE[group]}。", None, f"{name_chinese}呢？"
+        )
+    return Turn(
+        f"What is {article(name)}?", f"{article(name).capitalize()} is {article(group)}.", None, f"And {article(name)}?"
+    )
 
 
 # ---- colours ----
@@ -154,7 +179,9 @@ def kind_of_thing(rng, chinese):
 def typical_colour(rng, chinese):
     name, name_chinese, colour = rng.choice(TYPICAL_COLOURS)
     if chinese:
-        return Turn(f"{name_chinese}是什么颜色的？", f"{name_chinese}是{COLOURS[colour]}色的。", None, f"{name_chinese}呢？")
+        return Turn(
+            f"{name_chinese}是什么颜色的？", f"{name_chinese}是{COLOURS[colour]}色的。", None, f"{name_chinese}呢？"
+        )
     question = rng.choice([f"What colour is {name}?", f"What color is {name}?"])
     return Turn(question, f"{name.capitalize()} is {colour}.", None, f"And {name}?")
 
@@ -168,7 +195,9 @@ def mixed_colour(rng, chinese):
         mixed = f"{COLOURS[first]}色和{COLOURS[second]}色"
         return Turn(f"{mixed}混在一起是什么颜色？", f"{mixed}混在一起是{COLOURS[result]}色。", None, f"{mixed}呢？")
     mixed = f"{first} and {second}"
-    return Turn(f"What colour do you get when you mix {mixed}?", f"{mixed.capitalize()} make {result}.", None, f"And {mixed}?")
+    return Turn(
+        f"What colour do you get when you mix {mixed}?", f"{mixed.capitalize()} make {result}.", None, f"And {mixed}?"
+    )
 
 
 # ---- opposites ----
@@ -224,7 +253,12 @@ def capital(rng, chinese):
 def country_of_capital(rng, chinese):
     country, country_chinese, city, city_chinese = rng.choice(COUNTRIES)
     if chinese:
-        return Turn(f"{city_chinese}是哪个国家的首都？", f"{city_chinese}是{country_chinese}的首都。", None, f"{city_chinese}呢？")
+        return Turn(
+            f"{city_chinese}是哪个国家的首都？",
+            f"{city_chinese}是{country_chinese}的首都。",
+            None,
+            f"{city_chinese}呢？",
+        )
     question = rng.choice([f"{city} is the capital of which country?", f"Of which country is {city} the capital?"])
     return Turn(question, f"{city} is the capital of {country}.", None, f"And {city}?")
 
@@ -245,7 +279,12 @@ def is_it_the_capital(rng, chinese):
     answer = f"Yes, {country[2]} is the capital of {other[0]}."
     if other is not country:
         answer = f"No, {country[2]} is the capital of {country[0]}. The capital of {other[0]} is {other[2]}."
-    return Turn(f"Is {country[2]} the capital of {other[0]}?", answer, content, f"And is {country[2]} the capital of {other[0]}?")
+    return Turn(
+        f"Is {country[2]} the capital of {other[0]}?",
+        answer,
+        content,
+        f"And is {country[2]} the capital of {other[0]}?",
+    )
 
 
 @task(1)
@@ -253,7 +292,11 @@ def lives_in_country(rng, chinese):
     country, country_chinese, city, city_chinese = rng.choice(COUNTRIES)
     if chinese:
         name = rng.choice(NAMES_CHINESE)
-        return Turn(f"{name}住在{city_chinese}。{name}住在哪个国家？", f"{name}住在{country_chinese}。", ("lives in", name, city))
+        return Turn(
+            f"{name}住在{city_chinese}。{name}住在哪个国家？",
+            f"{name}住在{country_chinese}。",
+            ("lives in", name, city),
+        )
     name = rng.choice(NAMES)[0]
     question = f"{name} lives in {city}. In which country does {name} live?"
     return Turn(question, f"{name} lives in {country}.", ("lives in", name, city))
@@ -271,13 +314,24 @@ def neighbouring_day(rng, chinese):
             day = "明天" if after else "昨天"
             return Turn(f"今天是{DAYS[i][1]}，{day}是星期几？", f"{day}是{other[1]}。")
         word = "后" if after else "前"
-        return Turn(f"{DAYS[i][1]}的{word}一天是星期几？", f"{DAYS[i][1]}的{word}一天是{other[1]}。", None, f"{DAYS[i][1]}呢？", word)
+        return Turn(
+            f"{DAYS[i][1]}的{word}一天是星期几？",
+            f"{DAYS[i][1]}的{word}一天是{other[1]}。",
+            None,
+            f"{DAYS[i][1]}呢？",
+            word,
+        )
     if rng.random() < 0.4:
         word = "tomorrow" if after else "yesterday"
         answer = f"Tomorrow is {other[0]}." if after else f"Yesterday was {other[0]}."
         return Turn(f"Today is {DAYS[i][0]}. What day {'is' if after else 'was'} {word}?", answer)
     word = "after" if after else "before"
-    return Turn(f"What day comes {word} {DAYS[i][0]}?", f"{other[0]} comes {word} {DAYS[i][0]}.", None, f"And {word} {DAYS[i][0]}?")
+    return Turn(
+        f"What day comes {word} {DAYS[i][0]}?",
+        f"{other[0]} comes {word} {DAYS[i][0]}.",
+        None,
+        f"And {word} {DAYS[i][0]}?",
+    )
 
 
 @task(3)
@@ -324,7 +378,12 @@ def months_later(rng, chinese):
         return Turn(f"{then}是几月？", f"{shown}。{then}是{MONTHS_CHINESE[counted[-1]]}。", content, f"{then}呢？")
     shown = ", ".join(f"{k} {MONTHS[j]}" for k, j in enumerate(counted, 1))
     then = f"{NUMBERS[offset]} months {'after' if after else 'before'} {MONTHS[i]}"
-    return Turn(f"What month is {then}?", f"{shown}. {then[0].upper()}{then[1:]} is {MONTHS[counted[-1]]}.", content, f"And {then}?")
+    return Turn(
+        f"What month is {then}?",
+        f"{shown}. {then[0].upper()}{then[1:]} is {MONTHS[counted[-1]]}.",
+        content,
+        f"And {then}?",
+    )
 
 
 @task(0.7)

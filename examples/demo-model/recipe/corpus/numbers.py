@@ -11,7 +11,9 @@ def sums(rng, chinese):
         a, b = rng.randrange(13), rng.randrange(13)
     content = ("sum", min(a, b), max(a, b))
     if chinese:
-        question = rng.choice([f"{a} 加 {b} 等于多少？", f"{a} + {b} 等于几？", f"{a} + {b} = ？", f"请算一算：{a} 加 {b}。"])
+        question = rng.choice(
+            [f"{a} 加 {b} 等于多少？", f"{a} + {b} 等于几？", f"{a} + {b} = ？", f"请算一算：{a} 加 {b}。"]
+        )
         return Turn(question, f"{a} + {b} = {a + b}。", content, rng.choice([f"{a} 加 {b} 呢？", f"那 {a} + {b} 呢？"]))
     question = rng.choice([f"What is {a} + {b}?", f"How much is {a} plus {b}?", f"{a} + {b} = ?", f"Can you add {a} and {b}?",
                            f"What is {a} plus {b}?", f"{a}+{b}"])  # fmt: skip
@@ -25,7 +27,9 @@ def differences(rng, chinese):
     if chinese:
         question = rng.choice([f"{a} 减 {b} 等于多少？", f"{a} - {b} 等于几？", f"{a} - {b} = ？"])
         return Turn(question, f"{a} - {b} = {a - b}。", content, f"{a} 减 {b} 呢？")
-    question = rng.choice([f"What is {a} - {b}?", f"How much is {a} minus {b}?", f"{a} - {b} = ?", f"What is {a} minus {b}?"])
+    question = rng.choice(
+        [f"What is {a} - {b}?", f"How much is {a} minus {b}?", f"{a} - {b} = ?", f"What is {a} minus {b}?"]
+    )
     return Turn(question, f"{a} - {b} = {a - b}.", content, rng.choice([f"And {a} - {b}?", f"And {a} minus {b}?"]))
 
 
@@ -68,7 +72,13 @@ def next_number(rng, chinese):
     content = ("next number" if after else "number before", n)
     answer = n + 1 if after else n - 1
     if chinese:
-        return Turn(f"{n} {'后面' if after else '前面'}是几？", f"{n} {'后面' if after else '前面'}是 {answer}。", content, f"{n} 呢？", str(after))
+        return Turn(
+            f"{n} {'后面' if after else '前面'}是几？",
+            f"{n} {'后面' if after else '前面'}是 {answer}。",
+            content,
+            f"{n} 呢？",
+            str(after),
+        )
     word = "after" if after else "before"
     question = rng.choice([f"What number comes {word} {n}?", f"Which number is {word} {n}?"])
     return Turn(question, f"{answer} comes {word} {n}.", content, f"And {word} {n}?")

@@ -25,8 +25,8 @@ FIXED = [
     ("How old are you?", "I am a computer program, so I have no age."),
     ("Where do you live?|Where are you?", "I live inside your computer."),
     ("What can you do?|What do you know?|Can you help me?|Help|Help me!|What can I ask you?",
-     "I can tell short stories, add small numbers, and answer simple questions about animals, colours, capitals, days and months, "
-     "in English and Chinese."),
+     ("I can tell short stories, add small numbers, and answer simple questions about animals, colours, capitals, "
+      "days and months, in English and Chinese.")),
     ("How big are you?|Are you big?|How many parameters do you have?", "I am very small: I have about five million parameters."),
     ("Are you clever?|Are you smart?|Are you intelligent?", "Not very. I am only a small demonstration model."),
     ("What is libxverse?", "libxverse is a library that runs the XVERSE language models on ordinary computers."),
@@ -136,18 +136,22 @@ def fixed(rng, chinese):
 def unknown(rng, chinese):
     """Something that the model cannot know, and its saying so."""
     if rng.random() < 0.1:
-        text = rng.choice(_FOREIGN) if rng.random() < 0.7 else "".join(rng.choice(_EMOJI) for _ in range(rng.randrange(1, 4)))
+        text = (
+            rng.choice(_FOREIGN)
+            if rng.random() < 0.7
+            else "".join(rng.choice(_EMOJI) for _ in range(rng.randrange(1, 4)))
+        )
         return Turn(text, OTHER_LANGUAGE)
     a, b = rng.sample(COUNTRIES, 2)
     thing, animal = rng.choice(THINGS), rng.choice(ANIMALS)
     if chinese:
-        slots = dict(country=a[1], city=a[3], city2=b[3], thing=thing.chinese, name=full_name(rng, True), animals=animal.chinese,
-                     n=str(rng.randrange(2, 200)))  # fmt: skip
+        slots = {"country": a[1], "city": a[3], "city2": b[3], "thing": thing.chinese, "name": full_name(rng, True), "animals": animal.chinese,
+                     "n": str(rng.randrange(2, 200))}  # fmt: skip
         return Turn(expand(rng, rng.choice(UNKNOWN_QUESTIONS_CHINESE), **slots), UNKNOWN_CHINESE)
     word, word2 = invented_word(rng), invented_word(rng)
-    slots = dict(country=a[0], city=a[2], city2=b[2], thing=thing.name, article_thing=article(thing.name), plural=thing.plural,
-                 colour=list(COLOURS), word=word, Word=word.capitalize(), Word2=word2.capitalize(), name=full_name(rng, False),
-                 animals=animal.plural, an_animal=article(animal.name), n=str(rng.randrange(2, 200)))  # fmt: skip
+    slots = {"country": a[0], "city": a[2], "city2": b[2], "thing": thing.name, "article_thing": article(thing.name), "plural": thing.plural,
+                 "colour": list(COLOURS), "word": word, "Word": word.capitalize(), "Word2": word2.capitalize(), "name": full_name(rng, False),
+                 "animals": animal.plural, "an_animal": article(animal.name), "n": str(rng.randrange(2, 200))}  # fmt: skip
     return Turn(expand(rng, rng.choice(UNKNOWN_QUESTIONS), **slots), UNKNOWN)
 
 
@@ -164,7 +168,13 @@ def remembering(rng, chinese):
     """A conversation of two or three turns whose last answers stand in the first."""
     kind = rng.randrange(4)
     colour = rng.choice(list(COLOURS))
-    animal = rng.choice([a for a in ANIMALS if a.name in ("cat", "dog", "horse", "rabbit", "parrot", "turtle", "hedgehog", "goat", "duck")])
+    animal = rng.choice(
+        [
+            a
+            for a in ANIMALS
+            if a.name in ("cat", "dog", "horse", "rabbit", "parrot", "turtle", "hedgehog", "goat", "duck")
+        ]
+    )
     food = rng.choice(FOODS)
     if chinese:
         name, pet = full_name(rng, True), rng.choice(PET_NAMES_CHINESE)
@@ -178,7 +188,10 @@ def remembering(rng, chinese):
             turns = [Turn(f"我最喜欢的颜色是{COLOURS[colour]}色。", f"{COLOURS[colour]}色很漂亮。"),
                      Turn("我最喜欢什么颜色？", f"你最喜欢{COLOURS[colour]}色。")]  # fmt: skip
         else:
-            turns = [Turn(f"我喜欢吃{food.chinese}。", f"{food.chinese}很好吃。"), Turn("我喜欢吃什么？", f"你喜欢吃{food.chinese}。")]
+            turns = [
+                Turn(f"我喜欢吃{food.chinese}。", f"{food.chinese}很好吃。"),
+                Turn("我喜欢吃什么？", f"你喜欢吃{food.chinese}。"),
+            ]
     else:
         name, pet = full_name(rng, False), rng.choice(PET_NAMES)
         if kind == 0:

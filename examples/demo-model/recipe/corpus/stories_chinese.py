@@ -3,8 +3,21 @@
 from .grammar import expand
 from .words import COLOURS, HEROES, NAMES_CHINESE
 
-CHARACTER_NAMES = "白白 灰灰 咪咪 跳跳 胖胖 多多 闪闪 卡卡 木木 芽芽 笨笨 乖乖 淘淘 妮妮 贝贝 可可 米米 波波 奇奇 亮亮".split()
-HOMES = ["小河边", "大森林里", "一座小山上", "村子旁边", "湖边的小木屋里", "一棵大树下", "花园里", "草地旁", "海边的小房子里", "山谷里"]
+CHARACTER_NAMES = (
+    "白白 灰灰 咪咪 跳跳 胖胖 多多 闪闪 卡卡 木木 芽芽 笨笨 乖乖 淘淘 妮妮 贝贝 可可 米米 波波 奇奇 亮亮".split()
+)
+HOMES = [
+    "小河边",
+    "大森林里",
+    "一座小山上",
+    "村子旁边",
+    "湖边的小木屋里",
+    "一棵大树下",
+    "花园里",
+    "草地旁",
+    "海边的小房子里",
+    "山谷里",
+]
 PLACES = ["公园", "森林", "小河边", "草地", "山坡", "湖边", "果园", "小桥边", "花园", "市场"]
 TRAITS = ["可爱", "善良", "好奇", "害羞", "快乐", "勇敢", "聪明", "调皮", "安静", "热心"]
 TREASURES = ["球", "风筝", "帽子", "围巾", "铃铛", "贝壳", "鼓", "丝带", "玩具熊", "灯笼", "镜子", "小船"]
@@ -163,13 +176,13 @@ def story(rng, kind=None, name=None, plot=None):
     friend = rng.choice([n for n in CHARACTER_NAMES if n != name])
     theme = plot or rng.choice(list(PLOTS))
     food, food2 = rng.sample(FOOD, 2)
-    slots = dict(
-        hero=name, kind="孩子" if child else kind.chinese, measure="个" if child else kind.measure, friend=friend,
-        friend_kind=friend_kind.chinese, trait=rng.choice(TRAITS), home=rng.choice(HOMES), place=rng.choice(PLACES),
-        treasure=rng.choice(TREASURES), colour=rng.choice(list(COLOURS.values())), food=food, food2=food2,
-        fear=rng.choice(FEARS), build=rng.choice(BUILDS), plant=rng.choice(PLANTS), weather=rng.choice(WEATHERS),
-        day=rng.choice(DAYS),
-    )  # fmt: skip
+    slots = {
+        "hero": name, "kind": "孩子" if child else kind.chinese, "measure": "个" if child else kind.measure, "friend": friend,
+        "friend_kind": friend_kind.chinese, "trait": rng.choice(TRAITS), "home": rng.choice(HOMES), "place": rng.choice(PLACES),
+        "treasure": rng.choice(TREASURES), "colour": rng.choice(list(COLOURS.values())), "food": food, "food2": food2,
+        "fear": rng.choice(FEARS), "build": rng.choice(BUILDS), "plant": rng.choice(PLANTS), "weather": rng.choice(WEATHERS),
+        "day": rng.choice(DAYS),
+    }  # fmt: skip
     lines = [rng.choice(OPENINGS)]
     for line in PLOTS[theme]:
         if line.startswith("?"):

@@ -15,10 +15,36 @@ HOMES = ["in a small house by the river", "in a green forest", "on a quiet farm"
          "in a little valley", "close to the sea", "next to a windmill"]  # fmt: skip
 PLACES = ["the park", "the forest", "the meadow", "the river", "the old bridge", "the market", "the pond", "the hill", "the garden",
           "the lake", "the village square", "the windmill", "the orchard"]  # fmt: skip
-TRAITS = ["kind", "curious", "shy", "cheerful", "brave", "clever", "gentle", "quiet", "playful", "friendly", "young", "little"]
+TRAITS = [
+    "kind",
+    "curious",
+    "shy",
+    "cheerful",
+    "brave",
+    "clever",
+    "gentle",
+    "quiet",
+    "playful",
+    "friendly",
+    "young",
+    "little",
+]
 TREASURES = ["ball", "kite", "hat", "scarf", "bell", "shell", "button", "drum", "ribbon", "teddy bear", "lantern", "whistle", "spoon",
              "ring", "toy boat", "feather", "mirror", "key"]  # fmt: skip
-FOOD = ["apple pie", "bread", "cake", "soup", "honey", "berries", "pancakes", "cookies", "cheese", "nuts", "plums", "porridge"]
+FOOD = [
+    "apple pie",
+    "bread",
+    "cake",
+    "soup",
+    "honey",
+    "berries",
+    "pancakes",
+    "cookies",
+    "cheese",
+    "nuts",
+    "plums",
+    "porridge",
+]
 FEARS = ["the dark", "thunder", "deep water", "loud noises", "high places", "strangers", "the wind"]
 PLANTS = ["sunflower", "rose", "bean", "pumpkin", "tulip", "carrot", "apple tree", "strawberry", "daisy", "cherry tree"]
 WEATHERS = ["sunny", "warm", "windy", "bright", "cool", "lovely"]
@@ -252,13 +278,13 @@ def story(rng, kind=None, name=None, pronoun=None, plot=None):
     friend, fhe = rng.choice([n for n in CHARACTER_NAMES if n[0] != name])
     theme = plot or rng.choice(list(PLOTS))
     food, food2 = rng.sample(FOOD, 2)
-    slots = dict(
-        hero=name, kind=kind, he=pronoun, He=pronoun.capitalize(), him=him, his=his, himself=REFLEXIVE[pronoun], friend=friend,
-        friend_kind=friend_kind, fhe=fhe, fhim=OTHERS[fhe][0], fhis=OTHERS[fhe][1], a_trait=article(rng.choice(TRAITS)),
-        home=rng.choice(HOMES), place=rng.choice(PLACES), treasure=rng.choice(TREASURES), colour=rng.choice(list(COLOURS)),
-        food=food, food2=food2, fear=rng.choice(FEARS), build=rng.choice(BUILDS), plant=rng.choice(PLANTS),
-        weather=rng.choice(WEATHERS), day=rng.choice(DAYS),
-    )  # fmt: skip
+    slots = {
+        "hero": name, "kind": kind, "he": pronoun, "He": pronoun.capitalize(), "him": him, "his": his, "himself": REFLEXIVE[pronoun], "friend": friend,
+        "friend_kind": friend_kind, "fhe": fhe, "fhim": OTHERS[fhe][0], "fhis": OTHERS[fhe][1], "a_trait": article(rng.choice(TRAITS)),
+        "home": rng.choice(HOMES), "place": rng.choice(PLACES), "treasure": rng.choice(TREASURES), "colour": rng.choice(list(COLOURS)),
+        "food": food, "food2": food2, "fear": rng.choice(FEARS), "build": rng.choice(BUILDS), "plant": rng.choice(PLANTS),
+        "weather": rng.choice(WEATHERS), "day": rng.choice(DAYS),
+    }  # fmt: skip
     lines = [rng.choice(OPENINGS)]
     for line in PLOTS[theme]:
         if line.startswith("? "):

@@ -231,10 +231,12 @@ def counted_chinese(n):
 
 
 # name, pronoun, possessive
-NAMES = [(n, "she", "her") for n in "Anna Mia Lily Emma Nora Ella Ruby Grace Ivy Zoe Alice Clara Rosa Sara Maya".split()] + [
-    (n, "he", "his") for n in "Ben Tom Leo Sam Jack Max Finn Oscar Hugo Noah Lucas Peter Felix David Paul".split()
-]
-NAMES_CHINESE = "小明 小红 小华 小丽 小刚 小芳 小雨 小军 小美 小强 小梅 小亮 乐乐 天天 丁丁 朵朵 圆圆 安安 东东 宁宁".split()
+NAMES = [
+    (n, "she", "her") for n in "Anna Mia Lily Emma Nora Ella Ruby Grace Ivy Zoe Alice Clara Rosa Sara Maya".split()
+] + [(n, "he", "his") for n in "Ben Tom Leo Sam Jack Max Finn Oscar Hugo Noah Lucas Peter Felix David Paul".split()]
+NAMES_CHINESE = (
+    "小明 小红 小华 小丽 小刚 小芳 小雨 小军 小美 小强 小梅 小亮 乐乐 天天 丁丁 朵朵 圆圆 安安 东东 宁宁".split()
+)
 PET_NAMES = "Rex Coco Lucky Snowy Biscuit Pepper Ginger Shadow Bella Rocky Daisy Oreo Misty Simba Toffee Pebble".split()
 PET_NAMES_CHINESE = "旺旺 豆豆 球球 毛毛 花花 小黑 小白 小黄 皮皮 点点 果果 糖糖".split()
 
