@@ -15,15 +15,14 @@ public func xverse_convert(
   reportingErrors { () throws(XverseError) in
     let source = try string(source, "source")
     let destination = try string(destination, "destination")
-    let values = try optionValues(options, .convert)
+    let options: ConversionOptions = try optionValues(options)
     let cancellation = try cancellation(cancel)
     let reporter = ProgressReporter(function: fn, user: user)
     let job = Conversion(
-      source: source, values: values, runtime: try runtime(handle), cancellation: cancellation, reporter: reporter)
-    if values?.string("format") == "gguf" {
-      try job.writeGGUF(to: destination)
-    } else {
-      try job.writeDirectory(to: destination)
+      source: source, options: options, runtime: try runtime(handle), cancellation: cancellation, reporter: reporter)
+    switch options.format {
+    case .safetensors: try job.writeDirectory(to: destination)
+    case .gguf: try job.writeGGUF(to: destination)
     }
   }
 }
@@ -31,27 +30,27 @@ public func xverse_convert(
 /// One conversion.
 private struct Conversion {
   let source: String
-  let values: OptionValues?
+  let options: ConversionOptions
   let runtime: Runtime
   let cancellation: Cancellation?
   let reporter: ProgressReporter
 
   func writeDirectory(to destination: String) throws(XverseError) {
-    guard values?.string("type") == nil else {
+    guard options.encoding == nil else {
       throw .invalid("type is set, expected format=gguf with it; quantize is for a directory")
     }
-    let conversion = try OptionValues.quantization(values, runtime, cancellation, reporter)
+    let conversion = try options.quantization.conversion(runtime, cancellation, reporter)
     // Made first: a destination that cannot be must not cost the time of a conversion.
     let directory = try OutputDirectory(path: destination)
     let model = try load(conversion)
     guard let network = model.network else { throw XverseError(.internal, "the model has no weights") }
     let location = try CheckpointLocation(path: source)
-    let file = try TokenizerSource(location, options: modelOptions, allocator: runtime.allocator)
+    let file = try TokenizerSource(location, options: options.model, allocator: runtime.allocator)
       .file(runtime.allocator)
     defer { withExtendedLifetime(file) {} }
     try CheckpointConverter.write(
       network, from: location, to: directory, tokenizer: (file.name, file.bytes),
-      maximumShardSize: values?.int("max_shard_size").flatMap { $0 == 0 ? nil : Int($0) } ?? .max,
+      maximumShardSize: options.maximumShardSize == 0 ? .max : options.maximumShardSize,
       allocator: runtime.allocator
     ) { (done, total) throws(XverseError) in
       try cancellation?.check()
@@ -60,10 +59,13 @@ private struct Conversion {
   }
 
   func writeGGUF(to destination: String) throws(XverseError) {
-    for key in ["quantize", "calibration"] where values?.string(key) ?? "none" != "none" {
+    let quantization = options.quantization
+    for (key, isSet) in [
+      ("quantize", quantization.scheme != nil), ("calibration", quantization.calibrationPath != nil),
+    ]
+    where isSet {
       throw .invalid("\(key) is set, expected type=q8_0 or q4_0 with format=gguf")
     }
-    let encoding = values?.string("type").flatMap(GGUFExport.Encoding.init) ?? .f16
     let file = try NewFile(path: destination)
     let model = try load(nil)
     let context = ComputeContext(
@@ -71,19 +73,13 @@ private struct Conversion {
       cancellation: cancellation
     ) { (done, total) throws(XverseError) in try reporter.report("write", done, total) }
     let tokenizer = try TokenizerSource(
-      CheckpointLocation(path: source), options: modelOptions, allocator: runtime.allocator)
-    try GGUFExport(model, as: encoding, context).write(to: file, tokenizer: tokenizer)
-  }
-
-  private var modelOptions: ModelOptions {
-    var options = ModelOptions()
-    options.tokenizerPath = values?.string("tokenizer")
-    return options
+      CheckpointLocation(path: source), options: options.model, allocator: runtime.allocator)
+    try GGUFExport(model, as: options.encoding ?? .f16, context).write(to: file, tokenizer: tokenizer)
   }
 
   private func load(_ conversion: LoadedModel.Conversion?) throws(XverseError) -> LoadedModel {
     try LoadedModel(
-      .path(source), options: modelOptions, runtime: runtime, conversion: conversion, cancellation: cancellation
+      .path(source), options: options.model, runtime: runtime, conversion: conversion, cancellation: cancellation
     ) { (phase, done, total) throws(XverseError) in
       try cancellation?.check()
       try reporter.report(phase, done, total)

@@ -10,7 +10,7 @@ public func xverse_sampler_create(
 ) -> xverse_status {
   creating(out) { () throws(XverseError) in
     let model = try borrow(model, as: ModelHandle.self, "model").model
-    let options = try OptionValues.generationOptions(try optionValues(options, .sampling), model)
+    let options = try generationOptions(options, for: model)
     return SamplerHandle(
       try Sampler(
         options.sampling, vocabularySize: model.configuration.vocabularySize, allocator: model.runtime.allocator))

@@ -10,7 +10,9 @@ public func xverse_session_create(
 ) -> xverse_status {
   creating(out) { () throws(XverseError) in
     let model = try borrow(model, as: ModelHandle.self, "model")
-    let session = try OptionValues.session(try optionValues(options, .session), model.model)
+    let options: SessionOptions = try optionValues(options)
+    let session = try Session(
+      model.model, context: options.context, cacheElement: options.cacheElement, overflow: options.overflow)
     return SessionHandle(session, model: model)
   }
 }

@@ -11,6 +11,9 @@ enum Format {
     }
   }
 
+  /// "2", "0.5"
+  static func plain(_ value: Double) -> String { Int(exactly: value).map(String.init) ?? "\(value)" }
+
   /// Three or four significant digits: "0.123", "12.3", "1234".
   static func short(_ value: Double) -> String {
     if !value.isFinite { return "-" }
