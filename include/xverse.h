@@ -330,7 +330,7 @@ xverse_status xverse_model_inspect(const char *path, const xverse_options *optio
 /* Bytes that a model and one session will take. */
 typedef struct {
   uint32_t size;
-  uint32_t reserved;        /* always 0                                                                       */
+  uint32_t reserved;        /* always 0                                                                      */
   int64_t weights_resident; /* weights in memory of the process, and the tokenizer                           */
   int64_t weights_mapped;   /* weights used where the files are mapped: page cache, shared between processes  */
   int64_t load_peak;        /* most memory held while loading; without calibration                            */

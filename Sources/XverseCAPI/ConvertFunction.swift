@@ -60,10 +60,8 @@ private struct Conversion {
 
   func writeGGUF(to destination: String) throws(XverseError) {
     let quantization = options.quantization
-    for (key, isSet) in [
-      ("quantize", quantization.scheme != nil), ("calibration", quantization.calibrationPath != nil),
-    ]
-    where isSet {
+    if quantization.scheme != nil || quantization.calibrationPath != nil {
+      let key = quantization.scheme == nil ? "calibration" : "quantize"
       throw .invalid("\(key) is set, expected type=q8_0 or q4_0 with format=gguf")
     }
     let file = try NewFile(path: destination)

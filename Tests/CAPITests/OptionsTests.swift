@@ -16,8 +16,9 @@ extension ABI {
     @Test("describe lists the keys of the header in its order, then RANGE", arguments: HeaderOptions.all)
     func describe(block: HeaderOptions) throws {
       let kind = try #require(block.kind)
-      let found = OptionKey.all.filter { $0.kind == kind }
-      #expect(found.map(\.name) == block.entries.map(\.key))
+      let found = OptionKey.all.filter { $0.kind == kind }.map(\.name)
+      let listed = block.entries.map(\.key)
+      #expect(found == listed, "not in both: \(Set(found).symmetricDifference(listed))")
       var info = xverse_option_info()
       info.size = UInt32(MemoryLayout<xverse_option_info>.size)
       for index in [Int32(found.count), -1, .max, .min] {
@@ -46,8 +47,9 @@ extension ABI {
       var info = xverse_option_info()
       info.size = UInt32(MemoryLayout<xverse_option_info>.size)
       let names = HeaderOptions.all.map(\.name).joined(separator: ", ")
-      for status in [xverse_options_create(kind, &out), xverse_options_describe(kind, 0, &info)] {
-        expect(status, is: XVERSE_E_INVALID, saying: "kind is \(kind)", "XVERSE_OPTIONS_\(names)")
+      for words in ["kind is \(kind)", "XVERSE_OPTIONS_\(names)"] {
+        expect(xverse_options_create(kind, &out), is: XVERSE_E_INVALID, saying: words)
+        expect(xverse_options_describe(kind, 0, &info), is: XVERSE_E_INVALID, saying: words)
       }
       #expect(out == nil)
     }
