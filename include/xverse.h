@@ -71,7 +71,7 @@ typedef struct xverse_result      xverse_result;      /* what was generated     
 typedef int32_t xverse_status;
 enum {
   XVERSE_OK = 0,
-  XVERSE_TIMEOUT = 1,          /* nothing happened within the given time                                        */
+  XVERSE_TIMEOUT = 1,          /* reserved; nothing returns it yet                                              */
   XVERSE_STOPPED = 2,          /* a callback asked to stop; everything so far is valid                          */
   XVERSE_E_FAIL = -1,          /* the model gave no usable answer, for example no token with a finite logit     */
   XVERSE_E_NOMEM = -2,         /* memory or memory_limit exhausted                                              */
@@ -87,13 +87,13 @@ enum {
   XVERSE_E_UNSAFE = -12,       /* a file that would have to execute code to be read                             */
   XVERSE_E_RANGE = -13,        /* a value or capacity outside its bounds                                        */
   XVERSE_E_CONTEXT_FULL = -14, /* more tokens than the session's context holds                                  */
-  XVERSE_E_QUEUE_FULL = -15,
+  XVERSE_E_QUEUE_FULL = -15,   /* reserved; nothing returns it yet                                              */
   XVERSE_E_PARSE = -16,        /* an argument that should be JSON is not; see xverse_last_error_offset          */
   XVERSE_E_MISMATCH = -17,     /* two objects that do not belong together                                       */
   XVERSE_E_FORKED = -18,       /* called in a child after fork()                                                */
   XVERSE_E_LIMIT = -19,        /* a file larger or deeper than this library accepts                             */
   XVERSE_E_CALLBACK = -20,     /* a callback broke its contract                                                 */
-  XVERSE_E_COMM = -21,
+  XVERSE_E_COMM = -21,         /* reserved; nothing returns it yet                                              */
   XVERSE_E_INTERNAL = -99      /* a fault of this library: please report it                                     */
 };
 
@@ -186,12 +186,14 @@ enum { XVERSE_OPTION_INT = 1, XVERSE_OPTION_FLOAT = 2, XVERSE_OPTION_STRING = 3,
 
 typedef struct {
   uint32_t size;
-  int32_t type;        /* XVERSE_OPTION_*                                                          */
-  const char *key;     /* static, like the two below                                               */
-  const char *doc;     /* one sentence                                                             */
-  const char *choices; /* "mmap|read"; NULL when any string or number within the bounds will do    */
-  double min, max;     /* bounds of a number, inclusive                                            */
-  double def;          /* default of a number; NaN when it comes from the model or the machine     */
+  int32_t type;           /* XVERSE_OPTION_*                                                          */
+  const char *key;        /* static, like all strings here                                            */
+  const char *doc;        /* one sentence                                                             */
+  const char *choices;    /* "mmap|read"; NULL when any string or number within the bounds will do    */
+  double min, max;        /* bounds of a number, inclusive                                            */
+  double def;             /* default of a number; NaN when it comes from the model or the machine     */
+  const char *unit;       /* what a number counts: "tokens", "bytes", "milliseconds"; "" for none     */
+  const char *def_choice; /* default of a string with choices; NULL when it comes from the model      */
 } xverse_option_info;
 
 /* kind: XVERSE_OPTIONS_*. Errors: INVALID (unknown kind), NOMEM. */
@@ -219,7 +221,7 @@ xverse_status xverse_options_describe(int32_t kind, int32_t index, xverse_option
  * NULL, and must live as long as the runtime and everything made from it. Small objects do not pass through them. */
 typedef struct {
   uint32_t size;
-  uint32_t reserved;
+  uint32_t reserved; /* not read */
   void *(*alloc)(void *user, size_t len, size_t align);
   void (*dealloc)(void *user, void *ptr, size_t len);
   void *user;
@@ -273,8 +275,8 @@ typedef struct {
   int32_t n_kv_heads;
   int32_t n_vocab;
   int32_t n_ctx_train;      /* max_position_embeddings                                                       */
-  int32_t n_experts;        /* 0: dense                                                                      */
-  int32_t n_experts_used;
+  int32_t n_experts;        /* reserved; always 0: the models are dense                                      */
+  int32_t n_experts_used;   /* reserved; always 0                                                            */
   const char *arch;         /* "xverse" or "llama"; these three live as long as the model                    */
   const char *quant;        /* type of the matrices: "f32", "f16", "bf16", "int8", "int4", "int4_f16" (with  */
                             /* both, embedding and lm_head int8), "mixed"; "none" with vocab_only            */
@@ -303,7 +305,7 @@ xverse_status xverse_model_load(xverse_runtime *runtime, const char *path, const
  * "config.json". */
 typedef struct {
   uint32_t size;
-  uint32_t reserved;
+  uint32_t reserved; /* not read */
   /* Bytes of the file; negative when there is no such file. */
   int64_t (*length)(void *user, const char *name);
   /* Copies at most len bytes from offset on to buf; returns how many, at least 1; 0 at the end, negative when they cannot be
@@ -328,7 +330,7 @@ xverse_status xverse_model_inspect(const char *path, const xverse_options *optio
 /* Bytes that a model and one session will take. */
 typedef struct {
   uint32_t size;
-  uint32_t reserved;
+  uint32_t reserved;        /* always 0                                                                      */
   int64_t weights_resident; /* weights in memory of the process, and the tokenizer                           */
   int64_t weights_mapped;   /* weights used where the files are mapped: page cache, shared between processes  */
   int64_t load_peak;        /* most memory held while loading; without calibration                            */
@@ -439,8 +441,8 @@ typedef struct {
   int64_t n_prompt;            /* tokens of the prompt                                             */
   int64_t n_cached;            /* of these, already in the session                                 */
   int64_t n_generated;
-  int64_t n_draft;             /* 0                                                                */
-  int64_t n_draft_accepted;    /* 0                                                                */
+  int64_t n_draft;             /* reserved; always 0                                               */
+  int64_t n_draft_accepted;    /* reserved; always 0                                               */
   int64_t ns_queue;            /* waiting for the compute thread                                   */
   int64_t ns_prefill;          /* evaluating the prompt                                            */
   int64_t ns_decode;           /* everything after the first token was chosen                      */
@@ -523,7 +525,7 @@ enum { XVERSE_EVENT_TOKENS = 1, XVERSE_EVENT_FINISHED = 2, XVERSE_EVENT_PREFILL 
 typedef struct {
   uint32_t size;
   int32_t kind;              /* XVERSE_EVENT_*                                          */
-  uint64_t request_id;       /* 0                                                       */
+  uint64_t request_id;       /* reserved; always 0                                      */
   const char *text;          /* never NULL, ends with NUL                               */
   size_t text_len;
   const int32_t *tokens;

@@ -12,7 +12,7 @@ public func xverse_convert(
   reportingErrors { () throws(XverseError) in
     let source = try string(source, "source")
     let destination = try string(destination, "destination")
-    let options = OptionValues.conversionOptions(try optionValues(options, .convert))
+    let options: ConversionOptions = try optionValues(options)
     let cancellation = try cancellation(cancel)
     let reporter = ProgressReporter(function: fn, user: user)
     let context = try runtime(handle).context(cancellation: cancellation, report: reporter.report)

@@ -32,7 +32,7 @@ public func xverse_free(_ memory: UnsafeMutableRawPointer?) { free(memory) }
 
 /// Texts that live as long as the process.
 private enum LibraryTexts {
-  nonisolated(unsafe) static let version: UnsafePointer<CChar> = permanent("\(major).\(minor).\(patch)")
+  nonisolated(unsafe) static let version: UnsafePointer<CChar> = permanentCopy("\(major).\(minor).\(patch)")
 
   nonisolated(unsafe) static let buildInfo: UnsafePointer<CChar> = {
     var writer = JSONWriter()
@@ -47,13 +47,13 @@ private enum LibraryTexts {
     writer.write(Kernels.prepareBLAS(), "blas")
     writer.write(Kernels.hasOpenMP, "openmp")
     writer.endObject()
-    return permanent(writer.text)
+    return permanentCopy(writer.text)
   }()
+}
 
-  /// A copy that is never freed; the empty text when there is no memory for it.
-  private static func permanent(_ text: String) -> UnsafePointer<CChar> {
-    strdup(text).map { UnsafePointer($0) } ?? cString("")
-  }
+/// A copy that is never freed; the empty text when there is no memory for it.
+func permanentCopy(_ text: String) -> UnsafePointer<CChar> {
+  strdup(text).map { UnsafePointer($0) } ?? cString("")
 }
 
 func cString(_ text: StaticString) -> UnsafePointer<CChar> {

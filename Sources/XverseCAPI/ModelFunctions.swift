@@ -19,7 +19,7 @@ public func xverse_model_load(
 ) -> xverse_status {
   creating(out) { () throws(XverseError) in
     try load(
-      .path(try string(path, "path")), on: handle, try optionValues(options, .model), try cancellation(cancel),
+      .path(try string(path, "path")), on: handle, try optionValues(options), try cancellation(cancel),
       ProgressReporter(function: fn, user: user))
   }
 }
@@ -34,20 +34,20 @@ public func xverse_model_load_source(
     let source = try HostSource(source, user: sourceUser)
     defer { source.close() }
     return try load(
-      .host(source.files), on: handle, try optionValues(options, .model), try cancellation(cancel),
+      .host(source.files), on: handle, try optionValues(options), try cancellation(cancel),
       ProgressReporter(function: fn, user: user))
   }
 }
 
 private func load(
-  _ origin: LoadedModel.Origin, on handle: OpaquePointer?, _ values: OptionValues?, _ cancellation: Cancellation?,
+  _ origin: LoadedModel.Origin, on handle: OpaquePointer?, _ options: LoadOptions, _ cancellation: Cancellation?,
   _ reporter: ProgressReporter
 ) throws(XverseError) -> ModelHandle {
   let runtime = try runtime(handle)
   let context = runtime.context(cancellation: cancellation, report: reporter.report)
   let model = try LoadedModel(
-    origin, options: OptionValues.modelOptions(values), context,
-    conversion: try OptionValues.quantization(values).conversion(context))
+    origin, options: options.model, context,
+    conversion: try options.quantization.conversion(context))
   return try ModelHandle(model, runtime)
 }
 
@@ -60,8 +60,8 @@ public func xverse_model_inspect(
   return reportingErrors { () throws(XverseError) in
     let json = try required(json, "json")
     let path = try string(path, "path")
-    let options = OptionValues.modelOptions(try optionValues(options, .model))
-    let text = try ModelInspection.json(path: path, options: options, allocator: MemoryAllocator())
+    let options: LoadOptions = try optionValues(options)
+    let text = try ModelInspection.json(path: path, options: options.model, allocator: MemoryAllocator())
     try deliver(text, to: json, length: len)
   }
 }
@@ -73,8 +73,7 @@ public func xverse_model_estimate(
 ) -> xverse_status {
   reportingErrors { () throws(XverseError) in
     let path = try string(path, "path")
-    let estimation = try OptionValues.estimation(
-      model: try optionValues(model, .model, "model"), session: try optionValues(session, .session, "session"))
+    let estimation = try MemoryEstimation(try optionValues(model, "model"), try optionValues(session, "session"))
     // Looked at first: an answer that cannot be given must not cost the reading.
     _ = try required(out, "out")
     let estimate = try estimation.estimate(path: path)
@@ -134,7 +133,7 @@ public func xverse_model_perplexity(
   reportingErrors { () throws(XverseError) in
     let handle = try borrow(model, as: ModelHandle.self, "model")
     let text = try XverseCAPI.text(text, len, "text")
-    let options = OptionValues.perplexityOptions(try optionValues(options, .score, "score_options"))
+    let options: PerplexityOptions = try optionValues(options, "score_options")
     let perplexity = try required(perplexity, "perplexity")
     let reporter = ProgressReporter(function: fn, user: user)
     let result = try handle.model.perplexity(

@@ -15,21 +15,23 @@ public func xverse_options_free(_ options: OpaquePointer?) { releaseHandle(optio
 public func xverse_options_set_int(
   _ options: OpaquePointer?, _ key: UnsafePointer<CChar>?, _ value: Int64
 ) -> xverse_status {
-  setting(options, key) { (values, key) throws(XverseError) in try values.set(key, int: value) }
+  setting(options, key) { (values, key) throws(XverseError) in try values.set(key, to: .int(value)) }
 }
 
 @_cdecl("xverse_options_set_float")
 public func xverse_options_set_float(
   _ options: OpaquePointer?, _ key: UnsafePointer<CChar>?, _ value: Double
 ) -> xverse_status {
-  setting(options, key) { (values, key) throws(XverseError) in try values.set(key, float: value) }
+  setting(options, key) { (values, key) throws(XverseError) in try values.set(key, to: .float(value)) }
 }
 
 @_cdecl("xverse_options_set_string")
 public func xverse_options_set_string(
   _ options: OpaquePointer?, _ key: UnsafePointer<CChar>?, _ value: UnsafePointer<CChar>?, _ len: Int
 ) -> xverse_status {
-  setting(options, key) { (values, key) throws(XverseError) in try values.set(key, text: text(value, len, "value")) }
+  setting(options, key) { (values, key) throws(XverseError) in
+    try values.set(key, to: .text(text(value, len, "value")))
+  }
 }
 
 @_cdecl("xverse_options_set_json")
@@ -49,25 +51,17 @@ public func xverse_options_describe(
 ) -> xverse_status {
   reportingErrors(allowedInCallback: true) { () throws(XverseError) in
     let kind = try optionKind(kind)
-    guard kind.definitions.indices.contains(Int(index)) else {
-      throw .range("index is \(index), kind \(kind.name) has \(kind.definitions.count) options")
+    let descriptions = kind.group.descriptions
+    guard descriptions.indices.contains(Int(index)) else {
+      throw .range("index is \(index), kind \(kind.name) has \(descriptions.count) options")
     }
-    let definition = kind.definitions[Int(index)]
-    var result = xverse_option_info()
-    result.type = definition.kind.rawValue
-    result.key = cString(definition.key)
-    result.doc = cString(definition.doc)
-    result.choices = definition.choices.map(cString)
-    result.min = definition.bounds.lowerBound
-    result.max = definition.bounds.upperBound
-    result.def = definition.standard
-    try deliver(result, to: info, "info")
+    try deliver(descriptions[Int(index)], to: info, "info")
   }
 }
 
 private func setting(
   _ options: OpaquePointer?, _ key: UnsafePointer<CChar>?,
-  _ body: (inout OptionValues, String) throws(XverseError) -> Void
+  _ body: (inout any SettableOptions, String) throws(XverseError) -> Void
 ) -> xverse_status {
   reportingErrors { () throws(XverseError) in
     let options = try borrow(options, as: OptionsHandle.self, "options")
@@ -78,7 +72,8 @@ private func setting(
 
 private func optionKind(_ kind: Int32) throws(XverseError) -> OptionKind {
   guard let known = OptionKind(rawValue: kind) else {
-    throw .invalid("kind is \(kind), expected one of XVERSE_OPTIONS_RUNTIME, MODEL, SESSION, SAMPLING, SCORE")
+    let names = OptionKind.allCases.map { "\($0.name)" }.joined(separator: ", ")
+    throw .invalid("kind is \(kind), expected one of XVERSE_OPTIONS_\(names)")
   }
   return known
 }

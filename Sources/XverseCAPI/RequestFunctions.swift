@@ -49,8 +49,7 @@ public func xverse_request_add_message(
 @_cdecl("xverse_request_set_options")
 public func xverse_request_set_options(_ request: OpaquePointer?, _ options: OpaquePointer?) -> xverse_status {
   changing(request) { (request) throws(XverseError) in
-    request.options = try OptionValues.generationOptions(
-      try optionValues(options, .sampling, "sampling"), request.model)
+    request.options = try generationOptions(options, "sampling", for: request.model)
   }
 }
 

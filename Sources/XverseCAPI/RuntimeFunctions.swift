@@ -13,14 +13,14 @@ public func xverse_runtime_create(
   _ out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> xverse_status {
   creating(out) { () throws(XverseError) in
-    let values = try optionValues(options, .runtime)
-    var threadCount = values?.int("threads").map(Int.init)
+    let options: RuntimeOptions = try optionValues(options)
+    var threadCount = options.threadCount
     if threadCount == nil { threadCount = try DefaultRuntime.threadCount() }
     return try Runtime(
-      threadCount: threadCount, instructionSet: OptionValues.instructionSet(values),
+      threadCount: threadCount, instructionSet: options.instructionSet,
       allocator: MemoryAllocator(
         functions: try allocator.map { (pointer) throws(XverseError) in try allocatorFunctions(pointer) },
-        limit: Int(values?.int("memory_limit") ?? 0)),
+        limit: options.memoryLimit),
       log: DefaultRuntime.environmentLog())
   }
 }

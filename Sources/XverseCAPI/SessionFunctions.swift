@@ -10,7 +10,10 @@ public func xverse_session_create(
 ) -> xverse_status {
   creating(out) { () throws(XverseError) in
     let model = try borrow(model, as: ModelHandle.self, "model")
-    let session = try OptionValues.session(try optionValues(options, .session), model.model, model.runtime)
+    let options: SessionOptions = try optionValues(options)
+    let session = try Session(
+      model.model, model.runtime, context: options.context, cacheElement: options.cacheElement,
+      overflow: options.overflow)
     return SessionHandle(session, model: model)
   }
 }

@@ -12,11 +12,11 @@ package struct ConversionOptions: Sendable {
     case gguf
   }
 
+  /// How the model is read.
+  package var model = ModelOptions()
   package var quantization = Quantization()
-  /// A tokenizer.json, its directory or a .gguf file, in place of the model's own.
-  package var tokenizerPath: String?
-  /// Most bytes of weights in one file of a directory; nil for one file.
-  package var maximumShardSize: Int?
+  /// Most bytes of weights in one file of a directory; 0 for one file.
+  package var maximumShardSize = 0
   package var format = Format.safetensors
   /// The type of the matrices in a GGUF file; nil for f16.
   package var encoding: GGUFExport.Encoding?
@@ -57,16 +57,16 @@ package struct ModelConversion {
     let conversion = try options.quantization.conversion(context)
     // Made first: a destination that cannot be must not cost the time of a conversion.
     let directory = try OutputDirectory(path: destination)
-    let loaded = try LoadedModel(.path(source), options: modelOptions, context, conversion: conversion)
+    let loaded = try LoadedModel(.path(source), options: options.model, context, conversion: conversion)
     guard let model = loaded.model else { throw XverseError(.internal, "the model has no weights") }
     let location = try CheckpointLocation(path: source)
-    let file = try TokenizerSource(location, options: modelOptions, allocator: context.allocator)
+    let file = try TokenizerSource(location, options: options.model, allocator: context.allocator)
       .file(context.allocator)
     defer { withExtendedLifetime(file) {} }
     let writing = context.phase("write")
     try CheckpointConverter.write(
       model, from: location, to: directory, tokenizer: (file.name, file.bytes),
-      maximumShardSize: options.maximumShardSize ?? .max, allocator: context.allocator
+      maximumShardSize: options.maximumShardSize == 0 ? .max : options.maximumShardSize, allocator: context.allocator
     ) { (done, total) throws(XverseError) in try writing.progress(done, total) }
   }
 
@@ -75,19 +75,13 @@ package struct ModelConversion {
     if quantization.scheme != nil { throw Self.unexpectedWithGGUF("quantize") }
     if quantization.calibrationPath != nil { throw Self.unexpectedWithGGUF("calibration") }
     let file = try NewFile(path: destination)
-    let loaded = try LoadedModel(.path(source), options: modelOptions, context)
+    let loaded = try LoadedModel(.path(source), options: options.model, context)
     let tokenizer = try TokenizerSource(
-      CheckpointLocation(path: source), options: modelOptions, allocator: context.allocator)
+      CheckpointLocation(path: source), options: options.model, allocator: context.allocator)
     try GGUFExport(loaded, as: options.encoding ?? .f16, context.phase("write")).write(to: file, tokenizer: tokenizer)
   }
 
   private static func unexpectedWithGGUF(_ key: String) -> XverseError {
     .invalid("\(key) is set, expected type=q8_0 or q4_0 with format=gguf")
-  }
-
-  private var modelOptions: ModelOptions {
-    var options = ModelOptions()
-    options.tokenizerPath = self.options.tokenizerPath
-    return options
   }
 }

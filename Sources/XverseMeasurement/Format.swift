@@ -17,6 +17,9 @@ package enum Format {
     return fixed(value, value.magnitude < 1 ? 3 : value.magnitude < 10 ? 2 : value.magnitude < 1000 ? 1 : 0)
   }
 
+  /// As short as it is exact: "2", "0.5".
+  package static func plain(_ value: Double) -> String { Int(exactly: value).map(String.init) ?? "\(value)" }
+
   /// `text` followed by spaces up to `width` characters.
   package static func padded(_ text: String, _ width: Int) -> String {
     text + String(repeating: " ", count: max(0, width - text.count))

@@ -1,7 +1,8 @@
-// LibraryOptions.swift -- the library's own options on the command line: it lists its keys with bounds and a sentence
-// each, so `top_k` of kind sampling becomes `--top-k N` without a second list here that could fall behind.
+// LibraryOptions.swift -- the library's own options on the command line: it describes its keys, so `top_k` of kind
+// sampling becomes `--top-k TOKENS` without a second list here that could fall behind.
 
 import CXverse
+import XverseMeasurement
 
 /// Settings for one call. A value that the library refuses is the user's mistake, so it becomes a `usage` error.
 final class LibraryOptions {
@@ -81,6 +82,9 @@ private struct Described {
   private let document: String
   private let choices: String?
   private let bounds: (lower: Double, upper: Double)
+  private let unit: String
+  /// The number or the choice; nil when it comes from the model or the machine.
+  private let standard: String?
 
   init(_ info: xverse_option_info) {
     key = String(cString: info.key)
@@ -88,6 +92,8 @@ private struct Described {
     document = String(cString: info.doc)
     choices = info.choices.map { String(cString: $0) }
     bounds = (info.min, info.max)
+    unit = String(cString: info.unit)
+    standard = info.def_choice.map { String(cString: $0) } ?? (info.def.isNaN ? nil : Format.plain(info.def))
   }
 
   /// `top-k` for `top_k`.
@@ -101,12 +107,22 @@ private struct Described {
   var specification: OptionSpecification {
     if isSwitch { return .toggle(name, document) }
     if isList { return .repeatable(name, "TEXT", "Text before which generation ends; may be given several times.") }
-    return .option(name, placeholder, document)
+    return .option(name, placeholder, document + remark)
+  }
+
+  /// " [0 to 1, default 0]": what is known of these and not said yet; bounds only where people could run into them.
+  private var remark: String {
+    var facts: [String] = []
+    if bounds.lower < bounds.upper, bounds.upper <= 1024 {
+      facts.append("\(Format.plain(bounds.lower)) to \(Format.plain(bounds.upper))")
+    }
+    if let standard, !document.contains("default") { facts.append("default \(standard)") }
+    return facts.isEmpty ? "" : " [\(facts.joined(separator: ", "))]"
   }
 
   private var placeholder: String {
     switch type {
-    case XVERSE_OPTION_INT: "N"
+    case XVERSE_OPTION_INT: unit.isEmpty ? "N" : unit.uppercased()
     case XVERSE_OPTION_FLOAT: "X"
     case XVERSE_OPTION_JSON: "JSON"
     default: choices ?? "FILE"

@@ -13,11 +13,15 @@ struct Declaration {
   let name: String
   let parameters: [Parameter]
 
+  /// The text of the header.
+  static func header() throws -> String {
+    let header = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(path: "../../include/xverse.h")
+    return try String(contentsOf: header, encoding: .utf8)
+  }
+
   /// All of them, in the order of the header.
   static func all() throws -> [Declaration] {
-    let header = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(path: "../../include/xverse.h")
-    let source = try String(contentsOf: header, encoding: .utf8)
-    let code = source.replacing(/\/\*(?s:.*?)\*\//, with: " ").replacing(/(?m)^#.*$/, with: "")
+    let code = try header().replacing(/\/\*(?s:.*?)\*\//, with: " ").replacing(/(?m)^#.*$/, with: "")
     return code.matches(of: /\b(xverse_[a-z0-9_]+)\(([^;{}]*?)\);/).map { match in
       Declaration(name: String(match.1), parameters: match.2.split(separator: ",").compactMap(Parameter.init))
     }

@@ -8,37 +8,20 @@ import Testing
 extension ABI {
   @Suite("Options")
   struct OptionsTests {
-    /// The keys that xverse.h lists.
-    static let documented: [(kind: Int, keys: [String])] = [
-      (XVERSE_OPTIONS_RUNTIME, ["threads", "memory_limit", "isa"]),
-      (
-        XVERSE_OPTIONS_MODEL,
-        ["quantize", "calibration", "load", "verify", "tokenizer", "vocab_only", "rope_theta", "rope_scaling"]
-      ),
-      (XVERSE_OPTIONS_SESSION, ["context", "kv_type", "overflow"]),
-      (
-        XVERSE_OPTIONS_SAMPLING,
-        [
-          "do_sample", "temperature", "top_k", "top_p", "min_p", "typical_p", "repetition_penalty", "repeat_last_n",
-          "frequency_penalty", "presence_penalty", "seed", "max_new_tokens", "stop", "logit_bias", "ignore_eos",
-          "logprobs", "deadline_ms",
-        ]
-      ),
-      (XVERSE_OPTIONS_CONVERT, ["quantize", "calibration", "tokenizer", "max_shard_size", "format", "type"]),
-      (XVERSE_OPTIONS_SCORE, ["context", "bos", "windows"]),
-    ]
     /// Strings that can be anything.
-    static let paths = ["calibration", "tokenizer"]
+    static let paths = HeaderOptions.all.flatMap(\.entries).filter(\.isPath).map(\.key)
     static let keys = OptionKey.all
     static let numbers = keys.filter(\.isNumber)
 
-    @Test("describe lists the keys of the header in its order, then RANGE", arguments: documented)
-    func describe(kind: Int, keys: [String]) {
-      let found = OptionKey.all.filter { $0.kind == kind }
-      #expect(found.map(\.name) == keys)
+    @Test("describe lists the keys of the header in its order, then RANGE", arguments: HeaderOptions.all)
+    func describe(block: HeaderOptions) throws {
+      let kind = try #require(block.kind)
+      let found = OptionKey.all.filter { $0.kind == kind }.map(\.name)
+      let listed = block.entries.map(\.key)
+      #expect(found == listed, "not in both: \(Set(found).symmetricDifference(listed))")
       var info = xverse_option_info()
       info.size = UInt32(MemoryLayout<xverse_option_info>.size)
-      for index in [Int32(keys.count), -1, .max, .min] {
+      for index in [Int32(found.count), -1, .max, .min] {
         expect(xverse_options_describe(Int32(kind), index, &info), is: XVERSE_E_RANGE, saying: "\(index)")
       }
     }
@@ -48,7 +31,12 @@ extension ABI {
       #expect(key.doc.count > 10 && key.doc.hasSuffix("."))
       #expect((key.choices != nil) == (key.isString && !Self.paths.contains(key.name)))
       #expect([XVERSE_OPTION_INT, XVERSE_OPTION_FLOAT, XVERSE_OPTION_STRING, XVERSE_OPTION_JSON].contains(key.type))
-      guard key.isNumber else { return }
+      let choices = key.choices?.split(separator: "|").map(String.init) ?? []
+      if let choice = key.defaultChoice { #expect(choices.contains(choice)) }
+      guard key.isNumber else {
+        #expect(key.unit.isEmpty && key.def.isNaN)
+        return
+      }
       #expect(key.min < key.max)
       #expect(key.def.isNaN || (key.min...key.max).contains(key.def))
     }
@@ -58,8 +46,11 @@ extension ABI {
       var out: OpaquePointer?
       var info = xverse_option_info()
       info.size = UInt32(MemoryLayout<xverse_option_info>.size)
-      expect(xverse_options_create(kind, &out), is: XVERSE_E_INVALID, saying: "kind is \(kind)")
-      expect(xverse_options_describe(kind, 0, &info), is: XVERSE_E_INVALID, saying: "kind is \(kind)")
+      let names = HeaderOptions.all.map(\.name).joined(separator: ", ")
+      for words in ["kind is \(kind)", "XVERSE_OPTIONS_\(names)"] {
+        expect(xverse_options_create(kind, &out), is: XVERSE_E_INVALID, saying: words)
+        expect(xverse_options_describe(kind, 0, &info), is: XVERSE_E_INVALID, saying: words)
+      }
       #expect(out == nil)
     }
 
@@ -309,7 +300,7 @@ extension ABI {
       let directory = try ModelDirectory()
       let model = try openModel(directory.path)
       let request = try Request(model, "a")
-      for kind in Self.documented.map(\.kind) {
+      for kind in HeaderOptions.all.compactMap(\.kind) {
         let options = try makeOptions(kind)
         let calls: [(Int, (UnsafeMutablePointer<OpaquePointer?>) -> xverse_status)] = [
           (XVERSE_OPTIONS_RUNTIME, { xverse_runtime_create(options.pointer, nil, $0) }),
@@ -347,8 +338,9 @@ extension ABI {
 /// What xverse_options_describe says of a key.
 struct OptionKey: Sendable, CustomTestStringConvertible {
   let kind, type: Int
-  let name, doc: String
-  let choices: String?
+  let index: Int32
+  let name, doc, unit: String
+  let choices, defaultChoice: String?
   let min, max, def: Double
 
   var isNumber: Bool { type == XVERSE_OPTION_INT || type == XVERSE_OPTION_FLOAT }
@@ -362,14 +354,17 @@ struct OptionKey: Sendable, CustomTestStringConvertible {
   private init?(_ kind: Int, _ index: Int32) {
     var info = xverse_option_info()
     info.size = UInt32(MemoryLayout<xverse_option_info>.size)
-    guard xverse_options_describe(Int32(kind), index, &info) == 0, let key = info.key, let doc = info.doc else {
-      return nil
-    }
+    guard xverse_options_describe(Int32(kind), index, &info) == 0, let key = info.key, let doc = info.doc,
+      let unit = info.unit
+    else { return nil }
     self.kind = kind
+    self.index = index
     type = Int(info.type)
     name = String(cString: key)
     self.doc = String(cString: doc)
+    self.unit = String(cString: unit)
     choices = info.choices.map { String(cString: $0) }
+    defaultChoice = info.def_choice.map { String(cString: $0) }
     (min, max, def) = (info.min, info.max, info.def)
   }
 }

@@ -11,9 +11,10 @@
 
 FROZEN(pointers, sizeof(void *) == 8);
 FROZEN(status, sizeof(xverse_status) == 4);
-FROZEN(option_info, sizeof(xverse_option_info) == 56);
+FROZEN(option_info, sizeof(xverse_option_info) == 72);
 OFFSET(option_key, xverse_option_info, key, 8);
 OFFSET(option_min, xverse_option_info, min, 32);
+OFFSET(option_unit, xverse_option_info, unit, 56);
 FROZEN(allocator, sizeof(xverse_allocator) == 32);
 OFFSET(allocator_alloc, xverse_allocator, alloc, 8);
 FROZEN(model_info, sizeof(xverse_model_info) == 80);
@@ -46,7 +47,7 @@ int main(void) {
   if (xverse_options_create(XVERSE_OPTIONS_SAMPLING, &options) != XVERSE_OK) return 5;
   if (xverse_options_set_json(options, "{\"top_k\": ", XVERSE_NTS) != XVERSE_E_PARSE) return 6;
   if (xverse_last_error_offset() != 10) return 7;
-  if (xverse_options_describe(XVERSE_OPTIONS_SAMPLING, 0, &info) != XVERSE_OK) return 8;
+  if (xverse_options_describe(XVERSE_OPTIONS_SAMPLING, 0, &info) != XVERSE_OK || info.unit == NULL) return 8;
   xverse_options_free(options);
   if (xverse_model_open("", NULL, &model) != XVERSE_E_INVALID || model != NULL) return 9;
   return 0;
