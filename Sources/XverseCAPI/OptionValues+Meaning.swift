@@ -79,7 +79,7 @@ extension OptionValues {
   static func session(_ values: OptionValues?, _ model: LoadedModel) throws(XverseError) -> Session {
     try Session(
       model, context: values?.int("context").map(Int.init),
-      cacheElement: values?.string("kv_type").flatMap(KVBlocks.Element.init) ?? .float32,
+      cacheElement: values?.string("kv_type").flatMap(KVElement.init) ?? .float32,
       overflow: values?.string("overflow").flatMap(Session.Overflow.init) ?? .error)
   }
 
@@ -92,7 +92,7 @@ extension OptionValues {
       options: modelOptions(model),
       quantizedTypes: scheme.map { ($0.dtype(for: .projection), $0.dtype(for: .embeddingOrHead)) },
       context: session?.int("context").map(Int.init),
-      cacheElement: session?.string("kv_type").flatMap(KVBlocks.Element.init) ?? .float32,
+      cacheElement: session?.string("kv_type").flatMap(KVElement.init) ?? .float32,
       kernels: try Kernels(threadCount: DefaultRuntime.threadCount() ?? Kernels.processorCount))
   }
 

@@ -13,50 +13,46 @@ package final class KVCache {
   /// Most positions.
   package let capacity: Int
 
-  private let layerCount: Int
-  private let kvHeadCount: Int
-  private let headSize: Int
-  private let element: KVBlocks.Element
+  let layout: KVLayout
   private let allocator: MemoryAllocator
-  /// One allocation a block: `[layers, 2 (keys, values), bytesPerPart]`.
+  /// One allocation a block.
   private var blockCount = 0
-  /// `[layers, 2, tableWidth]`: where the blocks of each layer stand.
+  /// Where the blocks stand, in order of position.
   private var table: Buffer<UnsafeMutableRawPointer?>
-  private let tableWidth: Int
 
   /// - Parameter layerCount: nil for all of the model's.
   package init(
-    _ configuration: ModelConfiguration, layerCount: Int? = nil, element: KVBlocks.Element, capacity: Int,
+    _ configuration: ModelConfiguration, layerCount: Int? = nil, element: KVElement, capacity: Int,
     allocator: MemoryAllocator
   ) throws(XverseError) {
     self.capacity = capacity
-    self.element = element
     self.allocator = allocator
-    self.layerCount = layerCount ?? configuration.layerCount
-    kvHeadCount = configuration.kvHeadCount
-    headSize = configuration.headSize
-    tableWidth = (capacity + KVBlocks.positions - 1) / KVBlocks.positions
-    table = try Buffer(repeating: nil, count: self.layerCount * 2 * tableWidth, allocator: allocator)
+    layout = KVLayout(
+      element: element, layerCount: layerCount ?? configuration.layerCount, kvHeadCount: configuration.kvHeadCount,
+      headSize: configuration.headSize)
+    let count = (capacity + KVLayout.positionsPerBlock - 1) / KVLayout.positionsPerBlock
+    table = try Buffer(repeating: nil, count: count, allocator: allocator)
   }
 
   deinit { releaseBlocks(from: 0) }
 
   /// Bytes held for keys and values.
-  package var byteCount: Int { blockCount * bytesPerBlock }
+  package var byteCount: Int { blockCount * layout.bytesPerBlock }
 
   /// Bytes that one position takes in all layers.
-  package var bytesPerPosition: Int { bytesPerBlock / KVBlocks.positions }
+  package var bytesPerPosition: Int { layout.bytesPerPosition }
 
   /// Bytes that a cache of this size takes for keys and values when it is full, and to tell where they are.
   package static func byteCount(
-    _ configuration: ModelConfiguration, element: KVBlocks.Element, capacity: Int
+    _ configuration: ModelConfiguration, element: KVElement, capacity: Int
   ) -> (perPosition: Int, blocks: Int, table: Int) {
-    let blockCount = (capacity + KVBlocks.positions - 1) / KVBlocks.positions
-    let parts = configuration.layerCount * 2
-    let perPosition = parts * configuration.kvHeadCount * element.bytes(headSize: configuration.headSize)
+    let blockCount = (capacity + KVLayout.positionsPerBlock - 1) / KVLayout.positionsPerBlock
+    let layout = KVLayout(
+      element: element, layerCount: configuration.layerCount, kvHeadCount: configuration.kvHeadCount,
+      headSize: configuration.headSize)
     return (
-      perPosition, blockCount * KVBlocks.positions * perPosition,
-      parts * blockCount * MemoryLayout<UnsafeMutableRawPointer?>.stride
+      layout.bytesPerPosition, blockCount * layout.bytesPerBlock,
+      blockCount * MemoryLayout<UnsafeMutableRawPointer?>.stride
     )
   }
 
@@ -67,7 +63,7 @@ package final class KVCache {
     precondition(count <= capacity, "reserving \(count) of \(capacity) positions")
     let heldCount = blockCount
     do throws(XverseError) {
-      while blockCount * KVBlocks.positions < count { try addBlock() }
+      while blockCount * KVLayout.positionsPerBlock < count { try addBlock() }
     } catch {
       releaseBlocks(from: heldCount)
       throw error
@@ -76,7 +72,7 @@ package final class KVCache {
 
   /// Counts `tokens` positions, whose keys and values every layer has stored, as filled.
   package func advance(by tokens: Int) {
-    precondition(length + tokens <= blockCount * KVBlocks.positions, "advancing beyond the reserved blocks")
+    precondition(length + tokens <= blockCount * KVLayout.positionsPerBlock, "advancing beyond the reserved blocks")
     length += tokens
   }
 
@@ -86,28 +82,21 @@ package final class KVCache {
     length = count
   }
 
-  /// The blocks of one layer; valid until the next `reserve`.
-  func layer(_ index: Int) -> KVBlocks {
-    let start = table.elements.baseAddress.unsafelyUnwrapped + index * 2 * tableWidth
-    return KVBlocks(
-      keys: start, values: start + tableWidth, element: element, kvHeadCount: kvHeadCount, headSize: headSize)
+  /// The rows `row ..< row + tokens` of a pass, which follow the positions filled so far; valid until the next `reserve`.
+  func segment(row: Int, tokens: Int) -> KVSegment {
+    KVSegment(
+      blocks: table.elements.baseAddress.unsafelyUnwrapped, position: length, row: row, tokens: tokens)
   }
 
   private func addBlock() throws(XverseError) {
-    let base = try allocator.allocate(bytesPerBlock)
-    for part in 0..<layerCount * 2 {
-      table[part * tableWidth + blockCount] = base + part * bytesPerPart
-    }
+    table[blockCount] = try allocator.allocate(layout.bytesPerBlock)
     blockCount += 1
   }
 
   private func releaseBlocks(from first: Int) {
     for block in first..<blockCount {
-      if let base = table[block] { allocator.deallocate(base, bytes: bytesPerBlock) }
+      if let base = table[block] { allocator.deallocate(base, bytes: layout.bytesPerBlock) }
     }
     blockCount = first
   }
-
-  private var bytesPerPart: Int { kvHeadCount * element.bytes(headSize: headSize) * KVBlocks.positions }
-  private var bytesPerBlock: Int { layerCount * 2 * bytesPerPart }
 }

@@ -1,5 +1,4 @@
-// LayerCache.swift -- whose keys and values the tokens of a pass attend to: consecutive tokens to those of one
-// sequence, or each token to those of its own.
+// LayerCache.swift -- whose keys and values the tokens of a pass attend to: those of one sequence, or of several.
 
 import XverseTensors
 
@@ -9,31 +8,17 @@ package protocol LayerCache {
   func attend(_ work: Workspace, _ kernels: Kernels)
 }
 
-/// One sequence, to which all tokens of the pass belong, the first of them at `position`.
-struct SequenceLayerCache: LayerCache {
-  let blocks: KVBlocks
-  let position: Int
-
-  func attend(_ work: Workspace, _ kernels: Kernels) {
-    kernels.store(keys: work.keys, values: work.values, at: position, in: blocks)
-    kernels.attend(
-      into: work.attended, queries: work.queries, at: position, over: blocks, scratch: work.scratch)
-  }
-}
-
-/// Several sequences, each of which gets one token of the pass.
-struct BatchLayerCache: LayerCache {
-  let caches: [KVCache]
+/// Segments of sequences, each of which gets some tokens of the pass.
+struct SegmentsLayerCache: LayerCache {
+  let segments: [KVSegment]
+  let layout: KVLayout
   let layer: Int
 
   func attend(_ work: Workspace, _ kernels: Kernels) {
-    for (row, cache) in caches.enumerated() {
-      let token = row..<row + 1
-      let (blocks, position) = (cache.layer(layer), cache.length)
-      kernels.store(keys: work.keys.rows(token), values: work.values.rows(token), at: position, in: blocks)
+    segments.withUnsafeBufferPointer { segments in
+      kernels.store(keys: work.keys, values: work.values, layer: layer, of: layout, segments: segments)
       kernels.attend(
-        into: work.attended.rows(token), queries: work.queries.rows(token), at: position, over: blocks,
-        scratch: work.scratch)
+        into: work.attended, queries: work.queries, layer: layer, of: layout, segments: segments, scratch: work.scratch)
     }
   }
 }

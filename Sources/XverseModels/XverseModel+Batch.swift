@@ -11,7 +11,7 @@ extension XverseModel {
   ///
   /// - Parameters:
   ///   - tokens: Ids below `vocabularySize`, one for each cache.
-  ///   - caches: Of different sequences with room for a token, at least one.
+  ///   - caches: Of different sequences with room for a token, all of one layout, at least one.
   ///   - arena: Reset and used for everything.
   /// - Throws: `cancelled`, `deadline`, `outOfMemory`; the caches are then as long as before.
   package func forward(
@@ -19,6 +19,7 @@ extension XverseModel {
     cancellation: Cancellation?
   ) throws(XverseError) -> Matrix {
     precondition(tokens.count == caches.count, "\(tokens.count) tokens for \(caches.count) sequences")
+    precondition(caches.allSatisfy { $0.layout == caches[0].layout }, "caches of several layouts")
     arena.reset()
     let longest = caches.reduce(0) { max($0, $1.capacity) }
     let workspace = try Workspace(
@@ -31,8 +32,10 @@ extension XverseModel {
     }
     let pass = ForwardPass(kernels: kernels, workspace: workspace, cancellation: cancellation)
     kernels.rows(into: workspace.residual, of: embedding, ids: tokens)
+    let segments = caches.enumerated().map { row, cache in cache.segment(row: row, tokens: 1) }
     for (index, layer) in layers.enumerated() {
-      try layer.forward(workspace.residual, pass, cache: BatchLayerCache(caches: caches, layer: index))
+      try layer.forward(
+        workspace.residual, pass, cache: SegmentsLayerCache(segments: segments, layout: caches[0].layout, layer: index))
     }
     finalNorm.forward(into: workspace.normed, workspace.residual, pass)
     for cache in caches { cache.advance(by: 1) }

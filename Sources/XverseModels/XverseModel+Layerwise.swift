@@ -23,7 +23,8 @@ extension XverseModel {
       kernels: kernels, workspace: workspace, cancellation: cancellation, observer: observer)
     rotaryEmbedding.fill(
       cosines: workspace.cosines, sines: workspace.sines, startingAt: 0, sequenceLength: states.rows)
-    try layer.forward(states, pass, cache: SequenceLayerCache(blocks: cache.layer(0), position: 0))
+    let segments = [cache.segment(row: 0, tokens: states.rows)]
+    try layer.forward(states, pass, cache: SegmentsLayerCache(segments: segments, layout: cache.layout, layer: 0))
   }
   /// Replaces the hidden states `[tokens, hiddenSize]` behind the last layer by the inputs of the head.
   package func normalize(_ states: Matrix, kernels: Kernels) {

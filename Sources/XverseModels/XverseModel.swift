@@ -77,9 +77,10 @@ package final class XverseModel: Sendable {
     rotaryEmbedding.fill(
       cosines: workspace.cosines, sines: workspace.sines, startingAt: cache.length, sequenceLength: sequenceLength)
     kernels.rows(into: workspace.residual, of: embedding, ids: tokens)
+    let segments = [cache.segment(row: 0, tokens: tokens.count)]
     for (index, layer) in layers.enumerated() {
       try layer.forward(
-        workspace.residual, pass, cache: SequenceLayerCache(blocks: cache.layer(index), position: cache.length))
+        workspace.residual, pass, cache: SegmentsLayerCache(segments: segments, layout: cache.layout, layer: index))
     }
     finalNorm.forward(into: workspace.normed, workspace.residual, pass)
     cache.advance(by: tokens.count)

@@ -105,11 +105,11 @@ package final class Calibration {
       arena.reset()
       let chunk = weights.rows(row..<min(row + Self.rowsAtATime, weights.rows))
       let floats = try arena.matrix(rows: chunk.rows, columns: chunk.columns)
-      let room = try arena.matrix(rows: chunk.rows, columns: chunk.columns + Kernels.feedbackColumns)
+      let room = try arena.matrix(rows: chunk.rows, columns: chunk.columns + Kernels.gptqBlockSize)
       let place = storage.start + dtype.byteCount(rows: row, columns: weights.columns)
       let isQuantizable = try context.compute { () throws(XverseError) in
         context.kernels.widen(chunk, into: floats)
-        return context.kernels.quantizeWithFeedback(
+        return context.kernels.quantizeGPTQ(
           floats, to: dtype, at: place, factor: factor.matrix, order: factor.order, room: room)
       }
       guard isQuantizable else { throw RoundToNearest.notQuantizable(name, row..<row + chunk.rows, to: dtype) }

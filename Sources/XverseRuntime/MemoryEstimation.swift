@@ -28,7 +28,7 @@ package struct MemoryEstimation {
   private let options: ModelOptions
   private let quantizedTypes: QuantizedTypes?
   private let context: Int?
-  private let cacheElement: KVBlocks.Element
+  private let cacheElement: KVElement
   private let kernels: Kernels
 
   /// Widened weights that quantizing holds at a time.
@@ -39,7 +39,7 @@ package struct MemoryEstimation {
   ///   - context: Most tokens of the session; nil for the model's own.
   ///   - kernels: Those that will compute, with their threads.
   package init(
-    options: ModelOptions, quantizedTypes: QuantizedTypes?, context: Int?, cacheElement: KVBlocks.Element,
+    options: ModelOptions, quantizedTypes: QuantizedTypes?, context: Int?, cacheElement: KVElement,
     kernels: Kernels
   ) {
     self.options = options

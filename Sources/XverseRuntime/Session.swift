@@ -43,7 +43,7 @@ package final class Session {
   /// - Parameter context: Most tokens; nil for the model's own.
   /// - Throws: `misuse` when the model has no weights; `outOfMemory`.
   package init(
-    _ model: LoadedModel, context: Int? = nil, cacheElement: KVBlocks.Element = .float32, overflow: Overflow = .error
+    _ model: LoadedModel, context: Int? = nil, cacheElement: KVElement = .float32, overflow: Overflow = .error
   ) throws(XverseError) {
     guard let network = model.network else {
       throw .misuse("model '\(model.name)' was loaded with vocab_only, expected one with weights")
@@ -180,7 +180,7 @@ package final class Session {
 
   /// Makes room for the ids of `count` tokens, in whole blocks of the cache: a token takes memory only where those end.
   private func reserve(_ count: Int) throws(XverseError) {
-    let block = KVBlocks.positions
+    let block = KVLayout.positionsPerBlock
     try sequence.reserve((count + block - 1) / block * block)
   }
 

@@ -50,7 +50,7 @@ final class TinySequence {
 
   init(
     _ model: XverseModel, set: Kernels.InstructionSet? = nil, threadCount: Int = 1,
-    element: KVBlocks.Element = .float32, capacity: Int? = nil, allocator: MemoryAllocator = .system
+    element: KVElement = .float32, capacity: Int? = nil, allocator: MemoryAllocator = .system
   ) throws {
     self.model = model
     kernels = try Kernels(instructionSet: set, threadCount: threadCount)

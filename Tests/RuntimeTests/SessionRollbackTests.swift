@@ -171,8 +171,8 @@ struct SessionRollbackTests {
         if host.requestCount > requests { growing.append(position) }
       }
 
-      #expect(growing.allSatisfy { $0 % KVBlocks.positions == 0 })
-      #expect(growing.count == 6 - promptCount / KVBlocks.positions)
+      #expect(growing.allSatisfy { $0 % KVLayout.positionsPerBlock == 0 })
+      #expect(growing.count == 6 - promptCount / KVLayout.positionsPerBlock)
     }
   }
 }
