@@ -76,22 +76,19 @@ static int multipliers(void) {
 
 // ---- products ----
 
-typedef void gemm_kernel(const xvk_compute *c, const xvk_product *products, int64_t count, const float *x,
-                         int64_t tokens, int64_t cols, float *scratch);
-
 // Bytes of `group` weights that stand together; the multipliers of ML_* that bound it, -1 for OpenBLAS.
 static const struct {
   const char *name;
-  gemm_kernel *gemm;
+  xvk_dtype dtype;
   size_t size, group;
-  int numbers;
+  int multipliers;
 } kinds[] = {
-  {"f32", xvk_gemm_f32_f32, 4, 1, -1},
-  {"f16", xvk_gemm_f32_f16, 2, 1, -1},
-  {"bf16", xvk_gemm_f32_bf16, 2, 1, -1},
-  {"int8", xvk_gemm_f32_int8, XVK_INT8_BLOCK, XVK_PANEL * XVK_GROUP, ML_S16},
-  {"int4", xvk_gemm_f32_int4, XVK_INT4_BLOCK, XVK_PANEL * XVK_GROUP, ML_S8},
-  {"int4_f16", xvk_gemm_f32_int4_f16, XVK_INT4_F16_BLOCK, XVK_PANEL * XVK_GROUP, ML_S8},
+  {"f32", XVK_F32, 4, 1, -1},
+  {"f16", XVK_F16, 2, 1, -1},
+  {"bf16", XVK_BF16, 2, 1, -1},
+  {"int8", XVK_INT8, XVK_INT8_BLOCK, XVK_PANEL * XVK_GROUP, ML_S16},
+  {"int4", XVK_INT4, XVK_INT4_BLOCK, XVK_PANEL * XVK_GROUP, ML_S8},
+  {"int4_f16", XVK_INT4_F16, XVK_INT4_F16_BLOCK, XVK_PANEL * XVK_GROUP, ML_S8},
 };
 
 static const int64_t shapes[][2] = {{2048, 2048}, {5632, 2048}, {2048, 5632}, {11008, 4096}};
@@ -103,8 +100,10 @@ static size_t matrix_size(int kind, const int64_t *shape) {
 
 static void multiply(int kind, float *y, const float *x, const void *w, int64_t tokens, const int64_t *shape,
                      float *scratch) {
-  const xvk_product product = {y, shape[0], w, shape[0]};
-  kinds[kind].gemm(&compute, &product, 1, x, tokens, shape[1], scratch);
+  const int64_t unit = kinds[kind].group == 1 ? 1 : XVK_PANEL; // rows of a stride
+  const int64_t stride = unit * shape[1] / (int64_t)kinds[kind].group * (int64_t)kinds[kind].size;
+  const xvk_product product = {y, shape[0], {w, kinds[kind].dtype, shape[0], shape[1], stride}};
+  xvk_gemm(&compute, &product, 1, x, tokens, scratch);
 }
 
 static float *scratch_for(int64_t tokens) {
@@ -113,9 +112,9 @@ static float *scratch_for(int64_t tokens) {
 
 // GFLOP/s or GOP/s.
 static double product_limit(int kind) {
-  const int numbers = kinds[kind].numbers;
-  return 1e-9 * (numbers < 0 ? ml_sgemm_peak(compute.threads, 1)
-                             : ml_multiplier_peak(numbers, multipliers(), compute.threads, 1));
+  const int of = kinds[kind].multipliers;
+  return 1e-9 * (of < 0 ? ml_sgemm_peak(compute.threads, 1)
+                        : ml_multiplier_peak(of, multipliers(), compute.threads, 1));
 }
 
 // One pass over the whole memory as a row of matrices of this shape.
@@ -195,69 +194,117 @@ static void bench_small_gemm(void) {
 
 // ---- attention ----
 
-typedef void attention_kernel(const xvk_compute *c, float *out, const float *q, const void *const *key_blocks,
-                              const void *const *value_blocks, int64_t position, int64_t tokens, int64_t heads,
-                              int64_t kv_heads, int64_t head_size, float scale, float *scratch);
-typedef void store_kernel(const xvk_compute *c, void *const *key_blocks, void *const *value_blocks, const float *k,
-                          const float *v, int64_t position, int64_t tokens, int64_t kv_heads, int64_t head_size);
-
 static const struct {
   const char *name;
-  attention_kernel *attend;
-  store_kernel *store;
-  size_t size;
-} caches[] = {{"f32", xvk_attention_f32_f32, xvk_kv_store_f32, 4}, {"f16", xvk_attention_f32_f16, xvk_kv_store_f16, 2}};
+  xvk_dtype dtype;
+  size_t size, scale; // bytes of an element; of what a vector has besides
+} caches[] = {{"f32", XVK_F32, 4, 0}, {"f16", XVK_F16, 2, 0}, {"int8", XVK_INT8, 1, sizeof(float)}};
 
-enum { HEADS = 32, DEPTH = 4096, BLOCKS = DEPTH / XVK_KV_BLOCK, LAYERS = 8, MAX_HEAD_SIZE = 128 };
+enum { HEADS = 32, DEPTH = 4096, BLOCKS = DEPTH / XVK_KV_BLOCK, LAYERS = 8, MAX_HEAD_SIZE = 128, SEQUENCES = 16 };
+
+typedef struct {
+  void *blocks[SEQUENCES][BLOCKS];
+  xvk_segment segments[SEQUENCES];
+  int64_t part; // bytes of the keys of a layer in a block
+  int cache;
+  int64_t kv_heads, size;
+} attention_bench;
+
+// The first `count` sequences of a layer.
+static xvk_kv layer_of(const attention_bench *b, int64_t layer, int64_t count) {
+  return (xvk_kv){caches[b->cache].dtype, 2 * layer * b->part, (2 * layer + 1) * b->part, b->kv_heads, b->size, b->segments,
+                  count};
+}
+
+// One sequence of DEPTH positions in LAYERS layers, every number of which is finite.
+static void fill_sequence(attention_bench *b, const float *x) {
+  b->part = (int64_t)((size_t)(b->kv_heads * XVK_KV_BLOCK) * ((size_t)b->size * caches[b->cache].size + caches[b->cache].scale));
+  for (int i = 0; i < BLOCKS; ++i) b->blocks[0][i] = memory + (size_t)(i * 2 * LAYERS * b->part);
+  for (int layer = 0; layer < LAYERS; ++layer) {
+    for (int p = 0; p < DEPTH; p += 256) {
+      b->segments[0] = (xvk_segment){b->blocks[0], p, 0, 256};
+      const xvk_kv kv = layer_of(b, layer, 1);
+      xvk_kv_store(&compute, &kv, x, x + 1);
+    }
+  }
+}
+
+// Seconds in which the first `layers` layers attend.
+static double attend(const attention_bench *b, int64_t layers, int64_t count, float *out, const float *q, float *scratch) {
+  const double start = now();
+  for (int64_t layer = 0; layer < layers; ++layer) {
+    const xvk_kv kv = layer_of(b, layer, count);
+    xvk_attention(&compute, out, q, &kv, HEADS, 0.125f, scratch);
+  }
+  return now() - start;
+}
 
 static void bench_attention_shape(int cache, int64_t kv_heads, int64_t size) {
-  const size_t block = (size_t)(kv_heads * size) * XVK_KV_BLOCK * caches[cache].size;
-  void *keys[LAYERS][BLOCKS], *values[LAYERS][BLOCKS];
+  attention_bench b = {.cache = cache, .kv_heads = kv_heads, .size = size};
   float *q = random_floats(512 * HEADS * MAX_HEAD_SIZE), *out = allocate(512 * HEADS * MAX_HEAD_SIZE * sizeof(float));
-  for (int layer = 0; layer < LAYERS; ++layer) {
-    for (int b = 0; b < BLOCKS; ++b) {
-      keys[layer][b] = memory + (size_t)((layer * BLOCKS + b) * 2) * block;
-      values[layer][b] = (unsigned char *)keys[layer][b] + block;
-    }
-    for (int p = 0; p < DEPTH; p += 512)
-      caches[cache].store(&compute, keys[layer], values[layer], q, q + 1, p, 511, kv_heads, size);
-  }
-
   float *scratch = allocate(xvk_attention_scratch(&compute, DEPTH, 512, HEADS, kv_heads, size) * sizeof(float));
   double prefill[MAX_REPEATS], stores[MAX_REPEATS], decode[MAX_REPEATS], reads[MAX_REPEATS], ratios[MAX_REPEATS];
-  const float scale = 0.125f;
-  const size_t bytes = LAYERS * BLOCKS * 2 * block;
+  double shallow[MAX_REPEATS];
+  fill_sequence(&b, q);
+  const size_t bytes = (size_t)(LAYERS * BLOCKS * 2 * b.part);
   for (int i = 0; i < repeats; ++i) {
-    double start = now();
-    caches[cache].store(&compute, keys[0], values[0], q, q + 1, 0, 511, kv_heads, size);
+    b.segments[0] = (xvk_segment){b.blocks[0], 0, 0, 511};
+    const xvk_kv kv = layer_of(&b, 0, 1);
+    const double start = now();
+    xvk_kv_store(&compute, &kv, q, q + 1);
     stores[i] = 1e6 * (now() - start);
-    start = now();
-    caches[cache].attend(&compute, out, q, (const void *const *)keys[0], (const void *const *)values[0], 0, 512, HEADS,
-                         kv_heads, size, scale, scratch);
-    prefill[i] = 4e-9 * HEADS * (double)size * (512 * 513 / 2) / (now() - start);
+    b.segments[0].tokens = 512;
+    prefill[i] = 4e-9 * HEADS * (double)size * (512 * 513 / 2) / attend(&b, 1, 1, out, q, scratch);
+    b.segments[0] = (xvk_segment){b.blocks[0], 127, 0, 1};
+    shallow[i] = 1e6 / LAYERS * attend(&b, LAYERS, 1, out, q, scratch);
     reads[i] = read_speed();
-    start = now();
-    for (int layer = 0; layer < LAYERS; ++layer)
-      caches[cache].attend(&compute, out, q, (const void *const *)keys[layer], (const void *const *)values[layer],
-                           DEPTH - 1, 1, HEADS, kv_heads, size, scale, scratch);
-    decode[i] = 1e-9 * (double)bytes / (now() - start);
+    b.segments[0].position = DEPTH - 1;
+    decode[i] = 1e-9 * (double)bytes / attend(&b, LAYERS, 1, out, q, scratch);
     ratios[i] = decode[i] / reads[i];
   }
-  printf("attention %s %d/%-2ld heads of %3ld: 512 tokens %6.1f GFLOP/s, store %5.0f us; depth %d %6.2f GB/s, "
-         "read %6.2f GB/s, ratio %.3f\n",
-         caches[cache].name, HEADS, (long)kv_heads, (long)size, median(prefill), median(stores), DEPTH, median(decode),
-         median(reads), median(ratios));
+  printf("attention %-4s %d/%-2ld heads of %3ld: 512 tokens %6.1f GFLOP/s, store %5.0f us; depth 128 %5.1f us, "
+         "depth %d %6.2f GB/s, read %6.2f GB/s, ratio %.3f\n",
+         caches[cache].name, HEADS, (long)kv_heads, (long)size, median(prefill), median(stores), median(shallow), DEPTH,
+         median(decode), median(reads), median(ratios));
+  free(q);
+  free(out);
+  free(scratch);
+}
+
+// Sequences of many lengths, a token each, in one call, beside a call for each: they read the same blocks.
+static void bench_segments(int cache, int64_t kv_heads, int64_t size) {
+  attention_bench b = {.cache = cache, .kv_heads = kv_heads, .size = size};
+  float *q = random_floats(256 * HEADS * MAX_HEAD_SIZE), *out = allocate(SEQUENCES * HEADS * MAX_HEAD_SIZE * sizeof(float));
+  float *scratch = allocate(xvk_attention_scratch(&compute, DEPTH, 512, HEADS, kv_heads, size) * sizeof(float));
+  double together[MAX_REPEATS], apart[MAX_REPEATS], ratios[MAX_REPEATS];
+  fill_sequence(&b, q);
+  for (int i = 0; i < repeats; ++i) {
+    apart[i] = 0;
+    for (int s = 0; s < SEQUENCES; ++s) {
+      b.segments[0] = (xvk_segment){b.blocks[0], 37 + s * s * (DEPTH - 64) / (SEQUENCES * SEQUENCES), s, 1};
+      apart[i] += attend(&b, LAYERS, 1, out, q, scratch);
+    }
+    for (int s = 0; s < SEQUENCES; ++s)
+      b.segments[s] = (xvk_segment){b.blocks[0], 37 + s * s * (DEPTH - 64) / (SEQUENCES * SEQUENCES), s, 1};
+    together[i] = attend(&b, LAYERS, SEQUENCES, out, q, scratch);
+    ratios[i] = apart[i] / together[i];
+  }
+  printf("attention %-4s %d/%-2ld heads of %3ld: %d sequences together %7.0f us, one by one %7.0f us, ratio %.3f\n",
+         caches[cache].name, HEADS, (long)kv_heads, (long)size, SEQUENCES, 1e6 / LAYERS * median(together),
+         1e6 / LAYERS * median(apart), median(ratios));
   free(q);
   free(out);
   free(scratch);
 }
 
 static void bench_attention(void) {
-  for (int cache = 0; cache < 2; ++cache) {
+  for (int cache = 0; cache < 3; ++cache) {
     bench_attention_shape(cache, 32, 64);
     bench_attention_shape(cache, 32, 128);
     bench_attention_shape(cache, 8, 128);
     bench_attention_shape(cache, 4, 64);
+    bench_segments(cache, 32, 128);
+    bench_segments(cache, 4, 64);
   }
 }
 
@@ -274,19 +321,19 @@ static void bench_layers(void) {
     double norm[MAX_REPEATS], rope[MAX_REPEATS], swiglu[MAX_REPEATS], add[MAX_REPEATS], log[MAX_REPEATS];
     for (int i = 0; i < repeats; ++i) {
       double start = now();
-      xvk_rmsnorm_f32(&compute, y, x, w, tokens, hidden, 1e-6f);
+      xvk_rmsnorm(&compute, y, x, w, tokens, hidden, 1e-6f);
       norm[i] = 1e6 * (now() - start);
       start = now();
-      xvk_rope_f32(&compute, y, cos, sin, tokens, 32, 64);
+      xvk_rope(&compute, y, cos, sin, tokens, 32, 64);
       rope[i] = 1e6 * (now() - start);
       start = now();
-      xvk_add_f32(&compute, y, x, tokens * hidden);
+      xvk_add(&compute, y, x, tokens * hidden);
       add[i] = 1e6 * (now() - start);
       start = now();
-      xvk_swiglu_f32(&compute, y, gate_up, tokens, intermediate);
+      xvk_swiglu(&compute, y, gate_up, tokens, intermediate);
       swiglu[i] = 1e6 * (now() - start);
       start = now();
-      sum += xvk_logsumexp_f32(&compute, logits, 100608);
+      sum += xvk_logsumexp(&compute, logits, 100608);
       log[i] = 1e6 * (now() - start);
     }
     printf("layers %3ld tokens: rmsnorm %.1f us, rope %.1f us, add %.1f us, swiglu %.1f us, logsumexp %.1f us\n",

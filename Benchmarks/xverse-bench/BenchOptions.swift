@@ -15,7 +15,7 @@ struct BenchOptions {
   private(set) var repeats = 5
   /// Tokens in the cache of the decode at depth.
   private(set) var depth = 4096
-  private(set) var cacheElement = KVBlocks.Element.float16
+  private(set) var cacheElement = KVElement.float16
   private(set) var parts = Set(BenchPart.allCases)
   private(set) var jsonPath: String?
 
@@ -42,7 +42,7 @@ struct BenchOptions {
     case "--repeats": set(\.repeats, Int(value), in: 1...1000)
     case "--depth": set(\.depth, Int(value), in: 1...(1 << 20))
     case "--isa": set(\.instructionSet, Kernels.InstructionSet.allCases.first { $0.name == value })
-    case "--kv-type": set(\.cacheElement, KVBlocks.Element(rawValue: value))
+    case "--kv-type": set(\.cacheElement, KVElement(rawValue: value))
     case "--only": setParts(value)
     case "--json": set(\.jsonPath, value)
     default: false

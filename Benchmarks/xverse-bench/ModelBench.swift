@@ -31,9 +31,8 @@ struct ModelBench {
     report.describe(loaded)
     let session = try Session(loaded, runtime, cacheElement: options.cacheElement)
     guard let model = loaded.model else { throw .misuse("model '\(loaded.name)' has no weights") }
-    let cache = try KVCache(
-      model.configuration, element: options.cacheElement, capacity: 1, allocator: runtime.allocator)
-    let workload = Workload(model, cacheBytesPerPosition: cache.bytesPerPosition)
+    let layout = KVLayout(model.configuration, options.cacheElement)
+    let workload = Workload(model, cacheBytesPerPosition: layout.bytesPerPosition)
     report.dtype = workload.dtype
     if options.parts.contains(.depth) { try measureDepth(session, workload, &report) }
     if options.parts.contains(.prefill) { try measurePrefill(session, workload, &report) }
@@ -116,7 +115,9 @@ struct ModelBench {
       var caches: [KVCache] = []
       for _ in 0..<size {
         caches.append(
-          try KVCache(configuration, element: options.cacheElement, capacity: steps, allocator: runtime.allocator))
+          try KVCache(
+            KVLayout(configuration, options.cacheElement), capacity: steps, source: runtime.kvBlocks,
+            allocator: runtime.allocator))
       }
       let tokens = ids(size, of: configuration.vocabularySize)
       report.rows.append(
@@ -138,7 +139,11 @@ struct ModelBench {
     _ tokens: [Int32], _ model: XverseModel, _ caches: [KVCache], _ arena: ScratchArena
   ) throws(XverseError) {
     let states = try tokens.withUnsafeBufferPointer { (tokens) throws(XverseError) in
-      try model.forward(tokens, caches: caches, kernels: runtime.kernels, arena: arena, cancellation: nil)
+      var batch = TokenBatch()
+      for (index, cache) in caches.enumerated() {
+        batch.append(UnsafeBufferPointer(rebasing: tokens[index..<index + 1]), to: cache)
+      }
+      return try model.forward(batch, kernels: runtime.kernels, arena: arena, cancellation: nil)
     }
     let logits = try arena.matrix(rows: states.rows, columns: model.configuration.vocabularySize)
     try model.logits(into: logits, of: states, kernels: runtime.kernels, arena: arena, cancellation: nil)

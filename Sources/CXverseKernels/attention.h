@@ -10,7 +10,7 @@
 // An includer defines, for vectors of LANES floats, the type floats, VECTORS(queries), the vectors of columns that the
 // sums of 1 ... 6 queries fill the registers with, and
 //   floats zero(void), each(value), multiply(a, b), fused(a, b, c), add(a, b), subtract(a, b), larger(a, b): b for NaN
-//   floats load(number, place), load_first(number, place, count): the first count numbers, then zeros
+//   floats load(dtype, place), load_first(dtype, place, count): the first count numbers, then zeros
 //   void put(place, floats)
 //   floats hide(scores, visible): -infinity from lane `visible` on
 //   float first(floats), sum_of(floats), largest_of(floats)
@@ -68,9 +68,9 @@ XVK_INLINE xvk_softmax *state_at(float *states, int64_t stride, int64_t i) {
 }
 
 // `queries` rows x `vectors` vectors of a product; one vector of `some` columns when that is not 0.
-XVK_INLINE void outer_products(xvk_number number, int queries, int vectors, const product *p, ahead *next, int64_t row,
+XVK_INLINE void outer_products(xvk_dtype dtype, int queries, int vectors, const product *p, ahead *next, int64_t row,
                                int64_t column, int64_t some) {
-  const int64_t size = xvk_number_size(number);
+  const int64_t size = xvk_dtype_size(dtype);
   const int lines_each = vectors * LANES * size < 64 ? 1 : (int)(vectors * LANES * size / 64);
   float *const c = p->c + row * p->c_stride + column;
   const unsigned char *b = p->b + p->begin * p->b_size + column * size;
@@ -81,7 +81,7 @@ XVK_INLINE void outer_products(xvk_number number, int queries, int vectors, cons
     fetch(next, lines_each);
     for (const int64_t stop = k + STREAMS < p->end ? k + STREAMS : p->end; k < stop; ++k, b += p->b_size) {
       floats bs[8];
-      for (int v = 0; v < vectors; ++v) bs[v] = some ? load_first(number, b, some) : load(number, b + LANES * v * size);
+      for (int v = 0; v < vectors; ++v) bs[v] = some ? load_first(dtype, b, some) : load(dtype, b + LANES * v * size);
       for (int i = 0; i < queries; ++i) {
         const floats as = each(p->a[row + i][k]);
         for (int v = 0; v < vectors; ++v) sums[i][v] = fused(as, bs[v], sums[i][v]);
@@ -92,25 +92,25 @@ XVK_INLINE void outer_products(xvk_number number, int queries, int vectors, cons
     for (int v = 0; v < vectors; ++v) put(c + i * p->c_stride + LANES * v, sums[i][v]);
 }
 
-XVK_INLINE void multiply_rows(xvk_number number, int queries, int vectors, const product *p, ahead *next, int64_t row) {
+XVK_INLINE void multiply_rows(xvk_dtype dtype, int queries, int vectors, const product *p, ahead *next, int64_t row) {
   int64_t column = 0;
   for (; column + LANES * vectors <= p->columns; column += LANES * vectors)
-    outer_products(number, queries, vectors, p, next, row, column, 0);
-  for (; column + LANES <= p->columns; column += LANES) outer_products(number, queries, 1, p, next, row, column, 0);
-  if (column < p->columns) outer_products(number, queries, 1, p, next, row, column, p->columns - column);
+    outer_products(dtype, queries, vectors, p, next, row, column, 0);
+  for (; column + LANES <= p->columns; column += LANES) outer_products(dtype, queries, 1, p, next, row, column, 0);
+  if (column < p->columns) outer_products(dtype, queries, 1, p, next, row, column, p->columns - column);
 }
 
 // All of a product, queries <= TILE, in groups that keep their sums in the registers.
-XVK_INLINE void multiply_all(xvk_number number, const product *p, ahead *next, int64_t queries) {
+XVK_INLINE void multiply_all(xvk_dtype dtype, const product *p, ahead *next, int64_t queries) {
   for (int64_t row = 0; row < queries;) {
     const int64_t left = queries - row, group = left <= 6 ? left : (left + 1) / 2;
     switch (group) {
-    case 1: multiply_rows(number, 1, VECTORS(1), p, next, row); break;
-    case 2: multiply_rows(number, 2, VECTORS(2), p, next, row); break;
-    case 3: multiply_rows(number, 3, VECTORS(3), p, next, row); break;
-    case 4: multiply_rows(number, 4, VECTORS(4), p, next, row); break;
-    case 5: multiply_rows(number, 5, VECTORS(5), p, next, row); break;
-    default: multiply_rows(number, 6, VECTORS(6), p, next, row); break;
+    case 1: multiply_rows(dtype, 1, VECTORS(1), p, next, row); break;
+    case 2: multiply_rows(dtype, 2, VECTORS(2), p, next, row); break;
+    case 3: multiply_rows(dtype, 3, VECTORS(3), p, next, row); break;
+    case 4: multiply_rows(dtype, 4, VECTORS(4), p, next, row); break;
+    case 5: multiply_rows(dtype, 5, VECTORS(5), p, next, row); break;
+    default: multiply_rows(dtype, 6, VECTORS(6), p, next, row); break;
     }
     row += group;
   }
@@ -124,13 +124,13 @@ XVK_INLINE void scale_numbers(float *x, int64_t count, floats factor) {
 // Turns the first `count` scores of a block, of which a query sees `visible`, into weights e^(score - m), and moves its
 // state to the new m. count is a multiple of LANES; a hidden score weighs 0, so the sum is the same for any count.
 // int8: key_scales, value_scales [64].
-XVK_INLINE void update_softmax(xvk_number number, float *p, xvk_softmax *state, int64_t size, int64_t visible,
+XVK_INLINE void update_softmax(xvk_dtype dtype, float *p, xvk_softmax *state, int64_t size, int64_t visible,
                                int64_t count, float scale, const unsigned char *key_scales,
                                const unsigned char *value_scales) {
   floats largest_lanes = each(state->m), sums = zero();
   for (int64_t k = 0; k < count; k += LANES) {
     floats score = multiply(load(XVK_F32, (const void *)(p + k)), each(scale));
-    if (number == XVK_INT8) score = multiply(score, load(XVK_F32, key_scales + 4 * k));
+    if (dtype == XVK_INT8) score = multiply(score, load(XVK_F32, key_scales + 4 * k));
     if (k + LANES > visible) score = hide(score, visible - k);
     largest_lanes = larger(score, largest_lanes);
     put(p + k, score);
@@ -139,7 +139,7 @@ XVK_INLINE void update_softmax(xvk_number number, float *p, xvk_softmax *state, 
   for (int64_t k = 0; k < count; k += LANES) {
     floats e = exponential(subtract(load(XVK_F32, (const void *)(p + k)), each(largest)));
     sums = add(sums, e);
-    if (number == XVK_INT8) e = multiply(e, load(XVK_F32, value_scales + 4 * k));
+    if (dtype == XVK_INT8) e = multiply(e, load(XVK_F32, value_scales + 4 * k));
     put(p + k, e);
   }
   const float sum = sum_of(sums);
@@ -154,9 +154,9 @@ XVK_INLINE void update_softmax(xvk_number number, float *p, xvk_softmax *state, 
 }
 
 // Adds the block that starts at `position`: its part of one KV head.
-XVK_INLINE void add_block(xvk_number number, tile *t, const unsigned char *keys, const unsigned char *values,
+XVK_INLINE void add_block(xvk_dtype dtype, tile *t, const unsigned char *keys, const unsigned char *values,
                           ahead during_keys, ahead during_values, int64_t position, int64_t size, float scale) {
-  const int64_t bytes = xvk_number_size(number), numbers = BLOCK * size * bytes;
+  const int64_t bytes = xvk_dtype_size(dtype), numbers = BLOCK * size * bytes;
   int64_t visible[TILE];
   const float *weights[TILE];
   for (int64_t i = 0; i < t->queries; ++i) {
@@ -168,20 +168,20 @@ XVK_INLINE void add_block(xvk_number number, tile *t, const unsigned char *keys,
 
   memset(t->p, 0, (size_t)t->queries * sizeof t->p[0]);
   const product scores = {t->p[0], t->q, keys, BLOCK, BLOCK * bytes, count, 0, size};
-  multiply_all(number, &scores, &during_keys, t->queries);
+  multiply_all(dtype, &scores, &during_keys, t->queries);
   for (int64_t i = 0; i < t->queries; ++i)
     if (visible[i] > 0)
-      update_softmax(number, t->p[i], state_at(t->states, t->stride, i), size, visible[i], count, scale, keys + numbers,
+      update_softmax(dtype, t->p[i], state_at(t->states, t->stride, i), size, visible[i], count, scale, keys + numbers,
                      values + numbers);
 
   // Values behind a query's last position may be NaN, so they must not be multiplied even by 0.
   product weighted = {t->states + offsetof(xvk_softmax, o) / sizeof(float), weights, values, t->stride, size * bytes,
                       size, 0, visible[0]};
-  multiply_all(number, &weighted, &during_values, t->queries);
+  multiply_all(dtype, &weighted, &during_values, t->queries);
   for (int64_t i = 1; i < t->queries; ++i) {
     weighted.begin = visible[0];
     weighted.end = visible[i];
-    if (weighted.begin < weighted.end) multiply_rows(number, 1, VECTORS(1), &weighted, &during_values, i);
+    if (weighted.begin < weighted.end) multiply_rows(dtype, 1, VECTORS(1), &weighted, &during_values, i);
   }
 }
 
@@ -206,26 +206,26 @@ XVK_INLINE void finish(float *out, const xvk_softmax *total, int64_t size) {
 }
 
 // Makes the states of a tile those of a chunk; chunk `then` of KV head `then_head` is read next.
-XVK_INLINE void take_chunk(xvk_number number, const xvk_attention_work *a, tile *t, int64_t kv_head, int64_t chunk,
+XVK_INLINE void take_chunk(xvk_dtype dtype, const xvk_attention_work *a, tile *t, int64_t kv_head, int64_t chunk,
                            int64_t then_head, int64_t then) {
-  const int64_t bytes = xvk_kv_head_bytes(number, a->head_size);
+  const int64_t bytes = xvk_kv_head_bytes(dtype, a->head_size);
   const int64_t blocks = (t->seen[t->queries - 1] + BLOCK - 1) / BLOCK, begin = chunk * CHUNK_BLOCKS;
   const int64_t end = blocks < begin + CHUNK_BLOCKS ? blocks : begin + CHUNK_BLOCKS;
   clear(t->states, t->stride, t->queries);
   for (int64_t block = begin; block < end; ++block) {
     const int64_t next = block + 1 < end ? block + 1 : then * CHUNK_BLOCKS;
-    const int64_t here = kv_head * bytes, there = (block + 1 < end ? kv_head : then_head) * bytes;
-    const unsigned char *const keys = (const unsigned char *)a->key_blocks[block] + here;
-    const unsigned char *const values = (const unsigned char *)a->value_blocks[block] + here;
-    const unsigned char *const next_keys = (const unsigned char *)a->key_blocks[next] + there;
-    const unsigned char *const next_values = (const unsigned char *)a->value_blocks[next] + there;
+    const int64_t next_head = block + 1 < end ? kv_head : then_head;
+    const unsigned char *const here = (const unsigned char *)a->blocks[block] + kv_head * bytes;
+    const unsigned char *const there = (const unsigned char *)a->blocks[next] + next_head * bytes;
+    const unsigned char *const keys = here + a->key_offset, *const values = here + a->value_offset;
+    const unsigned char *const next_keys = there + a->key_offset, *const next_values = there + a->value_offset;
     const bool far = bytes < FAR_BYTES;
-    add_block(number, t, keys, values, ahead_of(far ? next_keys : values, bytes),
+    add_block(dtype, t, keys, values, ahead_of(far ? next_keys : values, bytes),
               ahead_of(far ? next_values : next_keys, bytes), block * BLOCK, a->head_size, a->scale);
   }
 }
 
-XVK_INLINE void attention(xvk_number number, const xvk_attention_work *a, int64_t begin, int64_t end) {
+XVK_INLINE void attention(xvk_dtype dtype, const xvk_attention_work *a, int64_t begin, int64_t end) {
   _Alignas(64) float of_chunk[TILE * SOFTMAX], of_all[TILE * SOFTMAX];
   tile t = {.states = of_chunk, .stride = xvk_softmax_stride(a->head_size)};
   for (int64_t u = begin; u < end; ++u) {
@@ -240,7 +240,7 @@ XVK_INLINE void attention(xvk_number number, const xvk_attention_work *a, int64_
     clear(of_all, t.stride, t.queries);
     for (int64_t chunk = unit.chunk; chunk < unit.chunks; ++chunk) {
       const bool more = chunk + 1 < unit.chunks;
-      take_chunk(number, a, &t, unit.kv_head, chunk, more ? unit.kv_head : next.kv_head, more ? chunk + 1 : next.chunk);
+      take_chunk(dtype, a, &t, unit.kv_head, chunk, more ? unit.kv_head : next.kv_head, more ? chunk + 1 : next.chunk);
       for (int64_t i = 0; i < t.queries; ++i)
         if (a->parts == 1 && t.seen[i] > chunk * XVK_ATTENTION_CHUNK)
           merge(state_at(of_all, t.stride, i), state_at(of_chunk, t.stride, i), a->head_size);

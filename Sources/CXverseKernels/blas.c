@@ -68,7 +68,7 @@ static int64_t place_of(const int32_t *order, int64_t i) {
 
 // LAPACK's columns are our rows: its lower triangle is our upper one. H = L L^T, then its inverse, then again L L^T, whose
 // L, read by rows, is U.
-int32_t xvk_factor_inverse_f32(float *h, float *work, const int32_t *order, int64_t n, float damping) {
+int32_t xvk_factor_inverse(float *h, float *work, const int32_t *order, int64_t n, float damping) {
   const int size = (int)n;
   int failed = 0;
   for (int64_t i = 0; i < n; ++i) {

@@ -12,8 +12,8 @@
   .pack_tile = 4,                                                                                                      \
   .quantize_int8 = xvk_quantize_int8_reference,                                                                        \
   .quantize_int4 = xvk_quantize_int4_reference,                                                                        \
-  .feedback_int8 = xvk_feedback_int8_reference,                                                                        \
-  .feedback_int4 = xvk_feedback_int4_reference,                                                                        \
+  .gptq_int8 = xvk_gptq_int8_reference,                                                                        \
+  .gptq_int4 = xvk_gptq_int4_reference,                                                                        \
   .rmsnorm = xvk_rmsnorm_f32_reference,                                                                                \
   .rope = xvk_rope_f32_reference,                                                                                      \
   .swiglu = xvk_swiglu_f32_reference,                                                                                  \
@@ -54,8 +54,8 @@ static const xvk_table reference = {
 #define AVX2_QUANTIZATION                                                                                              \
   .quantize_int8 = xvk_quantize_int8_avx2,                                                                             \
   .quantize_int4 = xvk_quantize_int4_avx2,                                                                             \
-  .feedback_int8 = xvk_feedback_int8_avx2,                                                                             \
-  .feedback_int4 = xvk_feedback_int4_avx2
+  .gptq_int8 = xvk_gptq_int8_avx2,                                                                             \
+  .gptq_int4 = xvk_gptq_int4_avx2
 
 static const xvk_table avx2 = {
     .gemm = {xvk_gemm_f32_f32_avx2, xvk_gemm_f32_f16_avx2, xvk_gemm_f32_bf16_avx2, xvk_gemm_s16_int8_avx2,
@@ -82,8 +82,8 @@ static const xvk_table avx512 = {
     .pack_has_exponents = 1,
     .quantize_int8 = xvk_quantize_int8_avx512,
     .quantize_int4 = xvk_quantize_int4_avx512,
-    .feedback_int8 = xvk_feedback_int8_avx512,
-    .feedback_int4 = xvk_feedback_int4_avx512,
+    .gptq_int8 = xvk_gptq_int8_avx512,
+    .gptq_int4 = xvk_gptq_int4_avx512,
     AVX2_KERNELS,
     .attention = {[XVK_F32] = xvk_attention_f32_f32_avx512,
                   [XVK_F16] = xvk_attention_f32_f16_avx512,

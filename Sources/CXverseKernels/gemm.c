@@ -15,7 +15,7 @@ enum { PACK_COST = 4 };
 
 static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
-static int is_quantized(xvk_number number) { return number >= XVK_FLOAT_NUMBERS; }
+static int is_quantized(xvk_dtype dtype) { return dtype >= XVK_FLOAT_DTYPES; }
 
 size_t xvk_gemm_scratch(const xvk_compute *c, int64_t tokens, int64_t cols) {
   const size_t packed = (size_t)(tokens * xvk_groups(cols)) * XVK_S16_GROUP / sizeof(float) + (size_t)tokens;
@@ -50,14 +50,14 @@ static void own(int32_t threads, xvk_range *kernel, const xvk_gemm_work *product
   own_work w = {kernel, products, count, 0, 0};
   for (int64_t i = 0; i < count; ++i) w.grains += grains_of(&products[i]);
   w.parts = smaller(w.grains, threads);
-  xvk_parallel((int32_t)w.parts, own_part, &w);
+  xvk_parallel(threads, (int32_t)w.parts, own_part, &w);
 }
 
 // ---- BLAS ----
 
 typedef struct {
   const xvk_gemm_work *product;
-  xvk_number number;
+  xvk_dtype dtype;
   xvk_widen *widen;
   float *scratch;
   int64_t parts;
@@ -67,16 +67,16 @@ typedef struct {
 static void blas_tile(const blas_work *b, float *panel, int64_t row, int64_t rows) {
   const xvk_gemm_work *const p = b->product;
   const float *const x = p->x;
-  const int64_t size = xvk_number_size(b->number);
-  const int in_place = b->number == XVK_F32 && (uintptr_t)p->w % sizeof(float) == 0;
+  const int64_t size = xvk_dtype_size(b->dtype);
+  const int in_place = b->dtype == XVK_F32 && ((uintptr_t)p->w | (uintptr_t)p->w_stride) % sizeof(float) == 0;
   for (int64_t col = 0; col < p->cols; col += PANEL_COLS) {
     const int64_t cols = smaller(PANEL_COLS, p->cols - col);
-    const unsigned char *const w = p->w + (row * p->cols + col) * size;
+    const unsigned char *const w = p->w + row * p->w_stride + col * size;
     if (in_place) {
-      xvk_blas_gemm(p->y + row, p->y_stride, x + col, p->cols, (const void *)w, p->cols, p->tokens, rows, cols,
+      xvk_blas_gemm(p->y + row, p->y_stride, x + col, p->cols, (const void *)w, p->w_stride / size, p->tokens, rows, cols,
                     col > 0);
     } else {
-      for (int64_t r = 0; r < rows; ++r) b->widen(panel + r * cols, w + r * p->cols * size, cols);
+      for (int64_t r = 0; r < rows; ++r) b->widen(panel + r * cols, w + r * p->w_stride, cols);
       xvk_blas_gemm(p->y + row, p->y_stride, x + col, p->cols, panel, cols, p->tokens, rows, cols, col > 0);
     }
   }
@@ -103,65 +103,36 @@ static void blas_part(const void *context, int64_t part) {
 // ---- drivers ----
 
 // Packs x for quantized weights into scratch, behind its factors; returns the tokens of a tile.
-static int64_t pack(const xvk_compute *c, xvk_number number, const float *x, int64_t tokens, int64_t cols,
+static int64_t pack(const xvk_compute *c, xvk_dtype dtype, const float *x, int64_t tokens, int64_t cols,
                     float *scratch) {
-  xvk_range *const kernel = number == XVK_INT8 ? c->table->pack_s16 : c->table->pack_s8;
+  xvk_range *const kernel = dtype == XVK_INT8 ? c->table->pack_s16 : c->table->pack_s8;
   const xvk_pack_work p = {(unsigned char *)(scratch + tokens), scratch, x, tokens, cols, tokens == 1 ? 1 : c->table->pack_tile,
-                           xvk_scale_unit(number), c->table->pack_has_exponents};
+                           xvk_scale_unit(dtype), c->table->pack_has_exponents};
   const int64_t tiles = (tokens + p.tile - 1) / p.tile;
   xvk_split(xvk_worthwhile_threads(c, PACK_COST * tokens * cols), kernel, &p, tiles, 1);
   return p.tile;
 }
 
-static void gemm(const xvk_compute *c, xvk_number number, const xvk_product *products, int64_t count, const float *x,
-                 int64_t tokens, int64_t cols, float *scratch) {
-  const int64_t tile = is_quantized(number) ? pack(c, number, x, tokens, cols, scratch) : 0;
+void xvk_gemm(const xvk_compute *c, const xvk_product *products, int64_t count, const float *x, int64_t tokens,
+              float *scratch) {
+  const xvk_dtype dtype = products[0].w.dtype;
+  const int64_t cols = products[0].w.cols, tile = is_quantized(dtype) ? pack(c, dtype, x, tokens, cols, scratch) : 0;
   xvk_gemm_work work[XVK_MAX_PRODUCTS];
   int64_t rows = 0;
   for (int64_t i = 0; i < count; ++i) {
     const xvk_product *const p = &products[i];
     const float *const packed = tile ? scratch + tokens : x;
-    work[i] = (xvk_gemm_work){p->y, packed, scratch, p->w, p->y_stride, tokens, p->rows, cols, tile};
-    rows += p->rows;
+    work[i] = (xvk_gemm_work){p->y, packed, scratch, p->w.data, p->y_stride, p->w.stride, tokens, p->w.rows, cols, tile};
+    rows += p->w.rows;
   }
   const int32_t threads = xvk_worthwhile_threads(c, tokens * rows * cols);
-  if (is_quantized(number) || tokens < XVK_GEMM_BLAS) {
-    own(threads, c->table->gemm[number], work, count);
+  if (is_quantized(dtype) || tokens < XVK_GEMM_BLAS) {
+    own(threads, c->table->gemm[dtype], work, count);
     return;
   }
   xvk_blas_keep_serial();
   for (int64_t i = 0; i < count; ++i) {
-    const blas_work b = {&work[i], number, c->table->widen[number], scratch, threads};
-    xvk_parallel(threads, blas_part, &b);
+    const blas_work b = {&work[i], dtype, c->table->widen[dtype], scratch, threads};
+    xvk_parallel(threads, threads, blas_part, &b);
   }
-}
-
-void xvk_gemm_f32_f32(const xvk_compute *c, const xvk_product *products, int64_t count, const float *x, int64_t tokens,
-                      int64_t cols, float *scratch) {
-  gemm(c, XVK_F32, products, count, x, tokens, cols, scratch);
-}
-
-void xvk_gemm_f32_f16(const xvk_compute *c, const xvk_product *products, int64_t count, const float *x, int64_t tokens,
-                      int64_t cols, float *scratch) {
-  gemm(c, XVK_F16, products, count, x, tokens, cols, scratch);
-}
-
-void xvk_gemm_f32_bf16(const xvk_compute *c, const xvk_product *products, int64_t count, const float *x, int64_t tokens,
-                       int64_t cols, float *scratch) {
-  gemm(c, XVK_BF16, products, count, x, tokens, cols, scratch);
-}
-
-void xvk_gemm_f32_int8(const xvk_compute *c, const xvk_product *products, int64_t count, const float *x, int64_t tokens,
-                       int64_t cols, float *scratch) {
-  gemm(c, XVK_INT8, products, count, x, tokens, cols, scratch);
-}
-
-void xvk_gemm_f32_int4(const xvk_compute *c, const xvk_product *products, int64_t count, const float *x, int64_t tokens,
-                       int64_t cols, float *scratch) {
-  gemm(c, XVK_INT4, products, count, x, tokens, cols, scratch);
-}
-
-void xvk_gemm_f32_int4_f16(const xvk_compute *c, const xvk_product *products, int64_t count, const float *x,
-                           int64_t tokens, int64_t cols, float *scratch) {
-  gemm(c, XVK_INT4_F16, products, count, x, tokens, cols, scratch);
 }

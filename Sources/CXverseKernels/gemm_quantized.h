@@ -3,7 +3,7 @@
 // VECTORS vectors of LANES rows are swept over up to MOST tokens in tiles of TILE, the sums of a tile in registers. One token
 // (decode) is bound by memory, more tokens by the multipliers: they sweep DEPTH groups at a time, so many blocks stay in L1,
 // as do the sums. (In y, whose rows are often a multiple of 4 KiB apart, few of them would find room in a cache.)
-// Every tile widens int8 and parts nibbles anew, which is cheaper than to write the result and read it again. Only for more
+// Every tile widens int8 and unpacks nibbles anew, which is cheaper than to write the result and read it again. Only for more
 // than FEW tokens are 4-bit codes unpacked into L1. The panels of a sweep are far apart, and memory is read ahead at an even
 // pace: each tile fetches its share of what is needed later.
 //
@@ -34,13 +34,13 @@ typedef struct {
   floats scales;
 } strip;
 
-XVK_INLINE floats block_scales(xvk_number number, const unsigned char *block, int first) {
-  const unsigned char *const place = block + xvk_block_scales(number) + 2 * first;
-  return number == XVK_INT4 ? load_scales(place, XVK_INT4_SCALE, XVK_INT4_SHIFT) : load_scales(place, 0xFFFF, 0);
+XVK_INLINE floats block_scales(xvk_dtype dtype, const unsigned char *block, int first) {
+  const unsigned char *const place = block + xvk_block_scales(dtype) + 2 * first;
+  return dtype == XVK_INT4 ? load_scales(place, XVK_INT4_SCALE, XVK_INT4_SHIFT) : load_scales(place, 0xFFFF, 0);
 }
 
-XVK_INLINE ints block_zeros(xvk_number number, const unsigned char *block, int first) {
-  if (number == XVK_INT4_F16) return load_bytes(block + XVK_INT4_F16_ZEROS + first);
+XVK_INLINE ints block_zeros(xvk_dtype dtype, const unsigned char *block, int first) {
+  if (dtype == XVK_INT4_F16) return load_bytes(block + XVK_INT4_F16_ZEROS + first);
   return and(load_words(block + XVK_INT4_CODES + 2 * first), each_s32(XVK_INT4_ZERO));
 }
 
@@ -50,8 +50,8 @@ XVK_INLINE ints int4_weights(const unsigned char *block, int first, int step) {
   return step % 2 == 0 ? low_weights(both) : high_weights(both);
 }
 
-XVK_INLINE strip unpack_int4(xvk_number number, const unsigned char *block, int first) {
-  strip s = {.zeros = block_zeros(number, block, first), .scales = block_scales(number, block, first)};
+XVK_INLINE strip unpack_int4(xvk_dtype dtype, const unsigned char *block, int first) {
+  strip s = {.zeros = block_zeros(dtype, block, first), .scales = block_scales(dtype, block, first)};
   for (int step = 0; step < XVK_INT4_STEPS; ++step)
     s.weights[step] = unpacked_weights(int4_weights(block, first, step), s.zeros);
   return s;
@@ -95,13 +95,13 @@ XVK_INLINE void multiply_int8(int tokens, int vectors, const unsigned char *cons
 }
 
 // The same for 4 bits, with strips if they are unpacked.
-XVK_INLINE void multiply_int4(xvk_number number, int is_unpacked, int tokens, int vectors, const strip *const strips[VECTORS],
+XVK_INLINE void multiply_int4(xvk_dtype dtype, int is_unpacked, int tokens, int vectors, const strip *const strips[VECTORS],
                               const unsigned char *const blocks[VECTORS], const int first[VECTORS], const unsigned char *x,
                               ints sums[TILE][VECTORS]) {
   const unsigned char *const x_sums = x + (XVK_S8_GROUP - 4) * tokens;
   ints zeros[VECTORS];
   for (int v = 0; v < vectors; ++v)
-    zeros[v] = is_unpacked ? strips[v]->zeros : block_zeros(number, blocks[v], first[v]);
+    zeros[v] = is_unpacked ? strips[v]->zeros : block_zeros(dtype, blocks[v], first[v]);
   for (int t = 0; t < tokens; ++t)
     for (int v = 0; v < vectors; ++v) sums[t][v] = first_sum(is_unpacked, zeros[v], each_s32(xvk_load_s32(x_sums + 4 * t)));
 #pragma clang loop unroll(full)
@@ -119,39 +119,39 @@ XVK_INLINE void multiply_int4(xvk_number number, int is_unpacked, int tokens, in
 }
 
 // Adds a group, whose blocks and activations are at hand, to y.
-XVK_INLINE void add_tile(xvk_number number, int is_unpacked, int tokens, int vectors, const sweep *w, int64_t group,
+XVK_INLINE void add_tile(xvk_dtype dtype, int is_unpacked, int tokens, int vectors, const sweep *w, int64_t group,
                          const unsigned char *const blocks[VECTORS], const unsigned char *x, floats y[TILE][VECTORS]) {
-  const int64_t scales = (xvk_packed_size(number) - 8) * tokens;
+  const int64_t scales = (xvk_packed_size(dtype) - 8) * tokens;
   const strip *strips[VECTORS];
   ints sums[TILE][VECTORS];
   for (int v = 0; v < vectors; ++v) strips[v] = &w->strips[v][group];
-  if (number == XVK_INT8) {
+  if (dtype == XVK_INT8) {
     multiply_int8(tokens, vectors, blocks, w->first, x, sums);
   } else {
-    multiply_int4(number, is_unpacked, tokens, vectors, strips, blocks, w->first, x, sums);
+    multiply_int4(dtype, is_unpacked, tokens, vectors, strips, blocks, w->first, x, sums);
   }
   for (int t = 0; t < tokens; ++t) {
     const floats x_scale = each_f32(xvk_load_f32(x + scales + 4 * t));
     for (int v = 0; v < vectors; ++v) {
-      const floats scale = is_unpacked ? strips[v]->scales : block_scales(number, blocks[v], w->first[v]);
+      const floats scale = is_unpacked ? strips[v]->scales : block_scales(dtype, blocks[v], w->first[v]);
       y[t][v] = fused(to_float(sums[t][v]), times_scale(scale, x_scale), y[t][v]);
     }
   }
 }
 
-XVK_INLINE void tile(xvk_number number, int is_unpacked, int tokens, int vectors, const sweep *w, const xvk_gemm_work *g,
+XVK_INLINE void tile(xvk_dtype dtype, int is_unpacked, int tokens, int vectors, const sweep *w, const xvk_gemm_work *g,
                      const tile_work *i) {
-  const int64_t size = xvk_block_size(number);
+  const int64_t size = xvk_block_size(dtype);
   const unsigned char *x = i->x, *blocks[VECTORS];
   floats y[TILE][VECTORS];
   for (int t = 0; t < tokens; ++t)
     for (int v = 0; v < vectors; ++v) y[t][v] = w->sums[i->token + t][v];
   for (int v = 0; v < vectors; ++v) blocks[v] = w->blocks[v];
   int64_t line = (i->ahead + 63) / 64 * 64, end = i->ahead;
-  for (int64_t group = 0; group < w->groups; ++group, x += tokens * xvk_packed_size(number)) {
+  for (int64_t group = 0; group < w->groups; ++group, x += tokens * xvk_packed_size(dtype)) {
     for (end += i->share; line < end; line += 64)
-      for (int v = 0; v < vectors; v += STRIPS) _mm_prefetch((const char *)w->blocks[v] + line, _MM_HINT_T0);
-    add_tile(number, is_unpacked, tokens, vectors, w, group, blocks, x, y);
+      for (int v = 0; v < vectors; v += STRIPS) __builtin_prefetch(w->blocks[v] + line, 0, 3);
+    add_tile(dtype, is_unpacked, tokens, vectors, w, group, blocks, x, y);
     for (int v = 0; v < vectors; ++v) blocks[v] += size;
   }
   for (int t = 0; t < tokens; ++t) {
@@ -166,32 +166,32 @@ XVK_INLINE void tile(xvk_number number, int is_unpacked, int tokens, int vectors
   }
 }
 
-XVK_INLINE void all_tiles(xvk_number number, int is_unpacked, int vectors, const sweep *w, const xvk_gemm_work *g,
+XVK_INLINE void all_tiles(xvk_dtype dtype, int is_unpacked, int vectors, const sweep *w, const xvk_gemm_work *g,
                           int64_t depth) {
-  const int64_t tiles = (g->tokens + TILE - 1) / TILE, share = (xvk_block_size(number) + tiles - 1) / tiles;
+  const int64_t tiles = (g->tokens + TILE - 1) / TILE, share = (xvk_block_size(dtype) + tiles - 1) / tiles;
   for (int64_t n = 0; n < tiles; ++n) {
     const int64_t token = n * TILE, left = g->tokens - token, tokens = left < TILE ? left : TILE;
-    const tile_work i = {xvk_packed_tile(number, g, token) + depth * tokens * xvk_packed_size(number), token,
+    const tile_work i = {xvk_packed_tile(dtype, g, token) + depth * tokens * xvk_packed_size(dtype), token,
                          (g->tokens == 1 ? PREFETCH_ONE : PREFETCH) + n * w->groups * share, share};
     switch (tokens) {
-    case 1: tile(number, is_unpacked, 1, vectors, w, g, &i); break;
-    case 2: tile(number, is_unpacked, 2, vectors, w, g, &i); break;
-    case 3: tile(number, is_unpacked, 3, vectors, w, g, &i); break;
+    case 1: tile(dtype, is_unpacked, 1, vectors, w, g, &i); break;
+    case 2: tile(dtype, is_unpacked, 2, vectors, w, g, &i); break;
+    case 3: tile(dtype, is_unpacked, 3, vectors, w, g, &i); break;
 #if TILE_TOKENS > 4
-    case 4: tile(number, is_unpacked, 4, vectors, w, g, &i); break;
-    case 5: tile(number, is_unpacked, 5, vectors, w, g, &i); break;
+    case 4: tile(dtype, is_unpacked, 4, vectors, w, g, &i); break;
+    case 5: tile(dtype, is_unpacked, 5, vectors, w, g, &i); break;
 #endif
-    default: tile(number, is_unpacked, TILE, vectors, w, g, &i); break;
+    default: tile(dtype, is_unpacked, TILE, vectors, w, g, &i); break;
     }
   }
 }
 
 // All tokens with the vectors of the panels `panel`, panel + apart ...
-XVK_INLINE void all_groups(xvk_number number, int is_unpacked, int vectors, const xvk_gemm_work *g, int64_t panel,
+XVK_INLINE void all_groups(xvk_dtype dtype, int is_unpacked, int vectors, const xvk_gemm_work *g, int64_t panel,
                            int64_t apart) {
-  const int64_t groups = xvk_groups(g->cols), size = xvk_block_size(number);
+  const int64_t groups = xvk_groups(g->cols), size = xvk_block_size(dtype);
   const int is_alone = g->tokens <= TILE && !is_unpacked; // what is read once need not stay in L1
-  const int64_t deepest = is_alone ? groups : number == XVK_INT8 ? INT8_DEPTH : INT4_DEPTH;
+  const int64_t deepest = is_alone ? groups : dtype == XVK_INT8 ? INT8_DEPTH : INT4_DEPTH;
   strip strips[VECTORS][INT4_DEPTH];
   floats sums[MOST][VECTORS];
   sweep w = {.strips = strips, .sums = sums};
@@ -202,41 +202,41 @@ XVK_INLINE void all_groups(xvk_number number, int is_unpacked, int vectors, cons
     w.is_last = depth + w.groups == groups;
     for (int v = 0; v < vectors; ++v) {
       const int64_t p = panel + v / STRIPS * apart, row = p * XVK_PANEL + v % STRIPS * LANES;
-      w.blocks[v] = g->w + (p * groups + depth) * size;
+      w.blocks[v] = g->w + p * g->w_stride + depth * size;
       w.first[v] = v % STRIPS * LANES;
       w.y[v] = g->y + row;
       w.counts[v] = g->rows - row < LANES ? g->rows - row : LANES;
       for (int64_t i = 0; i < w.groups && is_unpacked; ++i)
-        strips[v][i] = unpack_int4(number, w.blocks[v] + i * size, w.first[v]);
+        strips[v][i] = unpack_int4(dtype, w.blocks[v] + i * size, w.first[v]);
     }
-    all_tiles(number, is_unpacked, vectors, &w, g, depth);
+    all_tiles(dtype, is_unpacked, vectors, &w, g, depth);
   }
 }
 
-XVK_INLINE void all_panels(xvk_number number, int is_unpacked, const xvk_gemm_work *g, int64_t begin, int64_t end) {
+XVK_INLINE void all_panels(xvk_dtype dtype, int is_unpacked, const xvk_gemm_work *g, int64_t begin, int64_t end) {
   const int64_t first = begin / XVK_PANEL, last = xvk_panels(end), apart = (last - first) / STREAMS;
   // The only or second strip of the last panel may have no rows.
   const int64_t whole = STREAMS == 1 && end % XVK_PANEL != 0 && end % XVK_PANEL <= LANES ? apart - 1 : apart;
-  for (int64_t i = 0; i < whole; ++i) all_groups(number, is_unpacked, VECTORS, g, first + i, apart);
-  for (int64_t panel = first + STREAMS * whole; panel < last; ++panel) all_groups(number, is_unpacked, 1, g, panel, 0);
+  for (int64_t i = 0; i < whole; ++i) all_groups(dtype, is_unpacked, VECTORS, g, first + i, apart);
+  for (int64_t panel = first + STREAMS * whole; panel < last; ++panel) all_groups(dtype, is_unpacked, 1, g, panel, 0);
 }
 
-XVK_INLINE void gemm(xvk_number number, const xvk_gemm_work *work, int64_t begin, int64_t end) {
+XVK_INLINE void gemm(xvk_dtype dtype, const xvk_gemm_work *work, int64_t begin, int64_t end) {
   // Another core may have packed x: its lines come together rather than one after the other.
-  const int64_t x_size = work->tokens <= TILE ? work->tokens * xvk_groups(work->cols) * xvk_packed_size(number) : 0;
-  for (int64_t line = 0; line < x_size; line += 64) _mm_prefetch((const char *)work->x + line, _MM_HINT_T0);
+  const int64_t x_size = work->tokens <= TILE ? work->tokens * xvk_groups(work->cols) * xvk_packed_size(dtype) : 0;
+  for (int64_t line = 0; line < x_size; line += 64) __builtin_prefetch((const char *)work->x + line, 0, 3);
   const int64_t turns = (work->tokens + MOST - 1) / MOST, share = (work->tokens + turns - 1) / turns;
   const int64_t most = (share + TILE - 1) / TILE * TILE;
   for (int64_t token = 0; token < work->tokens; token += most) {
     xvk_gemm_work g = *work;
-    g.x = xvk_packed_tile(number, work, token);
+    g.x = xvk_packed_tile(dtype, work, token);
     g.factors += token;
     g.y += token * g.y_stride;
     g.tokens = work->tokens - token < most ? work->tokens - token : most;
-    if (number == XVK_INT8 || work->tokens <= FEW) {
-      all_panels(number, 0, &g, begin, end);
+    if (dtype == XVK_INT8 || work->tokens <= FEW) {
+      all_panels(dtype, 0, &g, begin, end);
     } else {
-      all_panels(number, 1, &g, begin, end);
+      all_panels(dtype, 1, &g, begin, end);
     }
   }
 }

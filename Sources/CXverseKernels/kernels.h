@@ -7,9 +7,8 @@
 #define XVK_KERNELS_H
 #include "xverse_kernels.h"
 
-// How stored numbers are encoded; an index into the arrays of the table.
-typedef enum { XVK_F32, XVK_F16, XVK_BF16, XVK_INT8, XVK_INT4, XVK_INT4_F16 } xvk_number;
-enum { XVK_FLOAT_NUMBERS = 3, XVK_WEIGHT_NUMBERS = 6, XVK_CACHE_NUMBERS = XVK_INT8 + 1 }; // no cache is bf16
+// A xvk_dtype is an index into the arrays of the table.
+enum { XVK_FLOAT_DTYPES = 3, XVK_WEIGHT_DTYPES = 6, XVK_CACHE_DTYPES = XVK_INT8 + 1 }; // no cache is bf16
 
 // Computes the units begin ..< end of `work`, a struct of the operation. Units never share an output.
 typedef void xvk_range(const void *work, int64_t begin, int64_t end);
@@ -19,13 +18,13 @@ typedef void xvk_widen(float *y, const void *w, int64_t count);
 
 // Unit: a row of W; ranges of quantized W begin at multiples of XVK_PANEL. The sum of y[t, r] has the same order whatever
 // the range and the number of tokens are. x is f32, for quantized W packed in tiles of `tile` tokens (quantized.h), whose
-// sums are multiplied by `factors` [tokens].
+// sums are multiplied by `factors` [tokens]. w_stride: that of xvk_weights.
 typedef struct {
   float *y;
   const void *x;
   const float *factors;
   const unsigned char *w;
-  int64_t y_stride, tokens, rows, cols, tile;
+  int64_t y_stride, w_stride, tokens, rows, cols, tile;
 } xvk_gemm_work;
 
 // Unit: a tile of `tile` tokens. Scales are multiplied by `unit`, a power of two; with has_exponents their binary logarithms
@@ -75,9 +74,12 @@ typedef struct {
   const float *y;
 } xvk_add_work;
 
-// Unit: a KV head of a block, u = block * kv_heads + kv_head, blocks counted from the one that holds `position`.
+// One segment; k and v begin with its first token. The parts of the layer stand key_offset and value_offset bytes behind the
+// start of each block. Unit: a KV head of a block, u = block * kv_heads + kv_head, blocks counted from the one that holds
+// `position`.
 typedef struct {
-  void *const *key_blocks, *const *value_blocks;
+  void *const *blocks;
+  int64_t key_offset, value_offset;
   const float *k, *v;
   int64_t position, tokens, kv_heads, head_size;
 } xvk_kv_store_work;
@@ -85,15 +87,16 @@ typedef struct {
 // The tokens token ..< token + count belong into the slots slot ..< slot + count of a block.
 typedef struct {
   int64_t block, head, slot, token, count;
-} xvk_kv_segment;
+} xvk_kv_run;
 
-static inline xvk_kv_segment xvk_kv_store_segment(const xvk_kv_store_work *s, int64_t unit) {
+static inline xvk_kv_run xvk_kv_store_run(const xvk_kv_store_work *s, int64_t unit) {
   const int64_t block = s->position / XVK_KV_BLOCK + unit / s->kv_heads, start = block * XVK_KV_BLOCK;
   const int64_t first = start > s->position ? start : s->position;
   const int64_t last = s->position + s->tokens < start + XVK_KV_BLOCK ? s->position + s->tokens : start + XVK_KV_BLOCK;
-  return (xvk_kv_segment){block, unit % s->kv_heads, first - start, first - s->position, last - first};
+  return (xvk_kv_run){block, unit % s->kv_heads, first - start, first - s->position, last - first};
 }
 
+// One segment; out and q begin with its first token, `blocks` and offsets are as in xvk_kv_store_work.
 // The queries of a KV head are numbered token by token, the heads of its group innermost, and cut into `tiles` tiles of
 // `tile` (the last may be shorter). Unit: a part of a tile, u = (kv_head * tiles + i) * parts + part. There is one part,
 // or one tile and a part for each chunk of positions, whose softmax goes to `partials` [kv_heads, parts, queries]; the
@@ -101,8 +104,8 @@ static inline xvk_kv_segment xvk_kv_store_segment(const xvk_kv_store_work *s, in
 typedef struct {
   float *out;
   const float *q;
-  const void *const *key_blocks, *const *value_blocks;
-  int64_t position, heads, kv_heads, head_size;
+  void *const *blocks;
+  int64_t key_offset, value_offset, position, heads, kv_heads, head_size;
   float scale;
   float *partials;
   int64_t queries, tile, tiles, parts;
@@ -157,7 +160,7 @@ static inline xvk_attention_unit xvk_attention_unit_at(const xvk_attention_work 
 }
 
 // Unit: a panel of w. The columns col ..< col + width of x and u, whose group i is group order[i] of w; errors
-// [rows, XVK_FEEDBACK].
+// [rows, XVK_GPTQ_BLOCK].
 typedef struct {
   unsigned char *w;
   float *x, *errors;
@@ -165,25 +168,25 @@ typedef struct {
   const int32_t *order;
   int64_t rows, cols, col, width;
   int32_t *faults;
-} xvk_feedback_work;
+} xvk_gptq_work;
 
 struct xvk_table {
-  xvk_range *gemm[XVK_WEIGHT_NUMBERS];
-  xvk_widen *widen[XVK_FLOAT_NUMBERS];
+  xvk_range *gemm[XVK_WEIGHT_DTYPES];
+  xvk_widen *widen[XVK_FLOAT_DTYPES];
   xvk_range *pack_s16, *pack_s8;
   int32_t pack_tile, pack_has_exponents; // the tile of several tokens
-  xvk_range *quantize_int8, *quantize_int4, *feedback_int8, *feedback_int4;
+  xvk_range *quantize_int8, *quantize_int4, *gptq_int8, *gptq_int4;
   xvk_range *rmsnorm, *rope, *swiglu, *add;
   double (*logsumexp)(const float *x, int64_t count);
-  xvk_range *kv_store[XVK_CACHE_NUMBERS];
-  xvk_range *attention[XVK_CACHE_NUMBERS], *attention_merge;
+  xvk_range *kv_store[XVK_CACHE_DTYPES];
+  xvk_range *attention[XVK_CACHE_DTYPES], *attention_merge;
 };
 
 #define XVK_DECLARE_KERNELS(isa)                                                                                       \
   xvk_range xvk_gemm_f32_f32_##isa, xvk_gemm_f32_f16_##isa, xvk_gemm_f32_bf16_##isa;                                   \
   xvk_range xvk_gemm_s16_int8_##isa, xvk_gemm_s8_int4_##isa, xvk_gemm_s8_int4_f16_##isa;                               \
   xvk_range xvk_pack_s16_##isa, xvk_pack_s8_##isa;                                                                     \
-  xvk_range xvk_quantize_int8_##isa, xvk_quantize_int4_##isa, xvk_feedback_int8_##isa, xvk_feedback_int4_##isa;        \
+  xvk_range xvk_quantize_int8_##isa, xvk_quantize_int4_##isa, xvk_gptq_int8_##isa, xvk_gptq_int4_##isa;        \
   xvk_widen xvk_widen_f32_f32_##isa, xvk_widen_f32_f16_##isa, xvk_widen_f32_bf16_##isa;                                \
   xvk_range xvk_rmsnorm_f32_##isa, xvk_rope_f32_##isa, xvk_swiglu_f32_##isa, xvk_add_f32_##isa;                        \
   double xvk_logsumexp_f32_##isa(const float *x, int64_t count);                                                       \

@@ -10,81 +10,50 @@ enum { ADD_GRAIN = 1024 };
 
 typedef struct {
   float *y;
-  const unsigned char *w;
+  const xvk_weights *w;
   const int32_t *ids;
-  xvk_widen *widen;
-  xvk_number number;
-  int64_t cols;
+  xvk_widen *widen; // NULL for quantized weights
 } rows_work;
 
 static void widen_rows(const void *work, int64_t begin, int64_t end) {
   const rows_work *const r = work;
+  const unsigned char *const data = r->w->data;
   for (int64_t t = begin; t < end; ++t) {
     const int64_t row = r->ids ? r->ids[t] : t;
-    float *const y = r->y + t * r->cols;
+    float *const y = r->y + t * r->w->cols;
     if (r->widen) {
-      r->widen(y, r->w + row * r->cols * xvk_number_size(r->number), r->cols);
+      r->widen(y, data + row * r->w->stride, r->w->cols);
     } else {
-      xvk_dequantize_row(r->number, y, r->w, row, r->cols);
+      xvk_dequantize_row(r->w->dtype, y, data + row / XVK_PANEL * r->w->stride, row % XVK_PANEL, r->w->cols);
     }
   }
 }
 
-static void rows(const xvk_compute *c, xvk_number number, float *y, const void *w, const int32_t *ids, int64_t tokens,
-                 int64_t cols) {
-  xvk_widen *const widen = number < XVK_FLOAT_NUMBERS ? c->table->widen[number] : NULL;
-  const rows_work work = {y, w, ids, widen, number, cols};
-  xvk_split(xvk_worthwhile_threads(c, ROWS_COST * tokens * cols), widen_rows, &work, tokens, 1);
+void xvk_rows(const xvk_compute *c, float *y, const xvk_weights *w, const int32_t *ids, int64_t tokens) {
+  const rows_work work = {y, w, ids, w->dtype < XVK_FLOAT_DTYPES ? c->table->widen[w->dtype] : NULL};
+  xvk_split(xvk_worthwhile_threads(c, ROWS_COST * tokens * w->cols), widen_rows, &work, tokens, 1);
 }
 
-void xvk_rows_f32_f32(const xvk_compute *c, float *y, const void *w, const int32_t *ids, int64_t tokens, int64_t cols) {
-  rows(c, XVK_F32, y, w, ids, tokens, cols);
-}
-
-void xvk_rows_f32_f16(const xvk_compute *c, float *y, const void *w, const int32_t *ids, int64_t tokens, int64_t cols) {
-  rows(c, XVK_F16, y, w, ids, tokens, cols);
-}
-
-void xvk_rows_f32_bf16(const xvk_compute *c, float *y, const void *w, const int32_t *ids, int64_t tokens,
-                       int64_t cols) {
-  rows(c, XVK_BF16, y, w, ids, tokens, cols);
-}
-
-void xvk_rows_f32_int8(const xvk_compute *c, float *y, const void *w, const int32_t *ids, int64_t tokens,
-                       int64_t cols) {
-  rows(c, XVK_INT8, y, w, ids, tokens, cols);
-}
-
-void xvk_rows_f32_int4(const xvk_compute *c, float *y, const void *w, const int32_t *ids, int64_t tokens,
-                       int64_t cols) {
-  rows(c, XVK_INT4, y, w, ids, tokens, cols);
-}
-
-void xvk_rows_f32_int4_f16(const xvk_compute *c, float *y, const void *w, const int32_t *ids, int64_t tokens,
-                           int64_t cols) {
-  rows(c, XVK_INT4_F16, y, w, ids, tokens, cols);
-}
-
-void xvk_rmsnorm_f32(const xvk_compute *c, float *y, const float *x, const float *weight, int64_t tokens, int64_t size,
+void xvk_rmsnorm(const xvk_compute *c, float *y, const float *x, const float *weight, int64_t tokens, int64_t size,
                      float epsilon) {
   const xvk_rmsnorm_work work = {y, x, weight, size, epsilon};
   xvk_split(xvk_worthwhile_threads(c, RMSNORM_COST * tokens * size), c->table->rmsnorm, &work, tokens, 1);
 }
 
-void xvk_rope_f32(const xvk_compute *c, float *x, const float *cos, const float *sin, int64_t tokens, int64_t heads,
+void xvk_rope(const xvk_compute *c, float *x, const float *cos, const float *sin, int64_t tokens, int64_t heads,
                   int64_t head_size) {
   const xvk_rope_work work = {x, cos, sin, heads, head_size};
   xvk_split(xvk_worthwhile_threads(c, ROPE_COST * tokens * heads * head_size), c->table->rope, &work, tokens, 1);
 }
 
-void xvk_swiglu_f32(const xvk_compute *c, float *y, const float *gate_up, int64_t tokens, int64_t size) {
+void xvk_swiglu(const xvk_compute *c, float *y, const float *gate_up, int64_t tokens, int64_t size) {
   const xvk_swiglu_work work = {y, gate_up, size};
   xvk_split(xvk_worthwhile_threads(c, SWIGLU_COST * tokens * size), c->table->swiglu, &work, tokens, 1);
 }
 
-void xvk_add_f32(const xvk_compute *c, float *x, const float *y, int64_t count) {
+void xvk_add(const xvk_compute *c, float *x, const float *y, int64_t count) {
   const xvk_add_work work = {x, y};
   xvk_split(xvk_worthwhile_threads(c, ADD_COST * count), c->table->add, &work, count, ADD_GRAIN);
 }
 
-double xvk_logsumexp_f32(const xvk_compute *c, const float *x, int64_t count) { return c->table->logsumexp(x, count); }
+double xvk_logsumexp(const xvk_compute *c, const float *x, int64_t count) { return c->table->logsumexp(x, count); }

@@ -5,7 +5,7 @@
 #include <string.h>
 
 // XVK_INT8 stands for signed bytes, their scale apart.
-static inline int64_t xvk_number_size(xvk_number number) { return number == XVK_F32 ? 4 : number == XVK_INT8 ? 1 : 2; }
+static inline int64_t xvk_dtype_size(xvk_dtype dtype) { return dtype == XVK_F32 ? 4 : dtype == XVK_INT8 ? 1 : 2; }
 
 static inline float xvk_float_from_bits(uint32_t bits) {
   float value;
@@ -51,25 +51,25 @@ static inline uint16_t xvk_narrow_f16(float value) {
   return (uint16_t)(sign | (rounded - (112u << 23)) >> 13);
 }
 
-// The i-th number of an array of a kind.
-static inline float xvk_load(xvk_number number, const void *numbers, int64_t i) {
-  const unsigned char *const place = (const unsigned char *)numbers + i * xvk_number_size(number);
-  if (number == XVK_F32) {
+// The i-th number of an array.
+static inline float xvk_load(xvk_dtype dtype, const void *numbers, int64_t i) {
+  const unsigned char *const place = (const unsigned char *)numbers + i * xvk_dtype_size(dtype);
+  if (dtype == XVK_F32) {
     float value;
     memcpy(&value, place, sizeof value);
     return value;
   }
-  if (number == XVK_INT8) return (float)*(const signed char *)place;
+  if (dtype == XVK_INT8) return (float)*(const signed char *)place;
   uint16_t bits;
   memcpy(&bits, place, sizeof bits);
-  return number == XVK_F16 ? xvk_widen_f16(bits) : xvk_widen_bf16(bits);
+  return dtype == XVK_F16 ? xvk_widen_f16(bits) : xvk_widen_bf16(bits);
 }
 
 // ---- KV cache ----
 
 // The bytes of a KV head in a key or value block: numbers, then for int8 a scale a position.
-static inline int64_t xvk_kv_head_bytes(xvk_number number, int64_t head_size) {
-  return XVK_KV_BLOCK * (head_size * xvk_number_size(number) + (number == XVK_INT8 ? (int64_t)sizeof(float) : 0));
+static inline int64_t xvk_kv_head_bytes(xvk_dtype dtype, int64_t head_size) {
+  return XVK_KV_BLOCK * (head_size * xvk_dtype_size(dtype) + (dtype == XVK_INT8 ? (int64_t)sizeof(float) : 0));
 }
 
 // How int8 stores a vector whose largest magnitude has these bits: a code is x * inverse, rounded to nearest even.

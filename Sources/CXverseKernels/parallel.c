@@ -123,14 +123,14 @@ __attribute__((noinline)) static void fork_and_join(int32_t threads, team *t, vo
   }
 }
 
-void xvk_parallel(int32_t parts, void (*task)(const void *context, int64_t part), const void *context) {
-  if (parts <= 1) {
-    task(context, 0);
+void xvk_parallel(int32_t threads, int32_t parts, void (*task)(const void *context, int64_t part), const void *context) {
+  if (threads <= 1 || parts <= 1) {
+    for (int32_t part = 0; part < parts; ++part) task(context, part);
   } else if (led) {
     share(led, parts, task, context);
   } else {
     team t = {.task = task, .context = context, .parts = parts, .left = parts, .unfinished = parts, .is_over = 1};
-    fork_and_join(parts, &t, NULL, NULL);
+    fork_and_join(threads < parts ? threads : parts, &t, NULL, NULL);
   }
 }
 
@@ -212,7 +212,7 @@ void xvk_split(int32_t threads, xvk_range *kernel, const void *work, int64_t cou
   const int64_t units = (count + grain - 1) / grain;
   const int32_t parts = units < threads ? (int32_t)units : threads;
   const split s = {kernel, work, count, grain, parts};
-  if (parts > 0) xvk_parallel(parts, run_part, &s);
+  xvk_parallel(threads, parts, run_part, &s);
 }
 
 int32_t xvk_has_openmp(void) {

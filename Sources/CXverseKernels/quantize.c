@@ -3,24 +3,16 @@
 #include "parallel.h"
 #include "quantized.h"
 
-static int32_t quantize(const xvk_compute *c, xvk_range *kernel, xvk_quantize_work *q) {
+int32_t xvk_quantize(const xvk_compute *c, xvk_dtype dtype, void *w, const float *x, const float *importance, int64_t rows,
+                     int64_t cols) {
   int32_t faults = 0;
-  q->faults = &faults;
-  xvk_split(c->threads, kernel, q, xvk_panels(q->rows), 1);
+  const xvk_quantize_work work = {w, x, importance, rows, cols, &faults};
+  xvk_range *const kernel = dtype == XVK_INT8 ? c->table->quantize_int8 : c->table->quantize_int4;
+  xvk_split(c->threads, kernel, &work, xvk_panels(rows), 1);
   return faults == 0;
 }
 
-int32_t xvk_quantize_int8_f32(const xvk_compute *c, void *w, const float *x, const float *importance, int64_t rows,
-                              int64_t cols) {
-  return quantize(c, c->table->quantize_int8, &(xvk_quantize_work){w, x, importance, rows, cols, NULL});
-}
-
-int32_t xvk_quantize_int4_f32(const xvk_compute *c, void *w, const float *x, const float *importance, int64_t rows,
-                              int64_t cols) {
-  return quantize(c, c->table->quantize_int4, &(xvk_quantize_work){w, x, importance, rows, cols, NULL});
-}
-
-// ---- with error feedback ----
+// ---- GPTQ ----
 
 // Rows that a thread updates together.
 enum { UPDATE_ROWS = 64, GRAM_ROWS = 256 };
@@ -44,39 +36,30 @@ static void put_in_order(const void *work, int64_t begin, int64_t end) {
   }
 }
 
-// Takes the errors of a part off the columns behind it. Unit: UPDATE_ROWS rows.
+// Takes the errors of a block off the columns behind it. Unit: UPDATE_ROWS rows.
 static void update(const void *work, int64_t begin, int64_t end) {
-  const xvk_feedback_work *const f = work;
+  const xvk_gptq_work *const f = work;
   const int64_t next = f->col + f->width, rest = f->cols - next;
   for (int64_t unit = begin; unit < end; ++unit) {
     const int64_t row = unit * UPDATE_ROWS, rows = f->rows - row < UPDATE_ROWS ? f->rows - row : UPDATE_ROWS;
-    xvk_blas_subtract(f->x + row * f->cols + next, f->cols, f->errors + row * XVK_FEEDBACK, XVK_FEEDBACK,
+    xvk_blas_subtract(f->x + row * f->cols + next, f->cols, f->errors + row * XVK_GPTQ_BLOCK, XVK_GPTQ_BLOCK,
                       f->u + f->col * f->cols + next, f->cols, rows, rest, f->width);
   }
 }
 
-static int32_t quantize_with_feedback(const xvk_compute *c, xvk_range *kernel, void *w, const float *x, const float *u,
-                                      const int32_t *order, float *room, int64_t rows, int64_t cols) {
+int32_t xvk_gptq(const xvk_compute *c, xvk_dtype dtype, void *w, const float *x, const float *u, const int32_t *order,
+                 float *room, int64_t rows, int64_t cols) {
   int32_t faults = 0;
-  xvk_feedback_work f = {w, room, room + rows * cols, u, order, rows, cols, 0, 0, &faults};
+  xvk_gptq_work g = {w, room, room + rows * cols, u, order, rows, cols, 0, 0, &faults};
+  xvk_range *const kernel = dtype == XVK_INT8 ? c->table->gptq_int8 : c->table->gptq_int4;
   xvk_split(c->threads, put_in_order, &(order_work){room, x, order, cols}, rows, UPDATE_ROWS);
   xvk_blas_keep_serial();
-  for (f.col = 0; f.col < cols; f.col += XVK_FEEDBACK) {
-    f.width = cols - f.col < XVK_FEEDBACK ? cols - f.col : XVK_FEEDBACK;
-    xvk_split(c->threads, kernel, &f, xvk_panels(rows), 1);
-    if (f.col + f.width < cols) xvk_split(c->threads, update, &f, (rows + UPDATE_ROWS - 1) / UPDATE_ROWS, 1);
+  for (g.col = 0; g.col < cols; g.col += XVK_GPTQ_BLOCK) {
+    g.width = cols - g.col < XVK_GPTQ_BLOCK ? cols - g.col : XVK_GPTQ_BLOCK;
+    xvk_split(c->threads, kernel, &g, xvk_panels(rows), 1);
+    if (g.col + g.width < cols) xvk_split(c->threads, update, &g, (rows + UPDATE_ROWS - 1) / UPDATE_ROWS, 1);
   }
   return faults == 0;
-}
-
-int32_t xvk_quantize_feedback_int8_f32(const xvk_compute *c, void *w, const float *x, const float *u, const int32_t *order,
-                                       float *room, int64_t rows, int64_t cols) {
-  return quantize_with_feedback(c, c->table->feedback_int8, w, x, u, order, room, rows, cols);
-}
-
-int32_t xvk_quantize_feedback_int4_f32(const xvk_compute *c, void *w, const float *x, const float *u, const int32_t *order,
-                                       float *room, int64_t rows, int64_t cols) {
-  return quantize_with_feedback(c, c->table->feedback_int4, w, x, u, order, room, rows, cols);
 }
 
 typedef struct {
@@ -96,7 +79,7 @@ static void gram(const void *work, int64_t begin, int64_t end) {
   }
 }
 
-void xvk_gram_f32(const xvk_compute *c, float *h, const float *x, int64_t tokens, int64_t cols) {
+void xvk_gram(const xvk_compute *c, float *h, const float *x, int64_t tokens, int64_t cols) {
   const gram_work work = {h, x, tokens, cols};
   xvk_blas_keep_serial();
   xvk_split(c->threads, gram, &work, (cols + GRAM_ROWS - 1) / GRAM_ROWS, 1);

@@ -201,22 +201,22 @@ static void search_int8(const weight_group *g, grid *best, const code_range *cod
 
 // What the block holds of a step is an f16, for int4 of an eighth of it. Below 2^-14 that has fewer bits than the search
 // knew.
-static void round_steps(xvk_number number, grid *best) {
-  const float unit = number == XVK_INT4 ? 8 : 1;
+static void round_steps(xvk_dtype dtype, grid *best) {
+  const float unit = dtype == XVK_INT4 ? 8 : 1;
   for (int r = 0; r < XVK_PANEL; ++r) {
     uint16_t half = xvk_narrow_f16(best->step[r] / unit);
-    if (number == XVK_INT4) half = (half + 0x10) & XVK_INT4_SCALE >> XVK_INT4_SHIFT;
+    if (dtype == XVK_INT4) half = (half + 0x10) & XVK_INT4_SCALE >> XVK_INT4_SHIFT;
     best->step[r] = xvk_widen_f16(half) * unit;
   }
 }
 
-static void write_grid(xvk_number number, unsigned char *block, const grid *best) {
-  memset(block, 0, (size_t)xvk_block_size(number));
+static void write_grid(xvk_dtype dtype, unsigned char *block, const grid *best) {
+  memset(block, 0, (size_t)xvk_block_size(dtype));
   for (int r = 0; r < XVK_PANEL; ++r) {
-    const int is_int4 = number == XVK_INT4;
+    const int is_int4 = dtype == XVK_INT4;
     const uint16_t half = xvk_narrow_f16(is_int4 ? best->step[r] / 8 : best->step[r]);
     const uint16_t word = is_int4 ? (uint16_t)(half << XVK_INT4_SHIFT | (int)(8 * best->zero[r])) : half;
-    memcpy(block + xvk_block_scales(number) + 2 * r, &word, sizeof word);
+    memcpy(block + xvk_block_scales(dtype) + 2 * r, &word, sizeof word);
   }
 }
 
@@ -225,10 +225,10 @@ static void codes_of(const float w[XVK_PANEL], const grid *best, const code_rang
 }
 
 // Writes the codes of a column of a group.
-static void write_column(xvk_number number, unsigned char *block, int64_t c, const float q[XVK_PANEL]) {
+static void write_column(xvk_dtype dtype, unsigned char *block, int64_t c, const float q[XVK_PANEL]) {
   for (int r = 0; r < XVK_PANEL; ++r) {
     const int value = (int)q[r];
-    if (number == XVK_INT8) {
+    if (dtype == XVK_INT8) {
       block[(c / 2 * XVK_PANEL + r) * 2 + c % 2] = (unsigned char)value;
     } else {
       block[(c / 8 * XVK_PANEL + r) * 4 + c % 4] |= (unsigned char)(c % 8 < 4 ? value : value << 4);
@@ -236,23 +236,23 @@ static void write_column(xvk_number number, unsigned char *block, int64_t c, con
   }
 }
 
-static void write_block(xvk_number number, unsigned char *block, const weight_group *g, grid *best,
+static void write_block(xvk_dtype dtype, unsigned char *block, const weight_group *g, grid *best,
                         const code_range *codes) {
-  round_steps(number, best);
-  write_grid(number, block, best);
+  round_steps(dtype, best);
+  write_grid(dtype, block, best);
   for (int c = 0; c < XVK_GROUP; ++c) {
     float q[XVK_PANEL];
     codes_of(g->w[c], best, codes, q);
-    write_column(number, block, c, q);
+    write_column(dtype, block, c, q);
   }
 }
 
-static void search(xvk_number number, const weight_group *g, grid *best, const code_range *codes) {
+static void search(xvk_dtype dtype, const weight_group *g, grid *best, const code_range *codes) {
   for (int r = 0; r < XVK_PANEL; ++r) {
     best->step[r] = best->zero[r] = 0;
     best->error[r] = INFINITY;
   }
-  if (number == XVK_INT8) {
+  if (dtype == XVK_INT8) {
     search_int8(g, best, codes);
   } else {
     search_int4(g, best, codes);
@@ -260,89 +260,89 @@ static void search(xvk_number number, const weight_group *g, grid *best, const c
 }
 
 // An f16 has 10 bits of the fraction and ends at 2^16; int4 keeps 5, ends at 2, and a step is 8 scales.
-static inline code_range range_of(xvk_number number) {
-  return number == XVK_INT8 ? (code_range){-127, 127, XVK_INT8_LIMIT, 0x1.FFCp15f, 0x1FFF}
+static inline code_range range_of(xvk_dtype dtype) {
+  return dtype == XVK_INT8 ? (code_range){-127, 127, XVK_INT8_LIMIT, 0x1.FFCp15f, 0x1FFF}
                             : (code_range){0, 15, XVK_INT4_LIMIT, 0x1.F8p3f, 0x3FFFF};
 }
 
-static inline void quantize(xvk_number number, const xvk_quantize_work *q, int64_t begin, int64_t end) {
+static inline void quantize(xvk_dtype dtype, const xvk_quantize_work *q, int64_t begin, int64_t end) {
   const int64_t groups = xvk_groups(q->cols);
-  const code_range codes = range_of(number);
+  const code_range codes = range_of(dtype);
   for (int64_t panel = begin; panel < end; ++panel) {
     for (int64_t group = 0; group < groups; ++group) {
       weight_group g;
       grid best;
       load_group(&g, q, panel * XVK_PANEL, group * XVK_GROUP);
       if (!is_quantizable(&g, &codes)) __atomic_store_n(q->faults, 1, __ATOMIC_RELAXED);
-      search(number, &g, &best, &codes);
-      write_block(number, q->w + (panel * groups + group) * xvk_block_size(number), &g, &best, &codes);
+      search(dtype, &g, &best, &codes);
+      write_block(dtype, q->w + (panel * groups + group) * xvk_block_size(dtype), &g, &best, &codes);
     }
   }
 }
 
-// ---- with error feedback ----
+// ---- GPTQ ----
 //
 // GPTQ (Frantar et al. 2022): when a column is rounded, the columns behind it that are not rounded yet take up the error as
 // the inputs correlate with it. With H = sum over inputs of x x^T and its inverse = U^T U, U upper triangular,
 //   e = (w[c] - rounded) / U[c, c],   w[j] -= e * U[c, j] for j > c.
-// This does a part of XVK_FEEDBACK columns; the driver then takes e U off the columns behind it in one matrix product. Groups
-// come in the order that u has. The grid of one is searched when its first column is reached, errors weighed by
+// This does a block of XVK_GPTQ_BLOCK columns; the driver then takes e U off the columns behind it in one matrix product.
+// Groups come in the order that u has. The grid of one is searched when its first column is reached, errors weighed by
 // 1 / U[c, c]^2: what an error there costs after all columns behind it have done their best.
 
-// Columns of a part of a panel, turned: rows innermost.
+// The columns of a block in a panel, turned: rows innermost.
 typedef struct {
-  float w[XVK_FEEDBACK][XVK_PANEL];
-} weight_part;
+  float w[XVK_GPTQ_BLOCK][XVK_PANEL];
+} weight_columns;
 
-static void load_part(weight_part *p, const xvk_feedback_work *f, int64_t row) {
-  const int64_t rows = f->rows - row < XVK_PANEL ? f->rows - row : XVK_PANEL;
+static void load_columns(weight_columns *p, const xvk_gptq_work *work, int64_t row) {
+  const int64_t rows = work->rows - row < XVK_PANEL ? work->rows - row : XVK_PANEL;
   memset(p, 0, sizeof *p);
-  for (int64_t c = 0; c < f->width; ++c)
-    for (int64_t r = 0; r < rows; ++r) p->w[c][r] = f->x[(row + r) * f->cols + f->col + c];
+  for (int64_t c = 0; c < work->width; ++c)
+    for (int64_t r = 0; r < rows; ++r) p->w[c][r] = work->x[(row + r) * work->cols + work->col + c];
 }
 
-// Rounds the columns of a group, hands their errors on within the part, and keeps them in f->errors.
-static void round_group(xvk_number number, unsigned char *block, weight_part *p, const xvk_feedback_work *f, int64_t row,
+// Rounds the columns of a group, hands their errors on within the block, and keeps them in work->errors.
+static void round_group(xvk_dtype dtype, unsigned char *block, weight_columns *p, const xvk_gptq_work *work, int64_t row,
                         int64_t first, const grid *best, const code_range *codes) {
-  const int64_t rows = f->rows - row < XVK_PANEL ? f->rows - row : XVK_PANEL;
-  write_grid(number, block, best);
+  const int64_t rows = work->rows - row < XVK_PANEL ? work->rows - row : XVK_PANEL;
+  write_grid(dtype, block, best);
   for (int64_t c = first; c < first + XVK_GROUP; ++c) {
     float q[XVK_PANEL] = {0}, error[XVK_PANEL];
-    if (c < f->width) {
-      const float *const u = f->u + (f->col + c) * f->cols + f->col;
+    if (c < work->width) {
+      const float *const u = work->u + (work->col + c) * work->cols + work->col;
       const float diagonal = 1 / u[c];
       codes_of(p->w[c], best, codes, q);
       for (int r = 0; r < XVK_PANEL; ++r)
         error[r] = (p->w[c][r] - best->step[r] * (q[r] - best->zero[r])) * diagonal;
-      for (int64_t j = c + 1; j < f->width; ++j)
+      for (int64_t j = c + 1; j < work->width; ++j)
         for (int r = 0; r < XVK_PANEL; ++r) p->w[j][r] -= error[r] * u[j];
-      for (int64_t r = 0; r < rows; ++r) f->errors[(row + r) * XVK_FEEDBACK + c] = error[r];
+      for (int64_t r = 0; r < rows; ++r) work->errors[(row + r) * XVK_GPTQ_BLOCK + c] = error[r];
     }
-    write_column(number, block, c - first, q);
+    write_column(dtype, block, c - first, q);
   }
 }
 
-static inline void quantize_with_feedback(xvk_number number, const xvk_feedback_work *f, int64_t begin, int64_t end) {
-  const int64_t groups = xvk_groups(f->cols), group = f->col / XVK_GROUP;
-  const code_range codes = range_of(number);
+static inline void quantize_gptq(xvk_dtype dtype, const xvk_gptq_work *work, int64_t begin, int64_t end) {
+  const int64_t groups = xvk_groups(work->cols), group = work->col / XVK_GROUP;
+  const code_range codes = range_of(dtype);
   for (int64_t panel = begin; panel < end; ++panel) {
-    weight_part p;
-    load_part(&p, f, panel * XVK_PANEL);
-    for (int64_t first = 0; first < f->width; first += XVK_GROUP) {
+    weight_columns p;
+    load_columns(&p, work, panel * XVK_PANEL);
+    for (int64_t first = 0; first < work->width; first += XVK_GROUP) {
       weight_group g = {0};
       grid best;
-      for (int64_t c = 0; c < XVK_GROUP && first + c < f->width; ++c) {
-        const int64_t col = f->col + first + c;
-        const float diagonal = f->u[col * f->cols + col];
+      for (int64_t c = 0; c < XVK_GROUP && first + c < work->width; ++c) {
+        const int64_t col = work->col + first + c;
+        const float diagonal = work->u[col * work->cols + col];
         g.importance[c] = 1 / (diagonal * diagonal);
         memcpy(g.w[c], p.w[first + c], sizeof g.w[c]);
       }
-      if (!is_quantizable(&g, &codes)) __atomic_store_n(f->faults, 1, __ATOMIC_RELAXED);
-      search(number, &g, &best, &codes);
-      const int64_t place = panel * groups + f->order[group + first / XVK_GROUP];
-      unsigned char *const block = f->w + place * xvk_block_size(number);
-      round_steps(number, &best);
-      round_group(number, block, &p, f, panel * XVK_PANEL, first, &best, &codes);
+      if (!is_quantizable(&g, &codes)) __atomic_store_n(work->faults, 1, __ATOMIC_RELAXED);
+      search(dtype, &g, &best, &codes);
+      const int64_t place = panel * groups + work->order[group + first / XVK_GROUP];
+      unsigned char *const block = work->w + place * xvk_block_size(dtype);
+      round_steps(dtype, &best);
+      round_group(dtype, block, &p, work, panel * XVK_PANEL, first, &best, &codes);
     }
   }
 }

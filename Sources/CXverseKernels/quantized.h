@@ -53,20 +53,20 @@ enum {
 static inline int64_t xvk_groups(int64_t cols) { return (cols + XVK_GROUP - 1) / XVK_GROUP; }
 static inline int64_t xvk_panels(int64_t rows) { return (rows + XVK_PANEL - 1) / XVK_PANEL; }
 
-static inline int64_t xvk_block_size(xvk_number number) {
-  return number == XVK_INT8 ? XVK_INT8_BLOCK : number == XVK_INT4 ? XVK_INT4_BLOCK : XVK_INT4_F16_BLOCK;
+static inline int64_t xvk_block_size(xvk_dtype dtype) {
+  return dtype == XVK_INT8 ? XVK_INT8_BLOCK : dtype == XVK_INT4 ? XVK_INT4_BLOCK : XVK_INT4_F16_BLOCK;
 }
 
 // Where the scales of a block begin, or the words of which they are a part.
-static inline int64_t xvk_block_scales(xvk_number number) {
-  return number == XVK_INT8 ? XVK_INT8_CODES : XVK_INT4_CODES;
+static inline int64_t xvk_block_scales(xvk_dtype dtype) {
+  return dtype == XVK_INT8 ? XVK_INT8_CODES : XVK_INT4_CODES;
 }
 
 // What the scale of a weight is to that of its block.
-static inline float xvk_scale_unit(xvk_number number) { return number == XVK_INT4_F16 ? 0.125f : 1; }
+static inline float xvk_scale_unit(xvk_dtype dtype) { return dtype == XVK_INT4_F16 ? 0.125f : 1; }
 
 // Bytes of a token and group of packed activations.
-static inline int64_t xvk_packed_size(xvk_number number) { return number == XVK_INT8 ? XVK_S16_GROUP : XVK_S8_GROUP; }
+static inline int64_t xvk_packed_size(xvk_dtype dtype) { return dtype == XVK_INT8 ? XVK_S16_GROUP : XVK_S8_GROUP; }
 
 // The binary logarithm of a power of two, 0, infinity or NaN.
 static inline float xvk_exponent(float power) {
@@ -81,8 +81,8 @@ static const float xvk_inverse_factors[XVK_FACTORS] = {0x1p+0f, 0x1.d5818ep-1f, 
 // The scale of a group of activations with this largest magnitude, in units of the token's factor: the power of two that makes
 // it more than 2^6 and at most 2^7 (s8), or more than 2^14 and at most 2^15 (s16). The end itself is cut off at both sides
 // alike: that costs as much as a larger scale. 0 for magnitudes below 2^-100, and what is infinite or NaN itself.
-static inline float xvk_pack_scale(xvk_number number, float largest, float inverse_factor) {
-  const float least = largest * (number == XVK_INT8 ? 0x1p-15f : 0x1p-7f) * inverse_factor;
+static inline float xvk_pack_scale(xvk_dtype dtype, float largest, float inverse_factor) {
+  const float least = largest * (dtype == XVK_INT8 ? 0x1p-15f : 0x1p-7f) * inverse_factor;
   if (!(largest < INFINITY)) return largest;
   return largest < 0x1p-100f ? 0 : xvk_float_from_bits((xvk_bits_of_float(least) + 0x7FFFFF) & 0x7F800000);
 }
@@ -113,29 +113,29 @@ static inline int32_t xvk_load_s32(const unsigned char *place) {
 }
 
 // The scale of a row of a block as it is stored.
-static inline float xvk_block_scale(xvk_number number, const unsigned char *block, int64_t row) {
-  const uint16_t word = xvk_load_u16(block + xvk_block_scales(number) + 2 * row);
-  return xvk_widen_f16(number == XVK_INT4 ? (uint16_t)((word & XVK_INT4_SCALE) >> XVK_INT4_SHIFT) : word);
+static inline float xvk_block_scale(xvk_dtype dtype, const unsigned char *block, int64_t row) {
+  const uint16_t word = xvk_load_u16(block + xvk_block_scales(dtype) + 2 * row);
+  return xvk_widen_f16(dtype == XVK_INT4 ? (uint16_t)((word & XVK_INT4_SCALE) >> XVK_INT4_SHIFT) : word);
 }
 
-static inline int32_t xvk_block_zero(xvk_number number, const unsigned char *block, int64_t row) {
-  if (number == XVK_INT4_F16) return block[XVK_INT4_F16_ZEROS + row];
-  return number == XVK_INT4 ? xvk_load_u16(block + XVK_INT4_CODES + 2 * row) & XVK_INT4_ZERO : 0;
+static inline int32_t xvk_block_zero(xvk_dtype dtype, const unsigned char *block, int64_t row) {
+  if (dtype == XVK_INT4_F16) return block[XVK_INT4_F16_ZEROS + row];
+  return dtype == XVK_INT4 ? xvk_load_u16(block + XVK_INT4_CODES + 2 * row) & XVK_INT4_ZERO : 0;
 }
 
 // What the scale of a row multiplies: q, or 8 code - zero.
-static inline int32_t xvk_block_level(xvk_number number, const unsigned char *block, int64_t row, int64_t col) {
-  if (number == XVK_INT8) return (int8_t)block[(col / 2 * XVK_PANEL + row) * 2 + col % 2];
+static inline int32_t xvk_block_level(xvk_dtype dtype, const unsigned char *block, int64_t row, int64_t col) {
+  if (dtype == XVK_INT8) return (int8_t)block[(col / 2 * XVK_PANEL + row) * 2 + col % 2];
   const int32_t byte = block[(col / 8 * XVK_PANEL + row) * 4 + col % 4], code = col % 8 < 4 ? byte & 15 : byte >> 4;
-  return 8 * code - xvk_block_zero(number, block, row);
+  return 8 * code - xvk_block_zero(dtype, block, row);
 }
 
-// y[c] = W[row, c]; every instruction set uses this one, as it is a row a token.
-void xvk_dequantize_row(xvk_number number, float *y, const unsigned char *w, int64_t row, int64_t cols);
+// y[c] = W[row, c] for a row 0 ..< XVK_PANEL of a panel; every instruction set uses this one, as it is a row a token.
+void xvk_dequantize_row(xvk_dtype dtype, float *y, const unsigned char *panel, int64_t row, int64_t cols);
 
 // The start of the tile of packed activations that begins with this token.
-static inline const unsigned char *xvk_packed_tile(xvk_number number, const xvk_gemm_work *g, int64_t token) {
-  return (const unsigned char *)g->x + token * xvk_groups(g->cols) * xvk_packed_size(number);
+static inline const unsigned char *xvk_packed_tile(xvk_dtype dtype, const xvk_gemm_work *g, int64_t token) {
+  return (const unsigned char *)g->x + token * xvk_groups(g->cols) * xvk_packed_size(dtype);
 }
 
 #endif

@@ -38,7 +38,7 @@ struct SessionOptions: OptionGroup {
 
   /// Tokens; nil: the model's `n_ctx_train`.
   var context: Int?
-  var cacheElement = KVBlocks.Element.float32
+  var cacheElement = KVElement.float32
   var overflow = Session.Overflow.error
 }
 

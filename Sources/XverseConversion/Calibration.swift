@@ -96,11 +96,11 @@ package final class Calibration {
       arena.reset()
       let chunk = weights.rows(row..<min(row + Self.rowsAtATime, weights.rows))
       let floats = try arena.matrix(rows: chunk.rows, columns: chunk.columns)
-      let room = try arena.matrix(rows: chunk.rows, columns: chunk.columns + Kernels.feedbackColumns)
+      let room = try arena.matrix(rows: chunk.rows, columns: chunk.columns + Kernels.gptqBlockSize)
       let place = storage.start + dtype.byteCount(rows: row, columns: weights.columns)
       let isQuantizable = try context.compute { () throws(XverseError) in
         context.kernels.widen(chunk, into: floats)
-        return context.kernels.quantizeWithFeedback(
+        return context.kernels.quantizeGPTQ(
           floats, to: dtype, at: place, factor: factor.matrix, order: factor.order, room: room)
       }
       guard isQuantizable else { throw RoundToNearest.notQuantizable(linear, row..<row + chunk.rows, to: dtype) }
@@ -187,6 +187,7 @@ private final class CalibrationStates {
   private let arena: ScratchArena
   private let states: Matrix
   private let cache: KVCache
+  private let tokens: UnsafeBufferPointer<Int32>
   private let sequences: [Range<Int>]
 
   init(
@@ -195,12 +196,14 @@ private final class CalibrationStates {
   ) throws(XverseError) {
     self.model = model
     self.context = context
+    self.tokens = tokens
     memory = ScratchArena(allocator: context.allocator)
     arena = ScratchArena(allocator: context.allocator)
     states = try memory.matrix(rows: tokens.count, columns: model.configuration.hiddenSize)
     let length = min(Calibration.sequenceLength, model.configuration.maximumPositions)
     cache = try KVCache(
-      model.configuration, layerCount: 1, element: .float32, capacity: length, allocator: context.allocator)
+      KVLayout(model.configuration, .float32, layerCount: 1), capacity: length, source: context.allocator,
+      allocator: context.allocator)
     sequences = stride(from: 0, to: tokens.count, by: length).map { $0..<min($0 + length, tokens.count) }
     try context.compute { () throws(XverseError) in context.kernels.rows(into: states, of: embedding, ids: tokens) }
   }
@@ -212,12 +215,12 @@ private final class CalibrationStates {
       copies.reset()
       let copy = try copies.matrix(rows: sequence.count, columns: states.columns)
       copy.data.update(from: states.rows(sequence).data, count: copy.rows * copy.columns)
-      try run(layer, on: copy, observer)
+      try run(layer, on: copy, sequence, observer)
     }
   }
 
   func advance(through layer: DecoderLayer) throws(XverseError) {
-    for sequence in sequences { try run(layer, on: states.rows(sequence), nil) }
+    for sequence in sequences { try run(layer, on: states.rows(sequence), sequence, nil) }
   }
 
   /// Adds the inputs of the head; the states are these from then on.
@@ -232,12 +235,14 @@ private final class CalibrationStates {
   }
 
   private func run(
-    _ layer: DecoderLayer, on states: Matrix, _ observer: (any LinearObserver)?
+    _ layer: DecoderLayer, on states: Matrix, _ sequence: Range<Int>, _ observer: (any LinearObserver)?
   ) throws(XverseError) {
     try context.check()
+    var batch = TokenBatch()
+    batch.append(UnsafeBufferPointer(rebasing: tokens[sequence]), to: cache)
     try context.compute { () throws(XverseError) in
       try model.forward(
-        states, through: layer, observer: observer, cache: cache, kernels: context.kernels, arena: arena,
+        states, of: batch, through: layer, observer: observer, kernels: context.kernels, arena: arena,
         cancellation: nil)
     }
   }

@@ -28,7 +28,7 @@ package struct MemoryEstimation {
   private let options: ModelOptions
   private let quantizedType: QuantizedType?
   private let context: Int?
-  private let cacheElement: KVBlocks.Element
+  private let cacheElement: KVElement
   private let kernels: Kernels
 
   /// Widened weights that quantizing holds at a time.
@@ -39,7 +39,7 @@ package struct MemoryEstimation {
   ///   - context: Most tokens of the session; nil for the model's own.
   ///   - kernels: Those that will compute, with their threads.
   package init(
-    options: ModelOptions, quantizedType: QuantizedType?, context: Int?, cacheElement: KVBlocks.Element,
+    options: ModelOptions, quantizedType: QuantizedType?, context: Int?, cacheElement: KVElement,
     kernels: Kernels
   ) {
     self.options = options
@@ -97,8 +97,9 @@ package struct MemoryEstimation {
 
   private func addSession(of configuration: ModelConfiguration, to estimate: inout MemoryEstimate) throws(XverseError) {
     let context = context ?? configuration.maximumPositions
-    let cache = KVCache.byteCount(configuration, element: cacheElement, capacity: context)
-    estimate.cachePerToken = cache.perPosition
+    let layout = KVLayout(configuration, cacheElement)
+    let cache = KVCache.byteCount(layout, capacity: context)
+    estimate.cachePerToken = layout.bytesPerPosition
     estimate.cacheTotal = cache.blocks + cache.table
     let arena = ScratchArena.measuring
     try XverseModel.reserveScratch(

@@ -11,13 +11,13 @@ struct Attention {
 
   init(_ linears: LayerLinears) { self.linears = linears }
 
-  /// Attends from the tokens of this pass to everything in the cache up to themselves.
+  /// Attends from the tokens of this pass to everything in their caches up to themselves.
   ///
   /// - Parameters:
   ///   - y: Receives `[tokens, hiddenSize]`.
   ///   - x: Normalized input `[tokens, hiddenSize]`.
-  ///   - cache: Keys and values of this layer; receives those of the pass's tokens.
-  func forward(into y: Matrix, _ x: Matrix, _ pass: ForwardPass, cache: some LayerCache) throws(XverseError) {
+  ///   - layer: Of the caches, which receive the keys and values of the pass's tokens.
+  func forward(into y: Matrix, _ x: Matrix, _ pass: ForwardPass, layer: Int) throws(XverseError) {
     let work = pass.workspace
     pass.observer?.observe(.attention, x)
     try pass.multiply(
@@ -25,7 +25,7 @@ struct Attention {
       .init(linears[.value], into: work.values))
     pass.kernels.rotate(work.queries, cosines: work.cosines, sines: work.sines)
     pass.kernels.rotate(work.keys, cosines: work.cosines, sines: work.sines)
-    cache.attend(work, pass.kernels)
+    pass.attend(layer: layer)
     pass.observer?.observe(.attentionOutput, work.attended)
     try pass.multiply(work.attended, .init(linears[.output], into: y))
   }

@@ -22,14 +22,14 @@ package struct DecoderLayer: Sendable {
 
   /// Adds this layer's contribution to the residual stream `[tokens, hiddenSize]`.
   ///
-  /// - Parameter cache: Keys and values of this layer; receives those of the pass's tokens.
-  package func forward(_ x: Matrix, _ pass: ForwardPass, cache: some LayerCache) throws(XverseError) {
+  /// - Parameter index: Of this layer in the caches, which receive its keys and values of the pass's tokens.
+  func forward(_ x: Matrix, _ pass: ForwardPass, layer index: Int) throws(XverseError) {
     let work = pass.workspace
-    inputNorm.forward(into: work.normed, x, pass)
-    try Attention(linears).forward(into: work.contribution, work.normed, pass, cache: cache)
+    inputNorm.forward(into: work.normed, x, pass.kernels)
+    try Attention(linears).forward(into: work.contribution, work.normed, pass, layer: index)
     pass.kernels.add(work.contribution, to: x)
 
-    postAttentionNorm.forward(into: work.normed, x, pass)
+    postAttentionNorm.forward(into: work.normed, x, pass.kernels)
     try SwiGLU(linears).forward(into: work.contribution, work.normed, pass)
     pass.kernels.add(work.contribution, to: x)
   }

@@ -1,5 +1,5 @@
-// ForwardPass.swift -- what the layers share while they evaluate some tokens: kernels, work memory, the flag that can
-// end it.
+// ForwardPass.swift -- what the layers share while they evaluate a batch: its segments, kernels, work memory, the flag
+// that can end it.
 
 import XverseCore
 import XverseTensors
@@ -15,12 +15,43 @@ extension Kernels.Product {
   init(_ linear: Linear, into y: Matrix, column: Int = 0) { self.init(linear.weights, into: y, column: column) }
 }
 
-/// One evaluation of some tokens. Valid until its arena is reset.
-package struct ForwardPass {
+/// One evaluation of a batch. Valid until its arena is reset.
+struct ForwardPass {
   let kernels: Kernels
   let workspace: Workspace
+  /// The layout of all caches of the batch, and where its segments stand in them.
+  let layout: KVLayout
+  let segments: UnsafeBufferPointer<KVSegment>
   let cancellation: Cancellation?
-  var observer: (any LinearObserver)?
+  let observer: (any LinearObserver)?
+
+  /// Resets `arena`, makes room in the caches and computes the rotary angles of all tokens.
+  ///
+  /// - Throws: `outOfMemory`; the caches are then as long as before.
+  init(
+    _ batch: TokenBatch, of model: XverseModel, kernels: Kernels, arena: ScratchArena, cancellation: Cancellation?,
+    observer: (any LinearObserver)? = nil
+  ) throws(XverseError) {
+    guard let first = batch.segments.first else { throw XverseError(.internal, "a pass without tokens") }
+    arena.reset()
+    // The most that attention will ever see: decoding then needs no more memory than the first token.
+    let positions = batch.segments.reduce(0) { max($0, $1.cache.capacity) }
+    workspace = try Workspace(
+      model.configuration, tokens: batch.tokenCount, positions: positions, kernels: kernels, arena: arena)
+    let segments = try arena.elements(of: KVSegment.self, count: batch.segments.count)
+    for (index, segment) in batch.segments.enumerated() {
+      try segment.cache.reserve(segment.cache.length + segment.tokens.count)
+      segments[index] = segment.cache.segment(row: segment.row, tokens: segment.tokens.count)
+      model.rotaryEmbedding.fill(
+        cosines: workspace.cosines.rows(segment.rows), sines: workspace.sines.rows(segment.rows),
+        startingAt: segment.cache.length, sequenceLength: segment.sequenceLength)
+    }
+    layout = first.cache.layout
+    self.segments = UnsafeBufferPointer(segments)
+    self.kernels = kernels
+    self.cancellation = cancellation
+    self.observer = observer
+  }
 
   /// `y = x Wᵀ` for up to three W.
   func multiply(
@@ -29,10 +60,19 @@ package struct ForwardPass {
     try kernels.multiply(
       x, first, second, third, scratch: workspace.scratch, cancellation: cancellation)
   }
+
+  /// Stores the pass's keys and values of a layer, then attends with its queries to everything up to themselves: into
+  /// `workspace.attended`.
+  func attend(layer: Int) {
+    kernels.store(keys: workspace.keys, values: workspace.values, layer: layer, of: layout, segments: segments)
+    kernels.attend(
+      into: workspace.attended, queries: workspace.queries, layer: layer, of: layout, segments: segments,
+      scratch: workspace.scratch)
+  }
 }
 
 /// The intermediate results of one layer, reused by the next; `[tokens, ...]` each.
-package struct Workspace {
+struct Workspace {
   let residual: Matrix  // [tokens, hiddenSize]: the residual stream
   let normed: Matrix  // [tokens, hiddenSize]
   let queries: Matrix  // [tokens, heads * headSize]

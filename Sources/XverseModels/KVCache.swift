@@ -1,5 +1,5 @@
-// KVCache.swift -- the keys and values of one sequence, in blocks of 64 positions that never move: the cache grows
-// without copying and its memory follows the length of the sequence, not the size of the context.
+// KVCache.swift -- the keys and values of one sequence, in blocks that never move: the cache grows without copying and
+// its memory follows the length of the sequence, not the size of the context.
 
 import XverseCore
 import XverseTensors
@@ -12,52 +12,36 @@ package final class KVCache {
   package private(set) var length = 0
   /// Most positions.
   package let capacity: Int
+  package let layout: KVLayout
 
-  private let layerCount: Int
-  private let kvHeadCount: Int
-  private let headSize: Int
-  private let element: KVBlocks.Element
-  private let allocator: MemoryAllocator
-  /// One allocation a block: `[layers, 2 (keys, values), bytesPerPart]`.
+  private let source: any KVBlockSource
   private var blockCount = 0
-  /// `[layers, 2, tableWidth]`: where the blocks of each layer stand.
+  /// Where each block stands, as the kernels read it, and behind that the blocks themselves, retained; `capacity` blocks
+  /// of each.
   private var table: Buffer<UnsafeMutableRawPointer?>
-  private let tableWidth: Int
 
-  /// - Parameter layerCount: nil for all of the model's.
+  /// - Parameters:
+  ///   - source: Where blocks come from, as the sequence grows.
+  ///   - allocator: For the table of blocks.
+  /// - Throws: `outOfMemory`.
   package init(
-    _ configuration: ModelConfiguration, layerCount: Int? = nil, element: KVBlocks.Element, capacity: Int,
-    allocator: MemoryAllocator
+    _ layout: KVLayout, capacity: Int, source: any KVBlockSource, allocator: MemoryAllocator
   ) throws(XverseError) {
+    self.layout = layout
     self.capacity = capacity
-    self.element = element
-    self.allocator = allocator
-    self.layerCount = layerCount ?? configuration.layerCount
-    kvHeadCount = configuration.kvHeadCount
-    headSize = configuration.headSize
-    tableWidth = (capacity + KVBlocks.positions - 1) / KVBlocks.positions
-    table = try Buffer(repeating: nil, count: self.layerCount * 2 * tableWidth, allocator: allocator)
+    self.source = source
+    table = try Buffer(repeating: nil, count: 2 * layout.blockCount(positions: capacity), allocator: allocator)
   }
 
   deinit { releaseBlocks(from: 0) }
 
   /// Bytes held for keys and values.
-  package var byteCount: Int { blockCount * bytesPerBlock }
+  package var byteCount: Int { blockCount * layout.bytesPerBlock }
 
-  /// Bytes that one position takes in all layers.
-  package var bytesPerPosition: Int { bytesPerBlock / KVBlocks.positions }
-
-  /// Bytes that a cache of this size takes for keys and values when it is full, and to tell where they are.
-  package static func byteCount(
-    _ configuration: ModelConfiguration, element: KVBlocks.Element, capacity: Int
-  ) -> (perPosition: Int, blocks: Int, table: Int) {
-    let blockCount = (capacity + KVBlocks.positions - 1) / KVBlocks.positions
-    let parts = configuration.layerCount * 2
-    let perPosition = parts * configuration.kvHeadCount * element.bytes(headSize: configuration.headSize)
-    return (
-      perPosition, blockCount * KVBlocks.positions * perPosition,
-      parts * blockCount * MemoryLayout<UnsafeMutableRawPointer?>.stride
-    )
+  /// Bytes that a full cache takes for keys and values, and for the table of their places.
+  package static func byteCount(_ layout: KVLayout, capacity: Int) -> (blocks: Int, table: Int) {
+    let count = layout.blockCount(positions: capacity)
+    return (count * layout.bytesPerBlock, 2 * count * MemoryLayout<UnsafeMutableRawPointer?>.stride)
   }
 
   /// Makes room for `count` positions in all; `count` is at most `capacity`.
@@ -67,7 +51,7 @@ package final class KVCache {
     precondition(count <= capacity, "reserving \(count) of \(capacity) positions")
     let heldCount = blockCount
     do throws(XverseError) {
-      while blockCount * KVBlocks.positions < count { try addBlock() }
+      while blockCount < layout.blockCount(positions: count) { append(try KVBlock(layout, from: source)) }
     } catch {
       releaseBlocks(from: heldCount)
       throw error
@@ -76,7 +60,7 @@ package final class KVCache {
 
   /// Counts `tokens` positions, whose keys and values every layer has stored, as filled.
   package func advance(by tokens: Int) {
-    precondition(length + tokens <= blockCount * KVBlocks.positions, "advancing beyond the reserved blocks")
+    precondition(layout.blockCount(positions: length + tokens) <= blockCount, "advancing beyond the reserved blocks")
     length += tokens
   }
 
@@ -86,28 +70,37 @@ package final class KVCache {
     length = count
   }
 
-  /// The blocks of one layer; valid until the next `reserve`.
-  func layer(_ index: Int) -> KVBlocks {
-    let start = table.elements.baseAddress.unsafelyUnwrapped + index * 2 * tableWidth
-    return KVBlocks(
-      keys: start, values: start + tableWidth, element: element, kvHeadCount: kvHeadCount, headSize: headSize)
+  /// The rows `row ..< row + tokens` of a pass, which follow the positions filled so far; valid until the next `reserve`.
+  func segment(row: Int, tokens: Int) -> KVSegment {
+    KVSegment(blocks: table.elements.baseAddress.unsafelyUnwrapped, position: length, row: row, tokens: tokens)
   }
 
-  private func addBlock() throws(XverseError) {
-    let base = try allocator.allocate(bytesPerBlock)
-    for part in 0..<layerCount * 2 {
-      table[part * tableWidth + blockCount] = base + part * bytesPerPart
-    }
+  private var tableWidth: Int { table.count / 2 }
+
+  private func append(_ block: KVBlock) {
+    table[blockCount] = block.base
+    table[tableWidth + blockCount] = Unmanaged.passRetained(block).toOpaque()
     blockCount += 1
   }
 
   private func releaseBlocks(from first: Int) {
-    for block in first..<blockCount {
-      if let base = table[block] { allocator.deallocate(base, bytes: bytesPerBlock) }
+    for index in first..<blockCount {
+      if let block = table[tableWidth + index] { Unmanaged<KVBlock>.fromOpaque(block).release() }
     }
     blockCount = first
   }
+}
 
-  private var bytesPerPart: Int { kvHeadCount * element.bytes(headSize: headSize) * KVBlocks.positions }
-  private var bytesPerBlock: Int { layerCount * 2 * bytesPerPart }
+extension KVLayout {
+  /// What a model of this configuration keeps of each position.
+  ///
+  /// - Parameter layerCount: nil for all of the model's layers.
+  package init(_ configuration: ModelConfiguration, _ element: KVElement, layerCount: Int? = nil) {
+    self.init(
+      element: element, layerCount: layerCount ?? configuration.layerCount, kvHeadCount: configuration.kvHeadCount,
+      headSize: configuration.headSize)
+  }
+
+  /// Blocks that so many positions take.
+  func blockCount(positions: Int) -> Int { (positions + Self.positionsPerBlock - 1) / Self.positionsPerBlock }
 }

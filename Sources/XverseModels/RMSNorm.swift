@@ -10,7 +10,7 @@ package struct RMSNorm: @unchecked Sendable {
   let epsilon: Float
 
   /// Normalizes every row of `x` into `y`, which may be `x`.
-  func forward(into y: Matrix, _ x: Matrix, _ pass: ForwardPass) {
-    pass.kernels.rmsNorm(into: y, x, weight: weight, epsilon: epsilon)
+  func forward(into y: Matrix, _ x: Matrix, _ kernels: Kernels) {
+    kernels.rmsNorm(into: y, x, weight: weight, epsilon: epsilon)
   }
 }

@@ -58,34 +58,49 @@ package final class XverseModel: Sendable {
     for part in memory { part.discardPages(of: bytes) }
   }
 
-  /// Appends `tokens` to the sequence of `cache` and returns the final hidden states `[tokens, hiddenSize]`, which stay
-  /// in the arena until it is reset.
+  /// Appends the tokens of a batch to their sequences and returns the final hidden states that it wants,
+  /// `[batch.outputCount, hiddenSize]`, in the order of its segments; they stay in the arena until it is reset.
   ///
   /// - Parameters:
-  ///   - tokens: Ids below `vocabularySize`, at least one, which fit in the cache.
-  ///   - sequenceLength: Positions in the sequence when the evaluation that this pass is part of ends.
+  ///   - batch: At least one segment, all tokens of which fit in their caches.
   ///   - arena: Reset and used for everything; no memory is taken when it was as large before.
-  /// - Throws: `cancelled`, `deadline`, `outOfMemory`; the cache is then as long as before.
+  /// - Throws: `cancelled`, `deadline`, `outOfMemory`; the caches are then as long as before.
   package func forward(
-    _ tokens: UnsafeBufferPointer<Int32>, cache: KVCache, sequenceLength: Int, kernels: Kernels,
-    arena: ScratchArena, cancellation: Cancellation?
+    _ batch: TokenBatch, kernels: Kernels, arena: ScratchArena, cancellation: Cancellation?
   ) throws(XverseError) -> Matrix {
-    arena.reset()
-    let workspace = try Workspace(
-      configuration, tokens: tokens.count, positions: cache.capacity, kernels: kernels, arena: arena)
-    try cache.reserve(cache.length + tokens.count)
-    let pass = ForwardPass(kernels: kernels, workspace: workspace, cancellation: cancellation)
-    rotaryEmbedding.fill(
-      cosines: workspace.cosines, sines: workspace.sines, startingAt: cache.length, sequenceLength: sequenceLength)
-    kernels.rows(into: workspace.residual, of: embedding.weights, ids: tokens)
-    for (index, layer) in layers.enumerated() {
-      try layer.forward(
-        workspace.residual, pass, cache: SequenceLayerCache(blocks: cache.layer(index), position: cache.length))
+    let pass = try ForwardPass(batch, of: self, kernels: kernels, arena: arena, cancellation: cancellation)
+    let (states, outputs) = (pass.workspace.residual, pass.workspace.normed)
+    for segment in batch.segments {
+      kernels.rows(into: states.rows(segment.rows), of: embedding.weights, ids: segment.tokens)
     }
-    finalNorm.forward(into: workspace.normed, workspace.residual, pass)
-    cache.advance(by: tokens.count)
-    return workspace.normed
+    for (index, layer) in layers.enumerated() { try layer.forward(states, pass, layer: index) }
+    var row = 0
+    for segment in batch.segments where !segment.outputs.isEmpty {
+      let wanted = segment.row + segment.outputs.lowerBound..<segment.row + segment.outputs.upperBound
+      finalNorm.forward(into: outputs.rows(row..<row + wanted.count), states.rows(wanted), kernels)
+      row += wanted.count
+    }
+    for segment in batch.segments { segment.cache.advance(by: segment.tokens.count) }
+    return outputs.rows(0..<row)
   }
+
+  /// Runs one layer on the hidden states `[batch.tokenCount, hiddenSize]` of a batch, in place: how calibration goes through
+  /// a model. The caches have that one layer, and are as long as before.
+  ///
+  /// - Parameters:
+  ///   - observer: Sees what the layer's matrices multiply.
+  ///   - arena, Throws: As for the whole model.
+  package func forward(
+    _ states: Matrix, of batch: TokenBatch, through layer: DecoderLayer, observer: (any LinearObserver)?,
+    kernels: Kernels, arena: ScratchArena, cancellation: Cancellation?
+  ) throws(XverseError) {
+    let pass = try ForwardPass(
+      batch, of: self, kernels: kernels, arena: arena, cancellation: cancellation, observer: observer)
+    try layer.forward(states, pass, layer: 0)
+  }
+
+  /// Replaces the hidden states `[tokens, hiddenSize]` behind the last layer by the inputs of the head.
+  package func normalize(_ states: Matrix, kernels: Kernels) { finalNorm.forward(into: states, states, kernels) }
 
   /// The logits of final hidden states: `logits [states.rows, vocabularySize]`.
   ///

@@ -11,6 +11,8 @@ package final class Runtime: @unchecked Sendable {
   package let allocator: MemoryAllocator
   package let kernels: Kernels
   package let log: Log
+  /// Where the KV caches of sessions take their blocks.
+  package let kvBlocks: KVBlockPool
   let computeThread: ComputeThread
   /// Used on the compute thread only.
   let arena: ScratchArena
@@ -27,6 +29,7 @@ package final class Runtime: @unchecked Sendable {
       instructionSet: instructionSet, threadCount: threadCount ?? Kernels.processorCount)
     self.allocator = allocator
     self.log = log
+    kvBlocks = KVBlockPool(allocator: allocator)
     Kernels.prepareBLAS()
     arena = ScratchArena(allocator: allocator)
     computeThread = try ComputeThread(kernels)

@@ -45,7 +45,7 @@ package final class Session {
   /// - Parameter context: Most tokens; nil for the model's own.
   /// - Throws: `misuse` when the model has no weights; `outOfMemory`.
   package init(
-    _ model: LoadedModel, _ runtime: Runtime, context: Int? = nil, cacheElement: KVBlocks.Element = .float32,
+    _ model: LoadedModel, _ runtime: Runtime, context: Int? = nil, cacheElement: KVElement = .float32,
     overflow: Overflow = .error
   ) throws(XverseError) {
     guard let weights = model.model else {
@@ -54,7 +54,8 @@ package final class Session {
     let allocator = runtime.allocator
     let context = context ?? model.configuration.maximumPositions
     let vocabularySize = model.configuration.vocabularySize
-    cache = try KVCache(model.configuration, element: cacheElement, capacity: context, allocator: allocator)
+    cache = try KVCache(
+      KVLayout(model.configuration, cacheElement), capacity: context, source: runtime.kvBlocks, allocator: allocator)
     sequence = Buffer(allocator: allocator)
     let memory = try allocator.allocate(vocabularySize * MemoryLayout<Float>.stride)
     logitsMemory = UnsafeMutableBufferPointer(
@@ -184,7 +185,7 @@ package final class Session {
 
   /// Makes room for the ids of `count` tokens, in whole blocks of the cache: a token takes memory only where those end.
   private func reserve(_ count: Int) throws(XverseError) {
-    let block = KVBlocks.positions
+    let block = KVLayout.positionsPerBlock
     try sequence.reserve((count + block - 1) / block * block)
   }
 

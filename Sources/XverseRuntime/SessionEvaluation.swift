@@ -26,6 +26,8 @@ final class SessionEvaluation: ComputeWork {
   var purpose = Purpose.logits
   var cancellation: Cancellation?
 
+  /// Holds the chunk during a pass; its memory is used again by the next.
+  private var batch = TokenBatch()
   private var error: XverseError?
   private let ticket = ComputeTicket()
   private let model: XverseModel
@@ -58,13 +60,14 @@ final class SessionEvaluation: ComputeWork {
   func run() {
     let length = cache.length
     error = nil
+    batch.append(tokens, to: cache, sequenceLength: sequenceLength, outputs: outputs)
+    defer { batch.removeAll() }
     do throws(XverseError) {
       let states = try model.forward(
-        tokens, cache: cache, sequenceLength: sequenceLength, kernels: runtime.kernels, arena: runtime.arena,
-        cancellation: cancellation)
+        batch, kernels: runtime.kernels, arena: runtime.arena, cancellation: cancellation)
       switch purpose {
       case .cacheOnly: break
-      case .logits: try keepLogits(of: states.rows(states.rows - 1..<states.rows))
+      case .logits: try keepLogits(of: states)
       case .score(let targets, let logprobs, let isLast): try score(states, targets, logprobs, isLast: isLast)
       }
     } catch {
@@ -72,6 +75,15 @@ final class SessionEvaluation: ComputeWork {
       self.error = error
     }
     runtime.noteArenaSize()
+  }
+
+  /// The tokens whose final hidden states are needed.
+  private var outputs: Range<Int> {
+    switch purpose {
+    case .cacheOnly: tokens.count..<tokens.count
+    case .logits: tokens.count - 1..<tokens.count
+    case .score: 0..<tokens.count
+    }
   }
 
   private func keepLogits(of state: Matrix) throws(XverseError) {

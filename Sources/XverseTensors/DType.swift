@@ -13,6 +13,18 @@ package enum DType: UInt8, Sendable, CaseIterable {
   /// Codes of 4 bits that others chose, with their scales and zero points: exactly what GPTQ and Q4_0 hold.
   case int4F16
 
+  /// The same type as the kernels name it.
+  package var kernelType: xvk_dtype {
+    switch self {
+    case .float32: XVK_F32
+    case .float16: XVK_F16
+    case .bfloat16: XVK_BF16
+    case .int8: XVK_INT8
+    case .int4: XVK_INT4
+    case .int4F16: XVK_INT4_F16
+    }
+  }
+
   /// Bytes of one element; nil for one that is stored in blocks.
   package var elementSize: Int? {
     switch self {
@@ -59,6 +71,9 @@ package enum DType: UInt8, Sendable, CaseIterable {
 
   /// Rows that stand together: a matrix can be cut at their multiples.
   package var rowsPerPanel: Int { isQuantized ? XVK_PANEL : 1 }
+
+  /// Columns that stand together: a view of columns begins at one of their multiples.
+  package var columnsPerBlock: Int { isQuantized ? XVK_GROUP : 1 }
 
   /// The name in messages and in `xverse_model_info`.
   package var name: String {

@@ -41,14 +41,14 @@ extension Kernels {
     }
     try cancellation?.check()
     // On the stack: decoding a token allocates nothing.
-    let none = xvk_product(y: nil, y_stride: 0, w: nil, rows: 0)
+    let none = xvk_product()
     var products = (
       part(first, of: x, 0..<first.weights.rows), second.map { part($0, of: x, 0..<$0.weights.rows) } ?? none,
       third.map { part($0, of: x, 0..<$0.weights.rows) } ?? none
     )
     let count = 1 + (second == nil ? 0 : 1) + (third == nil ? 0 : 1)
     withUnsafeBytes(of: &products) {
-      run(dtype, $0.assumingMemoryBound(to: xvk_product.self).baseAddress.unsafelyUnwrapped, count, x, scratch)
+      run($0.assumingMemoryBound(to: xvk_product.self).baseAddress.unsafelyUnwrapped, count, x, scratch)
     }
   }
 
@@ -63,7 +63,7 @@ extension Kernels {
       try cancellation?.check()
       let end = min(product.weights.rows, row + rowsPerPart)
       var part = part(product, of: x, row..<end)
-      run(product.weights.dtype, &part, 1, x, scratch)
+      run(&part, 1, x, scratch)
       row = end
     }
   }
@@ -74,23 +74,13 @@ extension Kernels {
     precondition(product.column >= 0 && product.column + weights.rows <= product.y.columns, "columns of the product")
     return xvk_product(
       y: product.y.data + product.column + rows.lowerBound, y_stride: Int64(product.y.columns),
-      w: weights.rows(rows).data, rows: Int64(rows.count))
+      w: weights.rows(rows).kernelWeights)
   }
 
   private func run(
-    _ dtype: DType, _ products: UnsafePointer<xvk_product>, _ count: Int, _ x: Matrix,
-    _ scratch: UnsafeMutablePointer<Float>
+    _ products: UnsafePointer<xvk_product>, _ count: Int, _ x: Matrix, _ scratch: UnsafeMutablePointer<Float>
   ) {
-    let gemm =
-      switch dtype {
-      case .float32: xvk_gemm_f32_f32
-      case .float16: xvk_gemm_f32_f16
-      case .bfloat16: xvk_gemm_f32_bf16
-      case .int8: xvk_gemm_f32_int8
-      case .int4: xvk_gemm_f32_int4
-      case .int4F16: xvk_gemm_f32_int4_f16
-      }
-    withCompute { gemm($0, products, Int64(count), x.data, Int64(x.rows), Int64(x.columns), scratch) }
+    withCompute { xvk_gemm($0, products, Int64(count), x.data, Int64(x.rows), scratch) }
   }
 
   /// Floats of scratch that a product of `tokens` rows with `columns` columns needs.
@@ -107,16 +97,8 @@ extension Kernels {
   /// The same; nil for the first rows in their order.
   private func rows(into y: Matrix, of weights: WeightMatrix, ids: UnsafePointer<Int32>?) {
     precondition(y.columns == weights.columns, "rows of a matrix")
-    let rows =
-      switch weights.dtype {
-      case .float32: xvk_rows_f32_f32
-      case .float16: xvk_rows_f32_f16
-      case .bfloat16: xvk_rows_f32_bf16
-      case .int8: xvk_rows_f32_int8
-      case .int4: xvk_rows_f32_int4
-      case .int4F16: xvk_rows_f32_int4_f16
-      }
-    withCompute { rows($0, y.data, weights.data, ids, Int64(y.rows), Int64(y.columns)) }
+    var weights = weights.kernelWeights
+    withCompute { xvk_rows($0, y.data, &weights, ids, Int64(y.rows)) }
   }
 
   /// All elements of a matrix as f32.
@@ -133,7 +115,7 @@ extension Kernels {
   /// RMSNorm of every row; `y` may be `x`. `weight [x.columns]`.
   package func rmsNorm(into y: Matrix, _ x: Matrix, weight: UnsafePointer<Float>, epsilon: Float) {
     precondition(x.rows == y.rows && x.columns == y.columns, "shapes of rmsnorm")
-    withCompute { xvk_rmsnorm_f32($0, y.data, x.data, weight, Int64(x.rows), Int64(x.columns), epsilon) }
+    withCompute { xvk_rmsnorm($0, y.data, x.data, weight, Int64(x.rows), Int64(x.columns), epsilon) }
   }
 
   /// Rotates `x [tokens, heads * headSize]` by the angles of `cosines`, `sines`, both `[tokens, headSize / 2]`.
@@ -141,25 +123,25 @@ extension Kernels {
     let headSize = cosines.columns * 2
     precondition(x.rows == cosines.rows && x.columns % headSize == 0, "shapes of rope")
     withCompute {
-      xvk_rope_f32($0, x.data, cosines.data, sines.data, Int64(x.rows), Int64(x.columns / headSize), Int64(headSize))
+      xvk_rope($0, x.data, cosines.data, sines.data, Int64(x.rows), Int64(x.columns / headSize), Int64(headSize))
     }
   }
 
   /// `y = silu(gate) * up` with `gateUp [tokens, 2 * y.columns]`, gate first.
   package func swiGLU(into y: Matrix, _ gateUp: Matrix) {
     precondition(gateUp.rows == y.rows && gateUp.columns == 2 * y.columns, "shapes of swiglu")
-    withCompute { xvk_swiglu_f32($0, y.data, gateUp.data, Int64(y.rows), Int64(y.columns)) }
+    withCompute { xvk_swiglu($0, y.data, gateUp.data, Int64(y.rows), Int64(y.columns)) }
   }
 
   /// `x += y`.
   package func add(_ y: Matrix, to x: Matrix) {
     precondition(x.rows == y.rows && x.columns == y.columns, "shapes of a sum")
-    withCompute { xvk_add_f32($0, x.data, y.data, Int64(x.rows * x.columns)) }
+    withCompute { xvk_add($0, x.data, y.data, Int64(x.rows * x.columns)) }
   }
 
   /// `ln(sum of exp(x))`, accumulated in double.
   package func logSumExp(_ x: UnsafeBufferPointer<Float>) -> Double {
-    withCompute { xvk_logsumexp_f32($0, x.baseAddress, Int64(x.count)) }
+    withCompute { xvk_logsumexp($0, x.baseAddress, Int64(x.count)) }
   }
 
   func withCompute<Result>(_ body: (UnsafePointer<xvk_compute>) -> Result) -> Result {

@@ -3,8 +3,8 @@
 import CXverseKernels
 
 extension Kernels {
-  /// Columns that `quantizeWithFeedback` rounds before their errors are handed on to all others.
-  package static let feedbackColumns = XVK_FEEDBACK
+  /// Columns that `quantizeGPTQ` rounds before all columns behind them take up their errors.
+  package static let gptqBlockSize = XVK_GPTQ_BLOCK
 
   /// Quantizes `x` to blocks of `dtype` at `destination`, which has room for
   /// `dtype.byteCount(rows: x.rows, columns: x.columns)` bytes.
@@ -15,32 +15,33 @@ extension Kernels {
     _ x: Matrix, to dtype: DType, at destination: UnsafeMutableRawPointer, importance: UnsafePointer<Float>?
   ) -> Bool {
     precondition(dtype == .int8 || dtype == .int4, "quantization to \(dtype.name)")
-    let quantize = dtype == .int8 ? xvk_quantize_int8_f32 : xvk_quantize_int4_f32
-    return withCompute { quantize($0, destination, x.data, importance, Int64(x.rows), Int64(x.columns)) } != 0
+    return withCompute {
+      xvk_quantize($0, dtype.kernelType, destination, x.data, importance, Int64(x.rows), Int64(x.columns))
+    } != 0
   }
 
-  /// The same with the error of the products with the inputs that `factor` was made from in mind.
+  /// The same by GPTQ: it minimizes the error of the products with the inputs that `factor` was made from.
   ///
   /// - Parameters:
   ///   - factor: `[x.columns, x.columns]`, from `factorInverse` with this order.
-  ///   - room: `[x.rows, x.columns + feedbackColumns]`.
-  package func quantizeWithFeedback(
+  ///   - room: `[x.rows, x.columns + gptqBlockSize]`.
+  package func quantizeGPTQ(
     _ x: Matrix, to dtype: DType, at destination: UnsafeMutableRawPointer, factor: Matrix, order: [Int32], room: Matrix
   ) -> Bool {
     precondition(dtype == .int8 || dtype == .int4, "quantization to \(dtype.name)")
     precondition(factor.rows == x.columns && factor.columns == x.columns, "factor of a Hessian")
     precondition(order.count == DType.groupCount(columns: x.columns), "order of \(order.count) groups")
-    precondition(room.rows >= x.rows && room.columns == x.columns + Self.feedbackColumns, "room for feedback")
-    let quantize = dtype == .int8 ? xvk_quantize_feedback_int8_f32 : xvk_quantize_feedback_int4_f32
+    precondition(room.rows >= x.rows && room.columns == x.columns + Self.gptqBlockSize, "room for GPTQ")
     return withCompute {
-      quantize($0, destination, x.data, factor.data, order, room.data, Int64(x.rows), Int64(x.columns))
+      xvk_gptq(
+        $0, dtype.kernelType, destination, x.data, factor.data, order, room.data, Int64(x.rows), Int64(x.columns))
     } != 0
   }
 
   /// Adds `xᵀ x` to the upper triangle of `hessian [x.columns, x.columns]`.
   package func addGram(of x: Matrix, to hessian: Matrix) {
     precondition(hessian.rows == x.columns && hessian.columns == x.columns, "Hessian of \(x.columns) columns")
-    withCompute { xvk_gram_f32($0, hessian.data, x.data, Int64(x.rows), Int64(x.columns)) }
+    withCompute { xvk_gram($0, hessian.data, x.data, Int64(x.rows), Int64(x.columns)) }
   }
 
   /// Replaces the upper triangle of `hessian` by that of U, `Uᵀ U` the inverse of `hessian + damping * I`.
@@ -50,6 +51,6 @@ extension Kernels {
   package func factorInverse(of hessian: Matrix, work: Matrix, order: [Int32], damping: Float) -> Bool {
     precondition(work.rows == hessian.rows && work.columns == hessian.columns, "work memory of a factorization")
     precondition(order.count == DType.groupCount(columns: hessian.rows), "order of \(order.count) groups")
-    return xvk_factor_inverse_f32(hessian.data, work.data, order, Int64(hessian.rows), damping) != 0
+    return xvk_factor_inverse(hessian.data, work.data, order, Int64(hessian.rows), damping) != 0
   }
 }

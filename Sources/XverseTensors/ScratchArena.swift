@@ -53,6 +53,15 @@ package final class ScratchArena {
     return take(bytes, from: blocks.count - 1)
   }
 
+  /// `count` uninitialized elements that stay in place until `reset`.
+  package func elements<Element: BitwiseCopyable>(
+    of type: Element.Type, count: Int
+  ) throws(XverseError) -> UnsafeMutableBufferPointer<Element> {
+    let unit = MemoryLayout<Float>.stride
+    let memory = UnsafeMutableRawPointer(try floats((count * MemoryLayout<Element>.stride + unit - 1) / unit))
+    return UnsafeMutableBufferPointer(start: memory.bindMemory(to: Element.self, capacity: count), count: count)
+  }
+
   /// Makes all pieces invalid. What the last pass needed becomes one block, so that the next one fits without growing.
   package func reset() {
     if blocks.count > 1 {

@@ -80,14 +80,15 @@ extension Calibration {
 func logits(_ model: XverseModel, _ tokens: [Int32], chunk: Int, threadCount: Int = 1) throws -> [Float] {
   let kernels = try Kernels(threadCount: threadCount)
   let arena = ScratchArena(allocator: .system)
-  let cache = try KVCache(model.configuration, element: .float32, capacity: tokens.count, allocator: .system)
+  let cache = try KVCache(
+    KVLayout(model.configuration, .float32), capacity: tokens.count, source: MemoryAllocator.system, allocator: .system)
   var logits: [Float] = []
   for start in stride(from: 0, to: tokens.count, by: chunk) {
     let part = Array(tokens[start..<min(start + chunk, tokens.count)])
     let states = try part.withUnsafeBufferPointer { part in
-      try model.forward(
-        part, cache: cache, sequenceLength: cache.length + part.count, kernels: kernels, arena: arena, cancellation: nil
-      )
+      var batch = TokenBatch()
+      batch.append(part, to: cache, outputs: 0..<part.count)
+      return try model.forward(batch, kernels: kernels, arena: arena, cancellation: nil)
     }
     let rows = try arena.matrix(rows: part.count, columns: model.configuration.vocabularySize)
     try model.logits(into: rows, of: states, kernels: kernels, arena: arena, cancellation: nil)

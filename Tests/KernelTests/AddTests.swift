@@ -14,7 +14,7 @@ struct AddTests {
     for threads: Int32 in [1, 2, 3] {
       var sum = x.values + [untouched]
 
-      withUnsafePointer(to: try set.compute(threads: threads)) { xvk_add_f32($0, &sum, y.floats, Int64(count)) }
+      withUnsafePointer(to: try set.compute(threads: threads)) { xvk_add($0, &sum, y.floats, Int64(count)) }
 
       #expect(sameBits(sum, expected), "\(threads) threads")
     }

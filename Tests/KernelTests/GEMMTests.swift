@@ -6,14 +6,14 @@ import Testing
 
 /// A product y [tokens, rows] = x [tokens, cols] W^T [cols, rows] of random numbers.
 private struct Product {
-  let format: NumberFormat
+  let format: FloatFormat
   let tokens: Int
   let rows: Int
   let cols: Int
   let x: StoredNumbers
   let w: StoredNumbers
 
-  init(_ format: NumberFormat, tokens: Int, rows: Int, cols: Int, shift: Int = 0) throws {
+  init(_ format: FloatFormat, tokens: Int, rows: Int, cols: Int, shift: Int = 0) throws {
     self.format = format
     (self.tokens, self.rows, self.cols) = (tokens, rows, cols)
     x = try StoredNumbers(random: tokens * cols, as: .float32, seed: 1)
@@ -28,9 +28,9 @@ private struct Product {
     withUnsafePointer(to: compute) { compute in
       var scratch = [Float](repeating: .nan, count: xvk_gemm_scratch(compute, Int64(tokens), Int64(cols)))
       y.withUnsafeMutableBufferPointer { y in
-        var product = xvk_product(y: y.baseAddress, y_stride: Int64(stride), w: w.start, rows: Int64(rows))
-        format.gemm(
-          compute, &product, 1, x.floats + (token ?? 0) * cols, Int64(tokens), Int64(cols), &scratch)
+        var product = xvk_product(
+          y: y.baseAddress, y_stride: Int64(stride), w: format.weights(w.start, rows: rows, cols: cols))
+        xvk_gemm(compute, &product, 1, x.floats + (token ?? 0) * cols, Int64(tokens), &scratch)
       }
     }
     return y
@@ -47,11 +47,11 @@ private struct Product {
         for count in parts {
           products.append(
             xvk_product(
-              y: y.baseAddress.map { $0 + row }, y_stride: Int64(rows), w: w.start + row * cols * format.size,
-              rows: Int64(count)))
+              y: y.baseAddress.map { $0 + row }, y_stride: Int64(rows),
+              w: format.weights(w.start + row * cols * format.size, rows: count, cols: cols)))
           row += count
         }
-        format.gemm(compute, products, Int64(products.count), x.floats, Int64(tokens), Int64(cols), &scratch)
+        xvk_gemm(compute, products, Int64(products.count), x.floats, Int64(tokens), &scratch)
       }
     }
     return y
@@ -87,8 +87,8 @@ struct GEMMTests {
     (XVK_GEMM_BLAS, 33, 172), (XVK_GEMM_BLAS + 1, 1, 7), (XVK_GEMM_BLAS, 700, 20), (XVK_GEMM_BLAS + 2, 50, 400),
   ]
 
-  @Test("agrees with float64", arguments: KernelSet.allCases, NumberFormat.allCases)
-  func agreesWithFloat64(set: KernelSet, format: NumberFormat) throws {
+  @Test("agrees with float64", arguments: KernelSet.allCases, FloatFormat.allCases)
+  func agreesWithFloat64(set: KernelSet, format: FloatFormat) throws {
     let compute = try set.compute()
     for (tokens, rows, cols) in Self.shapes {
       let product = try Product(format, tokens: tokens, rows: rows, cols: cols)
@@ -99,8 +99,8 @@ struct GEMMTests {
     }
   }
 
-  @Test("gives the same bits wherever the weights start", arguments: KernelSet.allCases, NumberFormat.allCases)
-  func ignoresAlignment(set: KernelSet, format: NumberFormat) throws {
+  @Test("gives the same bits wherever the weights start", arguments: KernelSet.allCases, FloatFormat.allCases)
+  func ignoresAlignment(set: KernelSet, format: FloatFormat) throws {
     let compute = try set.compute()
     for tokens in [1, 5, XVK_GEMM_BLAS + 1] {
       let aligned = try Product(format, tokens: tokens, rows: 37, cols: 420).result(compute)
@@ -111,8 +111,8 @@ struct GEMMTests {
     }
   }
 
-  @Test("gives the same bits on any number of threads", arguments: KernelSet.allCases, NumberFormat.allCases)
-  func ignoresThreads(set: KernelSet, format: NumberFormat) throws {
+  @Test("gives the same bits on any number of threads", arguments: KernelSet.allCases, FloatFormat.allCases)
+  func ignoresThreads(set: KernelSet, format: FloatFormat) throws {
     for (tokens, rows, cols) in [(1, 531, 700), (5, 263, 300), (XVK_GEMM_BLAS + 1, 1100, 390)] {
       let product = try Product(format, tokens: tokens, rows: rows, cols: cols)
       let alone = product.result(try set.compute())
@@ -124,8 +124,8 @@ struct GEMMTests {
     }
   }
 
-  @Test("gives a token the same bits alone and among others", arguments: KernelSet.allCases, NumberFormat.allCases)
-  func ignoresOtherTokens(set: KernelSet, format: NumberFormat) throws {
+  @Test("gives a token the same bits alone and among others", arguments: KernelSet.allCases, FloatFormat.allCases)
+  func ignoresOtherTokens(set: KernelSet, format: FloatFormat) throws {
     let compute = try set.compute(threads: 2)
     for tokens in [2, 3, 4, 5, 7, XVK_GEMM_BLAS - 1] {
       let product = try Product(format, tokens: tokens, rows: 103, cols: 333)
@@ -136,8 +136,8 @@ struct GEMMTests {
     }
   }
 
-  @Test("gives several products of one x the bits of each alone", arguments: KernelSet.allCases, NumberFormat.allCases)
-  func multipliesTogether(set: KernelSet, format: NumberFormat) throws {
+  @Test("gives several products of one x the bits of each alone", arguments: KernelSet.allCases, FloatFormat.allCases)
+  func multipliesTogether(set: KernelSet, format: FloatFormat) throws {
     for tokens in [1, 5, XVK_GEMM_BLAS - 1] {
       let product = try Product(format, tokens: tokens, rows: 200, cols: 700)
       let whole = product.result(try set.compute())
@@ -150,8 +150,8 @@ struct GEMMTests {
   }
 
   // Through BLAS the bits depend on the number of rows.
-  @Test("gives several products of one x through BLAS", arguments: KernelSet.allCases, NumberFormat.allCases)
-  func multipliesTogetherThroughBLAS(set: KernelSet, format: NumberFormat) throws {
+  @Test("gives several products of one x through BLAS", arguments: KernelSet.allCases, FloatFormat.allCases)
+  func multipliesTogetherThroughBLAS(set: KernelSet, format: FloatFormat) throws {
     let product = try Product(format, tokens: XVK_GEMM_BLAS, rows: 60, cols: 400)
 
     let y = product.result(try set.compute(threads: 2), parts: [20, 33, 7])
@@ -182,8 +182,9 @@ struct GEMMTests {
 
     withUnsafePointer(to: compute) { compute in
       y.withUnsafeMutableBufferPointer { y in
-        var product = xvk_product(y: y.baseAddress, y_stride: 2, w: w.start, rows: 2)
-        xvk_gemm_f32_f16(compute, &product, 1, x, Int64(tokens), 9, &scratch)
+        let weights = FloatFormat.float16.weights(w.start, rows: 2, cols: 9)
+        var product = xvk_product(y: y.baseAddress, y_stride: 2, w: weights)
+        xvk_gemm(compute, &product, 1, x, Int64(tokens), &scratch)
       }
     }
 

@@ -43,12 +43,12 @@ private struct Product {
           products.append(
             xvk_product(
               y: y.baseAddress.map { $0 + row }, y_stride: Int64(stride),
-              w: w.start + w.format.byteCount(rows: row, cols: w.cols), rows: Int64(count)))
+              w: w.format.weights(
+                w.start + w.format.byteCount(rows: row, cols: w.cols), rows: count, cols: w.cols)))
           row += count
         }
-        w.format.gemm(
-          compute, products, Int64(products.count), x.floats + range.lowerBound * w.cols, Int64(tokens), Int64(w.cols),
-          &scratch)
+        xvk_gemm(
+          compute, products, Int64(products.count), x.floats + range.lowerBound * w.cols, Int64(tokens), &scratch)
       }
     }
     return y
@@ -283,8 +283,8 @@ struct QuantizedGEMMTests {
       withUnsafePointer(to: compute) { compute in
         var scratch = [Float](repeating: .nan, count: xvk_gemm_scratch(compute, 5, Int64(cols)))
         y.withUnsafeMutableBufferPointer { y in
-          var product = xvk_product(y: y.baseAddress, y_stride: Int64(rows), w: w.start, rows: Int64(rows))
-          format.gemm(compute, &product, 1, x, 5, Int64(cols), &scratch)
+          var product = xvk_product(y: y.baseAddress, y_stride: Int64(rows), w: w.view)
+          xvk_gemm(compute, &product, 1, x, 5, &scratch)
         }
       }
 
@@ -306,7 +306,8 @@ struct QuantizedRowsTests {
       let ids = [Int32(rows - 1), 0, Int32(rows / 2)]
       var y = [Float](repeating: untouched, count: 3 * cols + 1)
 
-      withUnsafePointer(to: try set.compute(threads: 2)) { format.rows($0, &y, w.start, ids, 3, Int64(cols)) }
+      var view = w.view
+      withUnsafePointer(to: try set.compute(threads: 2)) { xvk_rows($0, &y, &view, ids, 3) }
 
       // A step of at most 11 bits times a level of at most 8 bits is exact.
       let expected = ids.flatMap { id in (0..<cols).map { Float(w.weight(Int(id), $0)) } }

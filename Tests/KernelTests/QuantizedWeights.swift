@@ -24,44 +24,28 @@ enum BlockFormat: CaseIterable, CustomTestStringConvertible {
   /// The largest magnitude that can be quantized.
   var largestWeight: Float { Float(self == .int8 ? XVK_INT8_LIMIT : XVK_INT4_LIMIT) }
 
-  var gemm: GEMM {
+  var dtype: xvk_dtype {
     switch self {
-    case .int8: xvk_gemm_f32_int8
-    case .int4: xvk_gemm_f32_int4
-    case .int4F16: xvk_gemm_f32_int4_f16
+    case .int8: XVK_INT8
+    case .int4: XVK_INT4
+    case .int4F16: XVK_INT4_F16
     }
   }
 
-  var rows: Rows {
-    switch self {
-    case .int8: xvk_rows_f32_int8
-    case .int4: xvk_rows_f32_int4
-    case .int4F16: xvk_rows_f32_int4_f16
-    }
+  /// Blocks of `values [rows, cols]` at `place`; what the driver returns.
+  func quantize(
+    _ compute: UnsafePointer<xvk_compute>, _ place: UnsafeMutableRawPointer, _ values: [Float], _ importance: [Float]?,
+    rows: Int, cols: Int
+  ) -> Int32 {
+    guard self != .int4F16 else { return ForeignCodes(values, rows: rows, cols: cols).pack(compute, at: place) }
+    return xvk_quantize(compute, dtype, place, values, importance, Int64(rows), Int64(cols))
   }
 
-  typealias Quantize = (
-    UnsafePointer<xvk_compute>?, UnsafeMutableRawPointer?, UnsafePointer<Float>?, UnsafePointer<Float>?, Int64, Int64
-  ) -> Int32
-
-  var quantize: Quantize {
-    switch self {
-    case .int8: xvk_quantize_int8_f32
-    case .int4: xvk_quantize_int4_f32
-    case .int4F16: packPlainly
-    }
-  }
-
-  typealias QuantizeWithFeedback = (
-    UnsafePointer<xvk_compute>?, UnsafeMutableRawPointer?, UnsafePointer<Float>?, UnsafePointer<Float>?,
-    UnsafePointer<Int32>?, UnsafeMutablePointer<Float>?, Int64, Int64
-  ) -> Int32
-
-  var quantizeWithFeedback: QuantizeWithFeedback {
-    switch self {
-    case .int8: xvk_quantize_feedback_int8_f32
-    case .int4, .int4F16: xvk_quantize_feedback_int4_f32
-    }
+  /// Blocks at `start` as a matrix [rows, cols], panel after panel.
+  func weights(_ start: UnsafeRawPointer?, rows: Int, cols: Int) -> xvk_weights {
+    xvk_weights(
+      data: start, dtype: dtype, rows: Int64(rows), cols: Int64(cols),
+      stride: Int64(byteCount(rows: XVK_PANEL, cols: cols)))
   }
 
   /// The largest integer that an activation becomes.
@@ -80,6 +64,7 @@ final class QuantizedWeights {
   /// What the kernel that quantized it said.
   private(set) var isQuantizable = false
   var start: UnsafeRawPointer { UnsafeRawPointer(memory.start) }
+  var view: xvk_weights { format.weights(start, rows: rows, cols: cols) }
   var bytes: [UInt8] {
     Array(UnsafeRawBufferPointer(start: start, count: format.byteCount(rows: rows, cols: cols)))
   }
@@ -100,7 +85,7 @@ final class QuantizedWeights {
     by compute: xvk_compute
   ) throws {
     try self.init(format, rows: rows, cols: cols, shift: shift) { place in
-      withUnsafePointer(to: compute) { format.quantize($0, place, values, importance, Int64(rows), Int64(cols)) }
+      withUnsafePointer(to: compute) { format.quantize($0, place, values, importance, rows: rows, cols: cols) }
     }
   }
 
@@ -191,12 +176,4 @@ struct ForeignCodes {
   func pack(_ compute: UnsafePointer<xvk_compute>?, at place: UnsafeMutableRawPointer?) -> Int32 {
     xvk_pack_int4_f16(compute, place, codes, scales, zeros, Int64(rows), Int64(cols))
   }
-}
-
-private func packPlainly(
-  _ compute: UnsafePointer<xvk_compute>?, _ place: UnsafeMutableRawPointer?, _ values: UnsafePointer<Float>?,
-  _ importance: UnsafePointer<Float>?, _ rows: Int64, _ cols: Int64
-) -> Int32 {
-  let values = Array(UnsafeBufferPointer(start: values, count: Int(rows * cols)))
-  return ForeignCodes(values, rows: Int(rows), cols: Int(cols)).pack(compute, at: place)
 }

@@ -10,7 +10,7 @@ struct RMSNormTests {
     let size = weight.values.count
     var y = [Float](repeating: untouched, count: tokens * size + 1)
     withUnsafePointer(to: compute) {
-      xvk_rmsnorm_f32($0, &y, x.floats, weight.floats, Int64(tokens), Int64(size), 1e-6)
+      xvk_rmsnorm($0, &y, x.floats, weight.floats, Int64(tokens), Int64(size), 1e-6)
     }
     return y
   }
@@ -44,7 +44,7 @@ struct RMSNormTests {
     var inPlace = x.values + [untouched]
     withUnsafePointer(to: try set.compute()) { compute in
       inPlace.withUnsafeMutableBufferPointer {
-        xvk_rmsnorm_f32(compute, $0.baseAddress, $0.baseAddress, weight.floats, 101, 500, 1e-6)
+        xvk_rmsnorm(compute, $0.baseAddress, $0.baseAddress, weight.floats, 101, 500, 1e-6)
       }
     }
 

@@ -15,7 +15,7 @@ struct RoPETests {
     var y = x + [untouched]
 
     withUnsafePointer(to: try set.compute(threads: 2)) {
-      xvk_rope_f32($0, &y, cosines.floats, sines.floats, Int64(tokens), Int64(heads), Int64(headSize))
+      xvk_rope($0, &y, cosines.floats, sines.floats, Int64(tokens), Int64(heads), Int64(headSize))
     }
 
     var expected = x + [untouched]
@@ -36,7 +36,7 @@ struct RoPETests {
     let results = try [Int32]([1, 2, 3]).map { threads in
       var y = x
       withUnsafePointer(to: try set.compute(threads: threads)) {
-        xvk_rope_f32($0, &y, angles.floats, angles.floats, 101, 8, 64)
+        xvk_rope($0, &y, angles.floats, angles.floats, 101, 8, 64)
       }
       return y
     }

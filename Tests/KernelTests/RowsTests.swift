@@ -7,15 +7,16 @@ import Testing
 @Suite("rows")
 struct RowsTests {
   private func rows(
-    _ compute: xvk_compute, _ format: NumberFormat, of matrix: StoredNumbers, _ ids: [Int32]?, tokens: Int, cols: Int
+    _ compute: xvk_compute, _ format: FloatFormat, of matrix: StoredNumbers, _ ids: [Int32]?, tokens: Int, cols: Int
   ) -> [Float] {
     var y = [Float](repeating: untouched, count: tokens * cols + 1)
-    withUnsafePointer(to: compute) { format.rows($0, &y, matrix.start, ids, Int64(tokens), Int64(cols)) }
+    var weights = format.weights(matrix.start, rows: matrix.values.count / cols, cols: cols)
+    withUnsafePointer(to: compute) { xvk_rows($0, &y, &weights, ids, Int64(tokens)) }
     return y
   }
 
-  @Test("gives the rows that ids name, exactly", arguments: KernelSet.allCases, NumberFormat.allCases)
-  func givesNamedRows(set: KernelSet, format: NumberFormat) throws {
+  @Test("gives the rows that ids name, exactly", arguments: KernelSet.allCases, FloatFormat.allCases)
+  func givesNamedRows(set: KernelSet, format: FloatFormat) throws {
     for cols in [1, 7, 33, 172] {
       let matrix = try StoredNumbers(random: 10 * cols, as: format, shift: 1, seed: 3)
       let ids: [Int32] = [3, 9, 0, 3]
@@ -27,8 +28,8 @@ struct RowsTests {
     }
   }
 
-  @Test("gives the first rows in order without ids", arguments: KernelSet.allCases, NumberFormat.allCases)
-  func givesFirstRows(set: KernelSet, format: NumberFormat) throws {
+  @Test("gives the first rows in order without ids", arguments: KernelSet.allCases, FloatFormat.allCases)
+  func givesFirstRows(set: KernelSet, format: FloatFormat) throws {
     let matrix = try StoredNumbers(random: 200 * 501, as: format, seed: 4)
 
     let y = rows(try set.compute(threads: 3), format, of: matrix, nil, tokens: 199, cols: 501)
@@ -42,7 +43,10 @@ struct RowsTests {
     let halves = (0...UInt16.max).map { $0 }
     var y = [Float](repeating: 0, count: halves.count)
 
-    withUnsafePointer(to: compute) { xvk_rows_f32_f16($0, &y, halves, nil, 1, Int64(halves.count)) }
+    halves.withUnsafeBytes { bytes in
+      var weights = FloatFormat.float16.weights(bytes.baseAddress, rows: 1, cols: halves.count)
+      withUnsafePointer(to: compute) { xvk_rows($0, &y, &weights, nil, 1) }
+    }
 
     // Float16 -> Float is exact; a signalling NaN becomes quiet in both.
     #expect(sameBits(y, halves.map { Float(Float16(bitPattern: $0)) }))
@@ -54,7 +58,10 @@ struct RowsTests {
     let numbers = (0...UInt16.max).map { $0 }
     var y = [Float](repeating: 0, count: numbers.count)
 
-    withUnsafePointer(to: compute) { xvk_rows_f32_bf16($0, &y, numbers, nil, 1, Int64(numbers.count)) }
+    numbers.withUnsafeBytes { bytes in
+      var weights = FloatFormat.bfloat16.weights(bytes.baseAddress, rows: 1, cols: numbers.count)
+      withUnsafePointer(to: compute) { xvk_rows($0, &y, &weights, nil, 1) }
+    }
 
     #expect(sameBits(y, numbers.map { Float(bitPattern: UInt32($0) << 16) }))
   }

@@ -6,39 +6,25 @@ import Glibc
 import TestSupport
 import Testing
 
-enum NumberFormat: CaseIterable, CustomTestStringConvertible {
+enum FloatFormat: CaseIterable, CustomTestStringConvertible {
   case float32, float16, bfloat16
 
   var testDescription: String { "\(self)" }
   var size: Int { self == .float32 ? 4 : 2 }
 
-  var gemm: GEMM {
+  var dtype: xvk_dtype {
     switch self {
-    case .float32: xvk_gemm_f32_f32
-    case .float16: xvk_gemm_f32_f16
-    case .bfloat16: xvk_gemm_f32_bf16
+    case .float32: XVK_F32
+    case .float16: XVK_F16
+    case .bfloat16: XVK_BF16
     }
   }
 
-  var rows: Rows {
-    switch self {
-    case .float32: xvk_rows_f32_f32
-    case .float16: xvk_rows_f32_f16
-    case .bfloat16: xvk_rows_f32_bf16
-    }
+  /// Numbers at `start` as a matrix [rows, cols], row after row.
+  func weights(_ start: UnsafeRawPointer?, rows: Int, cols: Int) -> xvk_weights {
+    xvk_weights(data: start, dtype: dtype, rows: Int64(rows), cols: Int64(cols), stride: Int64(cols * size))
   }
 }
-
-/// A driver of products.
-typealias GEMM = (
-  UnsafePointer<xvk_compute>?, UnsafePointer<xvk_product>?, Int64, UnsafePointer<Float>?, Int64, Int64,
-  UnsafeMutablePointer<Float>?
-) -> Void
-
-/// A driver of the look-up of rows.
-typealias Rows = (
-  UnsafePointer<xvk_compute>?, UnsafeMutablePointer<Float>?, UnsafeRawPointer?, UnsafePointer<Int32>?, Int64, Int64
-) -> Void
 
 /// Memory whose last byte is the last before a page that cannot be read: reading on crashes the test.
 ///
@@ -67,7 +53,7 @@ final class StoredNumbers {
   var start: UnsafeRawPointer { UnsafeRawPointer(memory.start) }
   private let memory: GuardedMemory
 
-  init(_ values: [Float], as format: NumberFormat, shift: Int = 0) throws {
+  init(_ values: [Float], as format: FloatFormat, shift: Int = 0) throws {
     memory = try GuardedMemory(byteCount: values.count * format.size, shift: shift)
     let place = memory.start
     switch format {
@@ -89,7 +75,7 @@ final class StoredNumbers {
     }
   }
 
-  convenience init(random count: Int, as format: NumberFormat, shift: Int = 0, seed: UInt64) throws {
+  convenience init(random count: Int, as format: FloatFormat, shift: Int = 0, seed: UInt64) throws {
     var random = SeededRandom(seed: seed)
     try self.init(random.floats(count), as: format, shift: shift)
   }

@@ -25,7 +25,7 @@ private final class Additions {
     withUnsafePointer(to: compute) { compute in
       for _ in 0..<rounds {
         if pause > 0 { usleep(pause) }
-        xvk_add_f32(compute, &sums, ones, Int64(Self.count))
+        xvk_add(compute, &sums, ones, Int64(Self.count))
       }
     }
   }

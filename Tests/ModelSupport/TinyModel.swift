@@ -51,12 +51,15 @@ package final class Oracle {
   /// The logits after the last of `tokens`.
   package func logits(after tokens: [Int32]) throws -> [Float] {
     if let logits = known[tokens] { return logits }
-    let cache = try KVCache(model.configuration, element: .float32, capacity: tokens.count, allocator: .system)
+    let cache = try KVCache(
+      KVLayout(model.configuration, .float32), capacity: tokens.count, source: MemoryAllocator.system,
+      allocator: .system)
     var logits: [Float] = []
     for (index, token) in tokens.enumerated() {
       let states = try [token].withUnsafeBufferPointer { token in
-        try model.forward(
-          token, cache: cache, sequenceLength: index + 1, kernels: kernels, arena: arena, cancellation: nil)
+        var batch = TokenBatch()
+        batch.append(token, to: cache)
+        return try model.forward(batch, kernels: kernels, arena: arena, cancellation: nil)
       }
       guard index == tokens.count - 1 else { continue }
       let row = try arena.matrix(rows: 1, columns: model.configuration.vocabularySize)

@@ -9,7 +9,7 @@ import XverseTensors
 
 /// Runs `body` with a cache of a 2-layer model with 3 KV heads of size 10, whose memory comes from `host`.
 private func withCache(
-  of host: CountingHost = CountingHost(), element: KVBlocks.Element = .float32, capacity: Int = 200,
+  of host: CountingHost = CountingHost(), element: KVElement = .float32, capacity: Int = 200,
   _ body: (KVCache) throws -> Void
 ) throws {
   let checkpoint = tinyCheckpoint {
@@ -20,7 +20,8 @@ private func withCache(
     allocate: CountingHost.allocate, deallocate: CountingHost.deallocate, user: host.user)
   try withExtendedLifetime(host) {
     let allocator = MemoryAllocator(functions: functions)
-    try body(KVCache(configuration, element: element, capacity: capacity, allocator: allocator))
+    try body(
+      KVCache(KVLayout(configuration, element), capacity: capacity, source: allocator, allocator: allocator))
   }
 }
 
@@ -38,12 +39,12 @@ struct KVCacheTests {
     }
   }
 
-  @Test("grows by blocks of 64 positions", arguments: KVBlocks.Element.allCases)
-  func growsByBlocks(element: KVBlocks.Element) throws {
+  @Test("grows by blocks of 64 positions", arguments: KVElement.allCases)
+  func growsByBlocks(element: KVElement) throws {
     try withCache(element: element) { cache in
       let bytes = vectors * element.bytes(headSize: 10)
-      #expect(KVBlocks.positions == 64)
-      #expect(cache.bytesPerPosition == bytes)
+      #expect(KVLayout.positionsPerBlock == 64)
+      #expect(cache.layout.bytesPerPosition == bytes)
       for (count, blocks) in [(0, 0), (1, 1), (64, 1), (65, 2), (10, 2), (128, 2), (200, 4)] {
         try cache.reserve(count)
 
@@ -54,8 +55,8 @@ struct KVCacheTests {
 
   @Test("float16 takes half the memory of float32, int8 a quarter and a scale for each vector")
   func sizesElements() {
-    #expect(KVBlocks.Element.allCases.map { $0.bytes(headSize: 10) } == [40, 20, 14])
-    #expect(KVBlocks.Element.allCases.map(\.rawValue) == ["f32", "f16", "int8"])
+    #expect(KVElement.allCases.map { $0.bytes(headSize: 10) } == [40, 20, 14])
+    #expect(KVElement.allCases.map(\.rawValue) == ["f32", "f16", "int8"])
   }
 
   @Test("one allocation a block, none for positions that have room")
@@ -78,29 +79,30 @@ struct KVCacheTests {
     try withCache { cache in
       let part = 3 * 10 * 64 * 4
       try cache.reserve(64)
-      let first = (0..<2).flatMap { layer in [cache.layer(layer).keys[0], cache.layer(layer).values[0]] }
+      let first = cache.segment(row: 0, tokens: 1).blocks[0]
 
       try cache.reserve(200)
 
-      let after = (0..<2).flatMap { layer in [cache.layer(layer).keys[0], cache.layer(layer).values[0]] }
-      #expect(first == after)
-      let all = (0..<2).flatMap { layer in
-        (0..<4).flatMap { [cache.layer(layer).keys[$0], cache.layer(layer).values[$0]] }
-      }
-      let starts = all.compactMap { $0.map { Int(bitPattern: $0) } }.sorted()
+      let blocks = (0..<4).map { cache.segment(row: 0, tokens: 1).blocks[$0] }
+      #expect(first == blocks[0])
+      let parts = (0..<2).flatMap { [cache.layout.keyOffset(layer: $0), cache.layout.valueOffset(layer: $0)] }
+      let starts = blocks.compactMap { $0.map { Int(bitPattern: $0) } }.flatMap { block in parts.map { block + $0 } }
+        .sorted()
       #expect(starts.count == 16)
       #expect(zip(starts, starts.dropFirst()).allSatisfy { $1 - $0 >= part })
     }
   }
 
-  @Test("a layer's blocks have the model's shape")
-  func describesLayers() throws {
+  @Test("its blocks have the model's shape, and a segment stands behind what is filled")
+  func describesBlocks() throws {
     try withCache(element: .float16) { cache in
-      let blocks = cache.layer(1)
+      try cache.reserve(12)
+      cache.advance(by: 7)
 
-      #expect(blocks.kvHeadCount == 3)
-      #expect(blocks.headSize == 10)
-      #expect(blocks.element == .float16)
+      let segment = cache.segment(row: 3, tokens: 5)
+
+      #expect(cache.layout == KVLayout(element: .float16, layerCount: 2, kvHeadCount: 3, headSize: 10))
+      #expect(segment.position == 7 && segment.row == 3 && segment.tokens == 5)
     }
   }
 
@@ -156,8 +158,8 @@ struct KVCacheTests {
     #expect(host.blockCount == 0)
   }
 
-  @Test("rereading a truncated cache forgets what was written beyond", arguments: KVBlocks.Element.allCases)
-  func forgets(element: KVBlocks.Element) throws {
+  @Test("rereading a truncated cache forgets what was written beyond", arguments: KVElement.allCases)
+  func forgets(element: KVElement) throws {
     let tiny = try TinyModel(tinyCheckpoint())
     let tokens = randomTokens(90, seed: 9)
     let straight = try TinySequence(tiny.model, element: element)

@@ -48,13 +48,13 @@ final class TinySequence {
 
   init(
     _ model: XverseModel, set: Kernels.InstructionSet? = nil, threadCount: Int = 1,
-    element: KVBlocks.Element = .float32, capacity: Int? = nil, allocator: MemoryAllocator = .system
+    element: KVElement = .float32, capacity: Int? = nil, allocator: MemoryAllocator = .system
   ) throws {
     self.model = model
     kernels = try Kernels(instructionSet: set, threadCount: threadCount)
     cache = try KVCache(
-      model.configuration, element: element, capacity: capacity ?? model.configuration.maximumPositions,
-      allocator: allocator)
+      KVLayout(model.configuration, element), capacity: capacity ?? model.configuration.maximumPositions,
+      source: allocator, allocator: allocator)
     arena = ScratchArena(allocator: allocator)
   }
 
@@ -74,9 +74,9 @@ final class TinySequence {
     _ tokens: some Collection<Int32>, endingAt sequenceLength: Int? = nil, cancellation: Cancellation? = nil
   ) throws -> Matrix {
     let states = try Array(tokens).withUnsafeBufferPointer { tokens in
-      try model.forward(
-        tokens, cache: cache, sequenceLength: sequenceLength ?? cache.length + tokens.count, kernels: kernels,
-        arena: arena, cancellation: cancellation)
+      var batch = TokenBatch()
+      batch.append(tokens, to: cache, sequenceLength: sequenceLength, outputs: 0..<tokens.count)
+      return try model.forward(batch, kernels: kernels, arena: arena, cancellation: cancellation)
     }
     let logits = try arena.matrix(rows: states.rows, columns: model.configuration.vocabularySize)
     try model.logits(into: logits, of: states, kernels: kernels, arena: arena, cancellation: cancellation)

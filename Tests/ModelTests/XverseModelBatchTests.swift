@@ -16,14 +16,22 @@ struct XverseModelBatchTests {
     lengths.enumerated().map { randomTokens($0.element, seed: seed + UInt64($0.offset)) }
   }
 
+  /// Appends some tokens to each sequence in one pass and returns the logits after the last of each.
   private static func evaluate(
-    _ tokens: [Int32], _ sequences: [TinySequence], cancellation: Cancellation? = nil
+    _ tokens: [[Int32]], _ sequences: [TinySequence], cancellation: Cancellation? = nil
   ) throws -> [[Float]] {
     let first = sequences[0]
     let width = first.model.configuration.vocabularySize
-    let states = try tokens.withUnsafeBufferPointer {
-      try first.model.forward(
-        $0, caches: sequences.map(\.cache), kernels: first.kernels, arena: first.arena, cancellation: cancellation)
+    let flat = Array(tokens.joined())
+    let states = try flat.withUnsafeBufferPointer { flat in
+      var batch = TokenBatch()
+      var start = 0
+      for (tokens, sequence) in zip(tokens, sequences) {
+        batch.append(UnsafeBufferPointer(rebasing: flat[start..<start + tokens.count]), to: sequence.cache)
+        start += tokens.count
+      }
+      return try first.model.forward(
+        batch, kernels: first.kernels, arena: first.arena, cancellation: cancellation)
     }
     let logits = try first.arena.matrix(rows: states.rows, columns: width)
     try first.model.logits(into: logits, of: states, kernels: first.kernels, arena: first.arena, cancellation: nil)
@@ -46,12 +54,62 @@ struct XverseModelBatchTests {
     for step in 0..<3 {
       let tokens = randomTokens(prompts.count, seed: 10 + UInt64(step))
       let expected = try zip(alone, tokens).map { try $0.evaluate([$1])[0] }
-      let logits = try Self.evaluate(tokens, together)
+      let logits = try Self.evaluate(tokens.map { [$0] }, together)
 
       let isSame = sameBits(logits, expected)
       #expect(isSame, "step \(step)")
     }
     #expect(together.map(\.cache.length) == alone.map(\.cache.length))
+  }
+
+  @Test(
+    "prompts and single tokens in one pass get the bits they get alone", arguments: availableSets,
+    KVElement.allCases)
+  func mixesPromptsAndTokens(set: Kernels.InstructionSet, element: KVElement) throws {
+    let tiny = try TinyModel(tinyCheckpoint { $0.kvHeadCount = 2 })
+    // Fewer than 48 tokens in all: float products have the same bits there.
+    let counts = [1, 20, 3, 1]
+    func sequences() throws -> [TinySequence] {
+      try Self.prompts(seed: 3).map { prompt in
+        let sequence = try TinySequence(tiny.model, set: set, element: element)
+        try sequence.evaluate(prompt)
+        return sequence
+      }
+    }
+    let tokens = counts.enumerated().map { randomTokens($0.element, seed: 30 + UInt64($0.offset)) }
+    let expected = try zip(try sequences(), tokens).map { try #require(try $0.evaluate($1).last) }
+
+    let logits = try Self.evaluate(tokens, sequences())
+
+    let isSame = sameBits(logits, expected)
+    #expect(isSame)
+  }
+
+  @Test("returns the states that are wanted, in the order of the segments")
+  func choosesOutputs() throws {
+    let tiny = try TinyModel(tinyCheckpoint())
+    let tokens = randomTokens(12, seed: 4)
+    let (whole, parts) = (try TinySequence(tiny.model), try TinySequence(tiny.model))
+    let other = try TinySequence(tiny.model)
+    func states(_ batch: TokenBatch, _ sequence: TinySequence) throws -> [[Float]] {
+      let states = try tiny.model.forward(
+        batch, kernels: sequence.kernels, arena: sequence.arena, cancellation: nil)
+      return (0..<states.rows).map { row in
+        Array(UnsafeBufferPointer(start: states.rows(row..<row + 1).data, count: states.columns))
+      }
+    }
+    try tokens.withUnsafeBufferPointer { tokens in
+      var all = TokenBatch()
+      all.append(tokens, to: whole.cache, outputs: 0..<12)
+      let expected = try states(all, whole)
+      var some = TokenBatch()
+      some.append(tokens, to: parts.cache, outputs: 3..<5)
+      some.append(tokens, to: other.cache, outputs: 12..<12)
+
+      #expect(try sameBits(states(some, parts), Array(expected[3..<5])))
+      #expect(parts.cache.length == 12 && other.cache.length == 12)
+      #expect((some.tokenCount, some.outputCount) == (24, 2))
+    }
   }
 
   @Test("leaves every sequence as it was when it is cancelled")
@@ -66,7 +124,7 @@ struct XverseModelBatchTests {
     cancellation.trigger()
 
     #expect(throws: XverseError.self) {
-      try Self.evaluate([1, 2, 3, 4], sequences, cancellation: cancellation)
+      try Self.evaluate([[1], [2], [3, 3], [4]], sequences, cancellation: cancellation)
     }
 
     #expect(sequences.map(\.cache.length) == Self.lengths)

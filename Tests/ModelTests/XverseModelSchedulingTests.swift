@@ -118,8 +118,8 @@ struct XverseModelSchedulingTests {
     #expect(isSame)
   }
 
-  @Test("decoding takes memory at the boundaries of blocks only", arguments: KVBlocks.Element.allCases)
-  func decodesWithoutMemory(element: KVBlocks.Element) throws {
+  @Test("decoding takes memory at the boundaries of blocks only", arguments: KVElement.allCases)
+  func decodesWithoutMemory(element: KVElement) throws {
     let tiny = try TinyModel(tinyCheckpoint())
     let host = CountingHost()
     let functions = MemoryAllocator.Functions(

@@ -72,8 +72,8 @@ struct XverseModelTests {
 
   @Test(
     "a narrower cache costs no more than the rounding of keys and values", arguments: availableSets,
-    [KVBlocks.Element.float16, .int8])
-  func agreesWithNarrowCache(set: Kernels.InstructionSet, element: KVBlocks.Element) throws {
+    [KVElement.float16, .int8])
+  func agreesWithNarrowCache(set: Kernels.InstructionSet, element: KVElement) throws {
     let checkpoint = tinyCheckpoint { $0.kvHeadCount = 2 }
     let tiny = try TinyModel(checkpoint)
     let tokens = randomTokens(70, seed: 3)

@@ -107,8 +107,8 @@ struct SessionRollbackTests {
     #expect(isSame)
   }
 
-  /// A table of 2 layers x 2 x 64 blocks of 8 bytes, and 370 logits of 4 bytes.
-  @Test("without memory does not come to be, and holds nothing", arguments: [0, 2047, 2048, 2048 + 1479])
+  /// A table of 64 blocks, two pointers each, and 370 logits of 4 bytes.
+  @Test("without memory does not come to be, and holds nothing", arguments: [0, 1023, 1024, 1024 + 1479])
   func reportsShortage(room: Int) throws {
     let limit = 64 << 20
     let allocator = MemoryAllocator(limit: limit)
@@ -172,8 +172,8 @@ struct SessionRollbackTests {
         if host.requestCount > requests { growing.append(position) }
       }
 
-      #expect(growing.allSatisfy { $0 % KVBlocks.positions == 0 })
-      #expect(growing.count == 6 - promptCount / KVBlocks.positions)
+      #expect(growing.allSatisfy { $0 % KVLayout.positionsPerBlock == 0 })
+      #expect(growing.count == 6 - promptCount / KVLayout.positionsPerBlock)
     }
   }
 }

@@ -155,9 +155,9 @@ private struct Schedule {
     #expect(session.length == account.tokens.count)
     #expect((session.logits != nil) == account.hasLogits)
     #expect(session.hasRoom == (account.shifts || account.tokens.count < account.context))
-    let blocks = (account.longest + KVBlocks.positions - 1) / KVBlocks.positions
+    let blocks = (account.longest + KVLayout.positionsPerBlock - 1) / KVLayout.positionsPerBlock
     // 2 layers of keys and values, 2 heads of 8 float32 numbers.
-    #expect(session.cacheBytes == blocks * KVBlocks.positions * 2 * 2 * 2 * 8 * 4)
+    #expect(session.cacheBytes == blocks * KVLayout.positionsPerBlock * 2 * 2 * 2 * 8 * 4)
     guard let logits = session.heldLogits else { return }
     let isSame = try logits == oracle.logits(after: account.tokens)
     #expect(isSame, "logits after \(account.tokens.count) tokens")

@@ -36,7 +36,7 @@ extension GenerationRequest {
 
 extension Session {
   convenience init(
-    _ host: TinyHost, context: Int? = nil, cacheElement: KVBlocks.Element = .float32, overflow: Overflow = .error
+    _ host: TinyHost, context: Int? = nil, cacheElement: KVElement = .float32, overflow: Overflow = .error
   ) throws {
     try self.init(host.loaded, host.runtime, context: context, cacheElement: cacheElement, overflow: overflow)
   }

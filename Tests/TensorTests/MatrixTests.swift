@@ -47,6 +47,28 @@ struct MatrixTests {
   }
 }
 
+extension MatrixTests {
+  @Test("weight columns begin at their own bytes in every dtype and keep the stride", arguments: DType.allCases)
+  func viewsWeightColumns(dtype: DType) {
+    let (first, offsets) = (64, [256, 128, 128, 2 * 544, 2 * 288, 2 * 304])
+    let bytes = [UInt8](repeating: 0, count: 1 + dtype.byteCount(rows: 40, columns: 172))
+    bytes.withUnsafeBytes { bytes in
+      guard let start = bytes.baseAddress else { return }
+      let weights = WeightMatrix(data: start + 1, dtype: dtype, rows: 40, columns: 172)
+
+      let columns = weights.columns(first..<170)
+      let both = weights.rows(16..<40).columns(first..<170)
+
+      #expect(weights.stride == dtype.byteCount(rows: dtype.rowsPerPanel, columns: 172))
+      #expect(columns.data - start == 1 + offsets[Int(dtype.rawValue)])
+      #expect(columns.rows == 40 && columns.columns == 106 && columns.stride == weights.stride)
+      #expect(columns.byteCount == dtype.byteCount(rows: 40, columns: 106))
+      #expect(columns.rows(16..<40).data == both.data && both.stride == weights.stride && both.rows == 24)
+      #expect(both.data - columns.data == 16 / dtype.rowsPerPanel * weights.stride)
+    }
+  }
+}
+
 @Suite("DType")
 struct DTypeTests {
   @Test("has the size and the name of its format")

@@ -125,6 +125,42 @@ struct ProductTests {
     }
   }
 
+  @Test("a view of columns multiplies and widens as those columns", arguments: availableSets, DType.allCases)
+  func multipliesColumns(set: Kernels.InstructionSet, dtype: DType) throws {
+    let kernels = try Kernels(instructionSet: set, threadCount: 2)
+    let weights = try WeightData(rows: 37, columns: 172, dtype: dtype, seed: 16)
+    let slice = 32..<150
+    let x = activations(tokens: 3, columns: slice.count)
+    var widened = [Float](repeating: untouched, count: 37 * slice.count)
+    try weights.withMatrix { whole in
+      let view = whole.columns(slice)
+      widened.withUnsafeMutableBufferPointer {
+        kernels.widen(
+          view, into: Matrix(data: $0.baseAddress.unsafelyUnwrapped, rows: 37, columns: slice.count))
+      }
+      let y = try kernels.product(x, view)
+
+      for (index, value) in y.enumerated() {
+        let (token, row) = (index / 37, index % 37)
+        let terms = slice.indices.map {
+          Double(x[token * slice.count + $0 - 32]) * Double(weights.values[row * 172 + $0])
+        }
+        // Floats: as in `agreesWithFloat64`. Blocks round x to 8 or 16 bits: by half a unit of a group whose largest
+        // magnitude, at most 1, is more than half of 127 or 32767 units, or by a whole one where it is one more.
+        let rounding = dtype.isQuantized ? 1.0 / (dtype == .int8 ? 32767 : 127) : 0
+        let magnitude = slice.reduce(0) { $0 + Double(abs(weights.values[row * 172 + $1])) }
+        let tolerance = (Double(slice.count + 1) * 0x1p-24 + rounding) * magnitude
+        #expect(abs(Double(value) - terms.reduce(0, +)) <= tolerance, "\(token), \(row)")
+      }
+    }
+    #expect(sameBits(widened, (0..<37).flatMap { weights.values[$0 * 172 + 32..<$0 * 172 + 150] }))
+  }
+
+  private func activations(tokens: Int, columns: Int) -> [Float] {
+    var random = SeededRandom(seed: 17)
+    return random.floats(tokens * columns)
+  }
+
   // Where the types differ, each product is a call of its own.
   @Test(
     "several products of one x have the bits of each alone", arguments: availableSets,
@@ -200,11 +236,11 @@ private struct HugeProduct {
       repeating: .nan, count: kernels.productScratch(tokens: Self.tokens, columns: Self.columns))
     weights.withUnsafeBytes { weights in
       y.withUnsafeMutableBufferPointer { y in
-        var product = xvk_product(
-          y: y.baseAddress, y_stride: Int64(Self.rows), w: weights.baseAddress, rows: Int64(Self.rows))
-        kernels.withCompute {
-          xvk_gemm_f32_bf16($0, &product, 1, x, Int64(Self.tokens), Int64(Self.columns), &scratch)
-        }
+        let matrix = xvk_weights(
+          data: weights.baseAddress, dtype: XVK_BF16, rows: Int64(Self.rows), cols: Int64(Self.columns),
+          stride: Int64(2 * Self.columns))
+        var product = xvk_product(y: y.baseAddress, y_stride: Int64(Self.rows), w: matrix)
+        kernels.withCompute { xvk_gemm($0, &product, 1, x, Int64(Self.tokens), &scratch) }
       }
     }
     return y

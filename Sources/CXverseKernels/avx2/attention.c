@@ -16,9 +16,9 @@ XVK_INLINE floats fused(floats a, floats b, floats c) { return _mm256_fmadd_ps(a
 XVK_INLINE floats add(floats a, floats b) { return _mm256_add_ps(a, b); }
 XVK_INLINE floats subtract(floats a, floats b) { return _mm256_sub_ps(a, b); }
 XVK_INLINE floats larger(floats a, floats b) { return _mm256_max_ps(a, b); }
-XVK_INLINE floats load(xvk_number number, const unsigned char *place) { return load8(number, place); }
-XVK_INLINE floats load_first(xvk_number number, const unsigned char *place, int64_t count) {
-  return load_some(number, place, count);
+XVK_INLINE floats load(xvk_dtype dtype, const unsigned char *place) { return load8(dtype, place); }
+XVK_INLINE floats load_first(xvk_dtype dtype, const unsigned char *place, int64_t count) {
+  return load_some(dtype, place, count);
 }
 XVK_INLINE void put(float *place, floats v) { _mm256_storeu_ps(place, v); }
 XVK_INLINE float first(floats v) { return _mm256_cvtss_f32(v); }

@@ -21,7 +21,7 @@ enum { PREFETCH = 1536, PREFETCH_NARROW = 2304 };
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 
 // Adds 8 columns to the sums of a tile; `some` < 8 of them when it is not 0.
-XVK_INLINE void step(xvk_number number, int rows, int tokens, __m256 sums[ROWS][TOKENS], const unsigned char *w,
+XVK_INLINE void step(xvk_dtype dtype, int rows, int tokens, __m256 sums[ROWS][TOKENS], const unsigned char *w,
                      int64_t row_size, const float *x, int64_t cols, int64_t some) {
   __m256 xs[TOKENS];
   for (int t = 0; t < tokens; ++t) {
@@ -30,16 +30,16 @@ XVK_INLINE void step(xvk_number number, int rows, int tokens, __m256 sums[ROWS][
   }
   for (int r = 0; r < rows; ++r) {
     const unsigned char *const place = w + r * row_size;
-    const __m256 ws = some ? load_some(number, place, some) : load8(number, place);
+    const __m256 ws = some ? load_some(dtype, place, some) : load8(dtype, place);
     for (int t = 0; t < tokens; ++t) sums[r][t] = _mm256_fmadd_ps(ws, xs[t], sums[r][t]);
   }
 }
 
 // Rows row, row + apart, row + 2 * apart ... times the tokens token, token + 1 ...
-XVK_INLINE void tile(xvk_number number, int rows, int tokens, const xvk_gemm_work *g, int64_t row, int64_t apart,
+XVK_INLINE void tile(xvk_dtype dtype, int rows, int tokens, const xvk_gemm_work *g, int64_t row, int64_t apart,
                      int64_t token) {
-  const int64_t size = xvk_number_size(number), row_size = g->cols * size;
-  const int64_t ahead = number == XVK_F32 ? PREFETCH : PREFETCH_NARROW;
+  const int64_t size = xvk_dtype_size(dtype), row_size = g->w_stride;
+  const int64_t ahead = dtype == XVK_F32 ? PREFETCH : PREFETCH_NARROW;
   const unsigned char *const w = g->w + row * row_size;
   const float *const x = (const float *)g->x + token * g->cols;
   __m256 sums[ROWS][TOKENS];
@@ -52,28 +52,28 @@ XVK_INLINE void tile(xvk_number number, int rows, int tokens, const xvk_gemm_wor
       for (int line = 0; line < 8 * UNROLL * size; line += 64)
         _mm_prefetch((const char *)w + r * apart * row_size + col * size + line + ahead, _MM_HINT_T0);
     for (int i = 0; i < 8 * UNROLL; i += 8)
-      step(number, rows, tokens, sums, w + (col + i) * size, apart * row_size, x + col + i, g->cols, 0);
+      step(dtype, rows, tokens, sums, w + (col + i) * size, apart * row_size, x + col + i, g->cols, 0);
   }
   for (; col + 8 <= g->cols; col += 8)
-    step(number, rows, tokens, sums, w + col * size, apart * row_size, x + col, g->cols, 0);
+    step(dtype, rows, tokens, sums, w + col * size, apart * row_size, x + col, g->cols, 0);
   if (col < g->cols)
-    step(number, rows, tokens, sums, w + col * size, apart * row_size, x + col, g->cols, g->cols - col);
+    step(dtype, rows, tokens, sums, w + col * size, apart * row_size, x + col, g->cols, g->cols - col);
 
   for (int r = 0; r < rows; ++r)
     for (int t = 0; t < tokens; ++t) g->y[(token + t) * g->y_stride + row + r * apart] = sum8(sums[r][t]);
 }
 
-XVK_INLINE void all_tokens(xvk_number number, int rows, const xvk_gemm_work *g, int64_t row, int64_t apart) {
+XVK_INLINE void all_tokens(xvk_dtype dtype, int rows, const xvk_gemm_work *g, int64_t row, int64_t apart) {
   int64_t token = 0;
-  for (; token + 3 <= g->tokens; token += 3) tile(number, rows, 3, g, row, apart, token);
-  if (g->tokens - token == 2) tile(number, rows, 2, g, row, apart, token);
-  if (g->tokens - token == 1) tile(number, rows, 1, g, row, apart, token);
+  for (; token + 3 <= g->tokens; token += 3) tile(dtype, rows, 3, g, row, apart, token);
+  if (g->tokens - token == 2) tile(dtype, rows, 2, g, row, apart, token);
+  if (g->tokens - token == 1) tile(dtype, rows, 1, g, row, apart, token);
 }
 
-XVK_INLINE void gemm(xvk_number number, const xvk_gemm_work *g, int64_t begin, int64_t end) {
+XVK_INLINE void gemm(xvk_dtype dtype, const xvk_gemm_work *g, int64_t begin, int64_t end) {
   const int64_t apart = (end - begin) / ROWS;
-  for (int64_t i = 0; i < apart; ++i) all_tokens(number, ROWS, g, begin + i, apart);
-  for (int64_t row = begin + ROWS * apart; row < end; ++row) all_tokens(number, 1, g, row, 1);
+  for (int64_t i = 0; i < apart; ++i) all_tokens(dtype, ROWS, g, begin + i, apart);
+  for (int64_t row = begin + ROWS * apart; row < end; ++row) all_tokens(dtype, 1, g, row, 1);
 }
 
 void xvk_gemm_f32_f32_avx2(const void *work, int64_t begin, int64_t end) { gemm(XVK_F32, work, begin, end); }

@@ -11,10 +11,10 @@
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 
 // Writes 8 numbers.
-XVK_INLINE void store8(xvk_number number, unsigned char *place, __m256 v) {
-  if (number == XVK_F32) {
+XVK_INLINE void store8(xvk_dtype dtype, unsigned char *place, __m256 v) {
+  if (dtype == XVK_F32) {
     _mm256_storeu_ps((void *)place, v);
-  } else if (number == XVK_F16) {
+  } else if (dtype == XVK_F16) {
     _mm_storeu_si128((void *)place, _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
   } else {
     const __m256i codes = _mm256_cvtps_epi32(v);
@@ -24,19 +24,19 @@ XVK_INLINE void store8(xvk_number number, unsigned char *place, __m256 v) {
 }
 
 // Writes the first `count` of 8 numbers.
-XVK_INLINE void store_some(xvk_number number, unsigned char *place, __m256 v, int64_t count) {
+XVK_INLINE void store_some(xvk_dtype dtype, unsigned char *place, __m256 v, int64_t count) {
   unsigned char numbers[32];
   if (count == 8) {
-    store8(number, place, v);
+    store8(dtype, place, v);
   } else {
-    store8(number, numbers, v);
-    memcpy(place, numbers, (size_t)(count * xvk_number_size(number)));
+    store8(dtype, numbers, v);
+    memcpy(place, numbers, (size_t)(count * xvk_dtype_size(dtype)));
   }
 }
 
 // int8: x in units of its scale, 0 where there is none.
-XVK_INLINE __m256 in_steps(xvk_number number, __m256 x, __m256 inverse) {
-  if (number != XVK_INT8) return x;
+XVK_INLINE __m256 in_steps(xvk_dtype dtype, __m256 x, __m256 inverse) {
+  if (dtype != XVK_INT8) return x;
   const __m256 stored = _mm256_cmp_ps(inverse, _mm256_setzero_ps(), _CMP_GT_OQ);
   return _mm256_mul_ps(_mm256_and_ps(x, stored), inverse);
 }
@@ -75,22 +75,22 @@ XVK_INLINE void transpose8(__m256 v[8]) {
 }
 
 // One token of one head.
-XVK_INLINE void store_key(xvk_number number, unsigned char *keys, const float *k, int64_t size, float inverse) {
-  const int64_t bytes = xvk_number_size(number), row = XVK_KV_BLOCK * bytes;
+XVK_INLINE void store_key(xvk_dtype dtype, unsigned char *keys, const float *k, int64_t size, float inverse) {
+  const int64_t bytes = xvk_dtype_size(dtype), row = XVK_KV_BLOCK * bytes;
   for (int64_t d = 0; d < size; d += 8) {
     const int64_t dims = size - d < 8 ? size - d : 8;
     const unsigned char *const place = (const unsigned char *)(k + d);
     const __m256 v = dims < 8 ? load_some(XVK_F32, place, dims) : load8(XVK_F32, place);
     unsigned char numbers[32];
-    store8(number, numbers, in_steps(number, v, _mm256_set1_ps(inverse)));
+    store8(dtype, numbers, in_steps(dtype, v, _mm256_set1_ps(inverse)));
     for (int64_t j = 0; j < dims; ++j) memcpy(keys + (d + j) * row, numbers + j * bytes, (size_t)bytes);
   }
 }
 
 // Up to 8 tokens of one head: k [tokens, stride] into the slots from `keys` on.
-XVK_INLINE void store_keys(xvk_number number, unsigned char *keys, const float *k, int64_t stride, int64_t tokens,
+XVK_INLINE void store_keys(xvk_dtype dtype, unsigned char *keys, const float *k, int64_t stride, int64_t tokens,
                            int64_t size, const float *inverses) {
-  const int64_t row = XVK_KV_BLOCK * xvk_number_size(number);
+  const int64_t row = XVK_KV_BLOCK * xvk_dtype_size(dtype);
   for (int64_t d = 0; d < size; d += 8) {
     const int64_t dims = size - d < 8 ? size - d : 8;
     __m256 v[8];
@@ -100,19 +100,19 @@ XVK_INLINE void store_keys(xvk_number number, unsigned char *keys, const float *
     }
     transpose8(v);
     for (int j = 0; j < 8; ++j)
-      if (j < dims) store_some(number, keys + (d + j) * row, in_steps(number, v[j], _mm256_loadu_ps(inverses)), tokens);
+      if (j < dims) store_some(dtype, keys + (d + j) * row, in_steps(dtype, v[j], _mm256_loadu_ps(inverses)), tokens);
   }
 }
 
-XVK_INLINE void store_values(xvk_number number, unsigned char *values, const float *v, int64_t size, float inverse) {
-  const int64_t bytes = xvk_number_size(number);
+XVK_INLINE void store_values(xvk_dtype dtype, unsigned char *values, const float *v, int64_t size, float inverse) {
+  const int64_t bytes = xvk_dtype_size(dtype);
   const __m256 inverses = _mm256_set1_ps(inverse);
   int64_t d = 0;
   for (; d + 8 <= size; d += 8)
-    store_some(number, values + d * bytes, in_steps(number, _mm256_loadu_ps(v + d), inverses), 8);
+    store_some(dtype, values + d * bytes, in_steps(dtype, _mm256_loadu_ps(v + d), inverses), 8);
   if (d == size) return;
   const __m256 last = load_some(XVK_F32, (const void *)(v + d), size - d);
-  store_some(number, values + d * bytes, in_steps(number, last, inverses), size - d);
+  store_some(dtype, values + d * bytes, in_steps(dtype, last, inverses), size - d);
 }
 
 // int8: the scale of a vector goes to *scale; returns its inverse.
@@ -123,34 +123,34 @@ XVK_INLINE float store_scale(float *scale, const float *x, int64_t size) {
 }
 
 // Up to 8 tokens of one head: k, v [tokens, stride] into the slots `slot` and up.
-XVK_INLINE void store_tokens(xvk_number number, unsigned char *keys, unsigned char *values, int64_t slot,
+XVK_INLINE void store_tokens(xvk_dtype dtype, unsigned char *keys, unsigned char *values, int64_t slot,
                              const float *k, const float *v, int64_t stride, int64_t tokens, int64_t size) {
-  const int64_t bytes = xvk_number_size(number), numbers = XVK_KV_BLOCK * size * bytes;
+  const int64_t bytes = xvk_dtype_size(dtype), numbers = XVK_KV_BLOCK * size * bytes;
   float of_keys[8] = {0}, of_values[8] = {0};
-  for (int64_t i = 0; i < tokens && number == XVK_INT8; ++i) {
+  for (int64_t i = 0; i < tokens && dtype == XVK_INT8; ++i) {
     of_keys[i] = store_scale((float *)(void *)(keys + numbers) + slot + i, k + i * stride, size);
     of_values[i] = store_scale((float *)(void *)(values + numbers) + slot + i, v + i * stride, size);
   }
   if (tokens == 1) {
-    store_key(number, keys + slot * bytes, k, size, of_keys[0]);
+    store_key(dtype, keys + slot * bytes, k, size, of_keys[0]);
   } else {
-    store_keys(number, keys + slot * bytes, k, stride, tokens, size, of_keys);
+    store_keys(dtype, keys + slot * bytes, k, stride, tokens, size, of_keys);
   }
   for (int64_t i = 0; i < tokens; ++i)
-    store_values(number, values + (slot + i) * size * bytes, v + i * stride, size, of_values[i]);
+    store_values(dtype, values + (slot + i) * size * bytes, v + i * stride, size, of_values[i]);
 }
 
-XVK_INLINE void kv_store(xvk_number number, const xvk_kv_store_work *s, int64_t begin, int64_t end) {
+XVK_INLINE void kv_store(xvk_dtype dtype, const xvk_kv_store_work *s, int64_t begin, int64_t end) {
   const int64_t size = s->head_size, stride = s->kv_heads * size;
   for (int64_t unit = begin; unit < end; ++unit) {
-    const xvk_kv_segment segment = xvk_kv_store_segment(s, unit);
-    const int64_t head = segment.head * xvk_kv_head_bytes(number, size);
-    unsigned char *const keys = (unsigned char *)s->key_blocks[segment.block] + head;
-    unsigned char *const values = (unsigned char *)s->value_blocks[segment.block] + head;
-    for (int64_t i = 0; i < segment.count; i += 8) {
-      const int64_t source = (segment.token + i) * stride + segment.head * size;
-      const int64_t tokens = segment.count - i < 8 ? segment.count - i : 8;
-      store_tokens(number, keys, values, segment.slot + i, s->k + source, s->v + source, stride, tokens, size);
+    const xvk_kv_run run = xvk_kv_store_run(s, unit);
+    const int64_t head = run.head * xvk_kv_head_bytes(dtype, size);
+    unsigned char *const keys = (unsigned char *)s->blocks[run.block] + s->key_offset + head;
+    unsigned char *const values = (unsigned char *)s->blocks[run.block] + s->value_offset + head;
+    for (int64_t i = 0; i < run.count; i += 8) {
+      const int64_t source = (run.token + i) * stride + run.head * size;
+      const int64_t tokens = run.count - i < 8 ? run.count - i : 8;
+      store_tokens(dtype, keys, values, run.slot + i, s->k + source, s->v + source, stride, tokens, size);
     }
   }
 }

@@ -68,11 +68,11 @@ XVK_INLINE __m256 add_units(__m256 sums, float largest) {
 }
 
 // One group of one token of a tile of `tokens`.
-XVK_INLINE void pack_group(xvk_number number, unsigned char *packed, const group_values *g, float largest, int64_t token,
+XVK_INLINE void pack_group(xvk_dtype dtype, unsigned char *packed, const group_values *g, float largest, int64_t token,
                            int64_t tokens, float inverse_factor, const xvk_pack_work *p) {
-  const int32_t largest_q = number == XVK_INT8 ? INT16_MAX : INT8_MAX;
-  const int64_t scales = (xvk_packed_size(number) - 8) * tokens;
-  const float scale = xvk_pack_scale(number, largest, inverse_factor);
+  const int32_t largest_q = dtype == XVK_INT8 ? INT16_MAX : INT8_MAX;
+  const int64_t scales = (xvk_packed_size(dtype) - 8) * tokens;
+  const float scale = xvk_pack_scale(dtype, largest, inverse_factor);
   const float inverse = scale > 0 ? inverse_factor / scale : 0;
   const float stored = p->has_exponents ? xvk_exponent(scale * p->unit) : scale * p->unit;
   __m256i q[4];
@@ -85,7 +85,7 @@ XVK_INLINE void pack_group(xvk_number number, unsigned char *packed, const group
   const __m256i low = _mm256_packs_epi32(q[0], q[1]), high = _mm256_packs_epi32(q[2], q[3]);
   unsigned char *const place = packed + token * XVK_STEP;
   int32_t minus_sum = 0;
-  if (number == XVK_INT8) {
+  if (dtype == XVK_INT8) {
     store_steps(place, _mm256_permute4x64_epi64(low, 0xD8), tokens);
     store_steps(place + 8 * tokens * XVK_STEP, _mm256_permute4x64_epi64(high, 0xD8), tokens);
   } else {
@@ -98,12 +98,12 @@ XVK_INLINE void pack_group(xvk_number number, unsigned char *packed, const group
 }
 
 // Where the scale of a token will stand, and until then the largest magnitude of its group.
-XVK_INLINE unsigned char *scale_place(xvk_number number, unsigned char *packed, int64_t token, int64_t tokens) {
-  return packed + (xvk_packed_size(number) - 8) * tokens + 4 * token;
+XVK_INLINE unsigned char *scale_place(xvk_dtype dtype, unsigned char *packed, int64_t token, int64_t tokens) {
+  return packed + (xvk_packed_size(dtype) - 8) * tokens + 4 * token;
 }
 
-XVK_INLINE void pack(xvk_number number, const xvk_pack_work *p, int64_t begin, int64_t end) {
-  const int64_t groups = xvk_groups(p->cols), size = xvk_packed_size(number);
+XVK_INLINE void pack(xvk_dtype dtype, const xvk_pack_work *p, int64_t begin, int64_t end) {
+  const int64_t groups = xvk_groups(p->cols), size = xvk_packed_size(dtype);
   for (int64_t tile = begin; tile < end; ++tile) {
     const int64_t first = tile * p->tile, left = p->tokens - first, tokens = left < p->tile ? left : p->tile;
     unsigned char *const packed = p->packed + first * groups * size;
@@ -113,8 +113,8 @@ XVK_INLINE void pack(xvk_number number, const xvk_pack_work *p, int64_t begin, i
       for (int64_t group = 0; group < groups; ++group) {
         const group_values g = load_group(x + group * XVK_GROUP, columns_of(p, group));
         const float largest = largest_of(&g);
-        if (number != XVK_INT8) sums = add_units(sums, largest);
-        memcpy(scale_place(number, packed + group * tokens * size, t, tokens), &largest, sizeof largest);
+        if (dtype != XVK_INT8) sums = add_units(sums, largest);
+        memcpy(scale_place(dtype, packed + group * tokens * size, t, tokens), &largest, sizeof largest);
       }
       float units[XVK_FACTORS];
       _mm256_storeu_ps(units, sums);
@@ -123,8 +123,8 @@ XVK_INLINE void pack(xvk_number number, const xvk_pack_work *p, int64_t begin, i
       for (int64_t group = 0; group < groups; ++group) {
         unsigned char *const place = packed + group * tokens * size;
         const group_values g = load_group(x + group * XVK_GROUP, columns_of(p, group));
-        const float largest = xvk_load_f32(scale_place(number, place, t, tokens));
-        pack_group(number, place, &g, largest, t, tokens, xvk_inverse_factors[factor], p);
+        const float largest = xvk_load_f32(scale_place(dtype, place, t, tokens));
+        pack_group(dtype, place, &g, largest, t, tokens, xvk_inverse_factors[factor], p);
       }
     }
   }

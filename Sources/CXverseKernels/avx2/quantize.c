@@ -9,12 +9,12 @@
 void xvk_quantize_int8_avx2(const void *work, int64_t begin, int64_t end) { quantize(XVK_INT8, work, begin, end); }
 void xvk_quantize_int4_avx2(const void *work, int64_t begin, int64_t end) { quantize(XVK_INT4, work, begin, end); }
 
-void xvk_feedback_int8_avx2(const void *work, int64_t begin, int64_t end) {
-  quantize_with_feedback(XVK_INT8, work, begin, end);
+void xvk_gptq_int8_avx2(const void *work, int64_t begin, int64_t end) {
+  quantize_gptq(XVK_INT8, work, begin, end);
 }
 
-void xvk_feedback_int4_avx2(const void *work, int64_t begin, int64_t end) {
-  quantize_with_feedback(XVK_INT4, work, begin, end);
+void xvk_gptq_int4_avx2(const void *work, int64_t begin, int64_t end) {
+  quantize_gptq(XVK_INT4, work, begin, end);
 }
 #pragma clang attribute pop
 #endif

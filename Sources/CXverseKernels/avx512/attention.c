@@ -19,16 +19,16 @@ XVK_INLINE floats larger(floats a, floats b) { return _mm512_max_ps(a, b); }
 XVK_INLINE void put(float *place, floats v) { _mm512_storeu_ps(place, v); }
 XVK_INLINE float first(floats v) { return _mm512_cvtss_f32(v); }
 
-XVK_INLINE floats load(xvk_number number, const unsigned char *place) {
-  if (number == XVK_F32) return _mm512_loadu_ps(place);
-  if (number == XVK_F16) return _mm512_cvtph_ps(_mm256_loadu_si256((const void *)place));
+XVK_INLINE floats load(xvk_dtype dtype, const unsigned char *place) {
+  if (dtype == XVK_F32) return _mm512_loadu_ps(place);
+  if (dtype == XVK_F16) return _mm512_cvtph_ps(_mm256_loadu_si256((const void *)place));
   return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const void *)place)));
 }
 
-XVK_INLINE floats load_first(xvk_number number, const unsigned char *place, int64_t count) {
+XVK_INLINE floats load_first(xvk_dtype dtype, const unsigned char *place, int64_t count) {
   const __mmask16 some = (__mmask16)((1u << count) - 1);
-  if (number == XVK_F32) return _mm512_maskz_loadu_ps(some, place);
-  if (number == XVK_F16) return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(some, place));
+  if (dtype == XVK_F32) return _mm512_maskz_loadu_ps(some, place);
+  if (dtype == XVK_F16) return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(some, place));
   return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(some, place)));
 }
 

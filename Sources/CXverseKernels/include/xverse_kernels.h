@@ -3,8 +3,8 @@
  * No malloc, no I/O, no errors: callers check shapes first (XverseTensors does). The kernels of one instruction set are
  * an immutable table; a xvk_compute says which table to use and on how many threads.
  *
- * NAMES      xvk_<op>_<activation>_<weight>[_<isa>]; output pointer first. Without an <isa> it is the parallel driver
- *            that the rest of the library calls; with one it is a serial kernel over a range of the work.
+ * NAMES      xvk_<op>: the parallel driver of an operation, which the rest of the library calls; output pointer first. The
+ *            serial kernels behind it are xvk_<op>_<activation>_<weight>_<isa>: a driver takes one from the table, by dtype.
  * SHAPES     in [brackets], slowest dimension first. tokens, rows, cols, heads... count elements, never bytes.
  * ALIASING   pointers of one call must not overlap unless the comment says so.
  * ALIGNMENT  activations are aligned to 4 bytes; weights stand in a mapped file and may start at any byte.
@@ -76,6 +76,21 @@ const char *xvk_blas_prepare(void);
 /* 1 when the library was built with OpenMP, else 0 (every driver then runs on the calling thread). */
 int32_t xvk_has_openmp(void);
 
+/* ---- weights ---- */
+
+/* How the elements of a matrix or of a KV cache are stored. */
+typedef enum { XVK_F32, XVK_F16, XVK_BF16, XVK_INT8, XVK_INT4, XVK_INT4_F16 } xvk_dtype;
+
+/* W [rows, cols] at any byte. stride: bytes from one row to the next, for quantized W from one panel of XVK_PANEL rows to
+ * the next. So a range of columns is a view of the same memory with a later start and the same stride; that of quantized W
+ * begins at a multiple of XVK_GROUP. Rows, columns and stride are below 2^31. */
+typedef struct {
+  const void *data;
+  xvk_dtype dtype;
+  int64_t rows, cols;
+  int64_t stride;
+} xvk_weights;
+
 /* ---- quantized weights ----
  *
  * W [rows, cols] in blocks of XVK_PANEL rows x XVK_GROUP columns, [panels, groups, block], panels = ceil(rows / XVK_PANEL),
@@ -90,14 +105,12 @@ int32_t xvk_has_openmp(void);
  */
 enum { XVK_PANEL = 16, XVK_GROUP = 32, XVK_INT8_BLOCK = 544, XVK_INT4_BLOCK = 288, XVK_INT4_F16_BLOCK = 304 };
 
-/* Quantizes x [rows, cols] to w, choosing for each row of a block the scale (and zero point) that makes the sum over
+/* Quantizes x [rows, cols] to w, XVK_INT8 or XVK_INT4, choosing for each row of a block the scale (and zero point) that makes the sum over
  * columns of importance[c] * (x[c] - W[c])^2 small. importance [cols], not negative; NULL: 1. Returns 1, or 0 when a
  * weight is NaN, infinite, or beyond XVK_INT8_LIMIT or XVK_INT4_LIMIT: w is then of no use. */
 enum { XVK_INT8_LIMIT = 4096, XVK_INT4_LIMIT = 64 };
-int32_t xvk_quantize_int8_f32(const xvk_compute *c, void *w, const float *x, const float *importance, int64_t rows,
-                              int64_t cols);
-int32_t xvk_quantize_int4_f32(const xvk_compute *c, void *w, const float *x, const float *importance, int64_t rows,
-                              int64_t cols);
+int32_t xvk_quantize(const xvk_compute *c, xvk_dtype dtype, void *w, const float *x, const float *importance, int64_t rows,
+                     int64_t cols);
 
 /* Lays out as w, exactly, what others have quantized: q or code [rows, cols], one a byte, scales f16 [rows, groups], zeros
  * [rows, groups] in eighths of a code. Rows and columns that fill up the last blocks become zeros. Returns 1, or 0 when a
@@ -138,26 +151,24 @@ int32_t xvk_ggml_split_int4(const xvk_compute *c, int32_t type, uint8_t *codes, 
  * 65504: w is then of no use. */
 int32_t xvk_ggml_narrow(const xvk_compute *c, int32_t type, void *w, const float *x, int64_t rows, int64_t cols);
 
-/* ---- quantization with error feedback ---- */
+/* ---- GPTQ (Frantar et al. 2022) ---- */
 
-enum { XVK_FEEDBACK = 128 };
+/* The paper's block size B: columns that are rounded before all columns behind them take up their errors. */
+enum { XVK_GPTQ_BLOCK = 128 };
 
 /* h [cols, cols] += x^T x, its upper triangle. x [tokens, cols]. */
-void xvk_gram_f32(const xvk_compute *c, float *h, const float *x, int64_t tokens, int64_t cols);
+void xvk_gram(const xvk_compute *c, float *h, const float *x, int64_t tokens, int64_t cols);
 
 /* Replaces the upper triangle of the symmetric h [n, n] by that of U, upper triangular, with U^T U the inverse of
  * h + damping * I, whose rows and columns are taken in another order: group i of XVK_GROUP of U's is group order[i] of h's. A
  * last group of fewer must stay the last. `work` [n, n]. Returns 1, or 0 when h + damping * I is not positive definite: h is
  * then as it was. One thread. */
-int32_t xvk_factor_inverse_f32(float *h, float *work, const int32_t *order, int64_t n, float damping);
+int32_t xvk_factor_inverse(float *h, float *work, const int32_t *order, int64_t n, float damping);
 
-/* As xvk_quantize_*, minimizing the error of the products with the inputs that u [cols, cols] was made from (GPTQ, Frantar
- * et al. 2022): the groups of u are rounded one after the other, so `order` is the one that u has. room:
- * [rows, cols + XVK_FEEDBACK]. */
-int32_t xvk_quantize_feedback_int8_f32(const xvk_compute *c, void *w, const float *x, const float *u, const int32_t *order,
-                                       float *room, int64_t rows, int64_t cols);
-int32_t xvk_quantize_feedback_int4_f32(const xvk_compute *c, void *w, const float *x, const float *u, const int32_t *order,
-                                       float *room, int64_t rows, int64_t cols);
+/* As xvk_quantize, minimizing the error of the products with the inputs that u [cols, cols] was made from: the groups of u
+ * are rounded one after the other, so `order` is the one that u has. room: [rows, cols + XVK_GPTQ_BLOCK]. */
+int32_t xvk_gptq(const xvk_compute *c, xvk_dtype dtype, void *w, const float *x, const float *u, const int32_t *order,
+                 float *room, int64_t rows, int64_t cols);
 
 /* ---- matrix products ----
  *
@@ -182,104 +193,93 @@ int32_t xvk_quantize_feedback_int4_f32(const xvk_compute *c, void *w, const floa
  */
 enum { XVK_GEMM_TILE = 512, XVK_GEMM_BLAS = 48, XVK_MAX_PRODUCTS = 3 };
 
-/* One W and where its product goes. y_stride: distance in floats between the rows of y (>= rows): several products can
- * fill one wider matrix. Dimensions and strides are below 2^31. */
+/* One W and where its product goes. y_stride: distance in floats between the rows of y (>= w.rows), below 2^31: several
+ * products can fill one wider matrix. All w of a call have the same dtype and cols. */
 typedef struct {
   float *y;
   int64_t y_stride;
-  const void *w;
-  int64_t rows;
+  xvk_weights w;
 } xvk_product;
 
 /* Floats of scratch that a gemm with this many tokens and columns needs, whatever its weights are. */
 size_t xvk_gemm_scratch(const xvk_compute *c, int64_t tokens, int64_t cols);
 
-void xvk_gemm_f32_f32(const xvk_compute *c, const xvk_product *products, int64_t count, const float *x, int64_t tokens,
-                      int64_t cols, float *scratch);
-void xvk_gemm_f32_f16(const xvk_compute *c, const xvk_product *products, int64_t count, const float *x, int64_t tokens,
-                      int64_t cols, float *scratch);
-void xvk_gemm_f32_bf16(const xvk_compute *c, const xvk_product *products, int64_t count, const float *x, int64_t tokens,
-                       int64_t cols, float *scratch);
-void xvk_gemm_f32_int8(const xvk_compute *c, const xvk_product *products, int64_t count, const float *x, int64_t tokens,
-                       int64_t cols, float *scratch);
-void xvk_gemm_f32_int4(const xvk_compute *c, const xvk_product *products, int64_t count, const float *x, int64_t tokens,
-                       int64_t cols, float *scratch);
-void xvk_gemm_f32_int4_f16(const xvk_compute *c, const xvk_product *products, int64_t count, const float *x,
-                           int64_t tokens, int64_t cols, float *scratch);
+void xvk_gemm(const xvk_compute *c, const xvk_product *products, int64_t count, const float *x, int64_t tokens,
+              float *scratch);
 
 /* ---- rows of a weight matrix as f32: embedding look-up, norm weights ----
- * y[t, :] = W[ids[t], :]; every id must be in 0 ..< rows of W. ids NULL means 0, 1, 2 ... */
-void xvk_rows_f32_f32(const xvk_compute *c, float *y, const void *w, const int32_t *ids, int64_t tokens, int64_t cols);
-void xvk_rows_f32_f16(const xvk_compute *c, float *y, const void *w, const int32_t *ids, int64_t tokens, int64_t cols);
-void xvk_rows_f32_bf16(const xvk_compute *c, float *y, const void *w, const int32_t *ids, int64_t tokens, int64_t cols);
-void xvk_rows_f32_int8(const xvk_compute *c, float *y, const void *w, const int32_t *ids, int64_t tokens, int64_t cols);
-void xvk_rows_f32_int4(const xvk_compute *c, float *y, const void *w, const int32_t *ids, int64_t tokens, int64_t cols);
-void xvk_rows_f32_int4_f16(const xvk_compute *c, float *y, const void *w, const int32_t *ids, int64_t tokens,
-                           int64_t cols);
+ * y[t, :] = W[ids[t], :]; every id must be in 0 ..< w->rows. ids NULL means 0, 1, 2 ... */
+void xvk_rows(const xvk_compute *c, float *y, const xvk_weights *w, const int32_t *ids, int64_t tokens);
 
 /* ---- layer pieces, all f32 ---- */
 
 /* y[t, i] = weight[i] * (x[t, i] * rsqrt(mean over i of x[t, i]^2 + epsilon)); y may be x. */
-void xvk_rmsnorm_f32(const xvk_compute *c, float *y, const float *x, const float *weight, int64_t tokens, int64_t size,
+void xvk_rmsnorm(const xvk_compute *c, float *y, const float *x, const float *weight, int64_t tokens, int64_t size,
                      float epsilon);
 
 /* Rotates each head of x [tokens, heads, head_size] in place; half-split: the pair (j, j + head_size/2) turns by an
  * angle whose cosine and sine are cos[t, j], sin[t, j], both [tokens, head_size/2]. */
-void xvk_rope_f32(const xvk_compute *c, float *x, const float *cos, const float *sin, int64_t tokens, int64_t heads,
+void xvk_rope(const xvk_compute *c, float *x, const float *cos, const float *sin, int64_t tokens, int64_t heads,
                   int64_t head_size);
 
 /* y[t, i] = silu(g) * u, g = gate_up[t, i], u = gate_up[t, size + i]; gate_up [tokens, 2 * size], y [tokens, size]. */
-void xvk_swiglu_f32(const xvk_compute *c, float *y, const float *gate_up, int64_t tokens, int64_t size);
+void xvk_swiglu(const xvk_compute *c, float *y, const float *gate_up, int64_t tokens, int64_t size);
 
 /* x[i] += y[i]. */
-void xvk_add_f32(const xvk_compute *c, float *x, const float *y, int64_t count);
+void xvk_add(const xvk_compute *c, float *x, const float *y, int64_t count);
 
 /* log(sum over i of exp(x[i])), stable, accumulated in double; -inf when every x[i] is. */
-double xvk_logsumexp_f32(const xvk_compute *c, const float *x, int64_t count);
+double xvk_logsumexp(const xvk_compute *c, const float *x, int64_t count);
 
 /* ---- KV cache and attention ----
  *
- * Keys and values of one layer are in blocks of XVK_KV_BLOCK positions; block b holds positions b*XVK_KV_BLOCK and up:
- *   key block    [kv_heads, head_size, XVK_KV_BLOCK]    positions innermost: scores of a block are vertical sums
- *   value block  [kv_heads, XVK_KV_BLOCK, head_size]
- * Elements are f32, f16 (round to nearest even) or int8, blocks aligned to 4 bytes. Slots at or after the end of the
- * sequence may hold anything, NaN too.
- * int8: the part of a KV head is s8 numbers q in -127 ... 127, then a f32 scale for each of the 64 positions,
- *   key block    [kv_heads, {s8 [head_size, XVK_KV_BLOCK], f32 [XVK_KV_BLOCK]}]
- *   value block  [kv_heads, {s8 [XVK_KV_BLOCK, head_size], f32 [XVK_KV_BLOCK]}]
+ * The keys and values of a sequence are in blocks of XVK_KV_BLOCK positions: block b holds b * XVK_KV_BLOCK and up, of all
+ * layers. The parts of a layer stand key_offset and value_offset bytes behind the start of each block:
+ *   keys     [kv_heads, head_size, XVK_KV_BLOCK]    positions innermost: scores of a block are vertical sums
+ *   values   [kv_heads, XVK_KV_BLOCK, head_size]
+ * Elements are XVK_F32, XVK_F16 (round to nearest even) or XVK_INT8, the parts aligned to 4 bytes. Slots at or after the end
+ * of the sequence may hold anything, NaN too.
+ * int8: the part of a KV head is s8 numbers q in -127 ... 127, then a f32 scale for each position,
+ *   keys     [kv_heads, {s8 [head_size, XVK_KV_BLOCK], f32 [XVK_KV_BLOCK]}]
+ *   values   [kv_heads, {s8 [XVK_KV_BLOCK, head_size], f32 [XVK_KV_BLOCK]}]
  * A number is scale * q, the scale 1 / 127 of the largest magnitude of its vector: off by at most half of that scale. A
  * vector below 2^-100 becomes zeros, one with an infinity or NaN all NaN. Any instruction set stores the same bytes.
  */
 enum { XVK_KV_BLOCK = 64, XVK_ATTENTION_CHUNK = 512, XVK_MAX_HEAD_SIZE = 512 };
 
-/* Writes the keys and values of `tokens` positions starting at `position`; k, v [tokens, kv_heads, head_size]. */
-void xvk_kv_store_f32(const xvk_compute *c, void *const *key_blocks, void *const *value_blocks, const float *k,
-                      const float *v, int64_t position, int64_t tokens, int64_t kv_heads, int64_t head_size);
-void xvk_kv_store_f16(const xvk_compute *c, void *const *key_blocks, void *const *value_blocks, const float *k,
-                      const float *v, int64_t position, int64_t tokens, int64_t kv_heads, int64_t head_size);
-void xvk_kv_store_int8(const xvk_compute *c, void *const *key_blocks, void *const *value_blocks, const float *k,
-                       const float *v, int64_t position, int64_t tokens, int64_t kv_heads, int64_t head_size);
+/* The tokens row ..< row + tokens of a pass: they belong to one sequence and stand at `position` and up in it. */
+typedef struct {
+  void *const *blocks;
+  int64_t position, row, tokens;
+} xvk_segment;
 
-/* Floats of scratch that the attention of up to `tokens` tokens needs when they end at `positions` positions or before; 0
- * where the heads alone keep the threads busy. */
+/* One layer's keys and values in the blocks of the sequences of a pass. Segments share no row and no sequence. */
+typedef struct {
+  xvk_dtype dtype;
+  int64_t key_offset, value_offset;
+  int64_t kv_heads, head_size;
+  const xvk_segment *segments;
+  int64_t segment_count;
+} xvk_kv;
+
+/* Writes the keys and values of the tokens of all segments; k, v [rows of the pass, kv_heads, head_size]. */
+void xvk_kv_store(const xvk_compute *c, const xvk_kv *kv, const float *k, const float *v);
+
+/* Floats of scratch that the attention of up to `tokens` tokens needs, in any number of segments, each of which ends at
+ * `positions` or before; 0 where the heads alone keep the threads busy. */
 size_t xvk_attention_scratch(const xvk_compute *c, int64_t positions, int64_t tokens, int64_t heads, int64_t kv_heads,
                              int64_t head_size);
 
-/* out[t, h, :] = softmax over positions p in 0 ... position + t of (scale * q[t, h] . K[p, h / (heads / kv_heads)])
- *                applied to V.     q, out [tokens, heads, head_size]
+/* For every token t of every segment, standing at position p(t) of its sequence:
+ *   out[t, h, :] = softmax over the positions p in 0 ... p(t) of (scale * q[t, h] . K[p, h / (heads / kv_heads)])
+ *                  applied to V.     q, out [rows of the pass, heads, head_size]
  * Online softmax (Milakov & Gimelshein 2018; FlashAttention, Dao et al. 2022): per query the blocks of a chunk of
  * XVK_ATTENTION_CHUNK positions are visited in order with a running maximum and sum, and the chunks are added in order.
  * So memory does not grow with the context, and a query has the same bits whether its tokens were evaluated together or
- * one by one and however the work is split: by head and tile of queries, and for few heads and queries by chunk as well.
+ * one by one, beside whichever other segments, and however the work is split: by segment, head and tile of queries, and
+ * where these are few by chunk as well.
  */
-void xvk_attention_f32_f32(const xvk_compute *c, float *out, const float *q, const void *const *key_blocks,
-                           const void *const *value_blocks, int64_t position, int64_t tokens, int64_t heads,
-                           int64_t kv_heads, int64_t head_size, float scale, float *scratch);
-void xvk_attention_f32_f16(const xvk_compute *c, float *out, const float *q, const void *const *key_blocks,
-                           const void *const *value_blocks, int64_t position, int64_t tokens, int64_t heads,
-                           int64_t kv_heads, int64_t head_size, float scale, float *scratch);
-void xvk_attention_f32_int8(const xvk_compute *c, float *out, const float *q, const void *const *key_blocks,
-                            const void *const *value_blocks, int64_t position, int64_t tokens, int64_t heads,
-                            int64_t kv_heads, int64_t head_size, float scale, float *scratch);
+void xvk_attention(const xvk_compute *c, float *out, const float *q, const xvk_kv *kv, int64_t heads, float scale,
+                   float *scratch);
 
 #endif

@@ -20,25 +20,25 @@ typedef struct {
 } quarter;
 
 // The zero point of each row in all bytes of its lane.
-XVK_INLINE int8x16_t load_zeros(xvk_number number, const unsigned char *block, int first) {
+XVK_INLINE int8x16_t load_zeros(xvk_dtype dtype, const unsigned char *block, int first) {
   uint32_t zeros[LANES];
-  for (int i = 0; i < LANES; ++i) zeros[i] = 0x01010101 * (uint32_t)xvk_block_zero(number, block, first + i);
+  for (int i = 0; i < LANES; ++i) zeros[i] = 0x01010101 * (uint32_t)xvk_block_zero(dtype, block, first + i);
   return vreinterpretq_s8_u32(vld1q_u32(zeros));
 }
 
-XVK_INLINE quarter load_quarter(xvk_number number, const unsigned char *block, int first) {
+XVK_INLINE quarter load_quarter(xvk_dtype dtype, const unsigned char *block, int first) {
   quarter q;
-  const uint16x4_t words = vld1_u16((const void *)(block + xvk_block_scales(number) + 2 * first));
+  const uint16x4_t words = vld1_u16((const void *)(block + xvk_block_scales(dtype) + 2 * first));
   const uint16x4_t scale = vshr_n_u16(vand_u16(words, vdup_n_u16(XVK_INT4_SCALE)), XVK_INT4_SHIFT);
-  q.scales = vcvt_f32_f16(vreinterpret_f16_u16(number == XVK_INT4 ? scale : words));
-  if (number == XVK_INT8) {
+  q.scales = vcvt_f32_f16(vreinterpret_f16_u16(dtype == XVK_INT4 ? scale : words));
+  if (dtype == XVK_INT8) {
     for (int step = 0; step < XVK_INT8_STEPS; step += 2) {
       const unsigned char *const place = block + 2 * (step * XVK_PANEL + first);
       q.weights[step / 2] = vcombine_s8(vld1_s8((const void *)place), vld1_s8((const void *)(place + 2 * XVK_PANEL)));
     }
     return q;
   }
-  const int8x16_t zeros = load_zeros(number, block, first);
+  const int8x16_t zeros = load_zeros(dtype, block, first);
   for (int step = 0; step < XVK_INT4_STEPS; step += 2) {
     const uint8x16_t both = vld1q_u8(block + 4 * (step / 2 * XVK_PANEL + first));
     const uint8x16_t low = vshlq_n_u8(vandq_u8(both, vdupq_n_u8(15)), 3), high = vshlq_n_u8(vshrq_n_u8(both, 4), 3);
@@ -80,17 +80,17 @@ XVK_INLINE void store_rows(float *y, float32x4_t value, int64_t count) {
 }
 
 // A panel times `tokens` tokens of a tile.
-XVK_INLINE void tile(xvk_number number, int tokens, const xvk_gemm_work *g, int64_t row, int64_t token) {
-  const int64_t groups = xvk_groups(g->cols), size = xvk_block_size(number), packed = xvk_packed_size(number);
-  const unsigned char *block = g->w + row / XVK_PANEL * groups * size, *x = xvk_packed_tile(number, g, token);
+XVK_INLINE void tile(xvk_dtype dtype, int tokens, const xvk_gemm_work *g, int64_t row, int64_t token) {
+  const int64_t groups = xvk_groups(g->cols), size = xvk_block_size(dtype), packed = xvk_packed_size(dtype);
+  const unsigned char *block = g->w + row / XVK_PANEL * g->w_stride, *x = xvk_packed_tile(dtype, g, token);
   float32x4_t y[TILE][QUARTERS];
   for (int t = 0; t < tokens; ++t)
     for (int i = 0; i < QUARTERS; ++i) y[t][i] = vdupq_n_f32(0);
   for (int64_t group = 0; group < groups; ++group, block += size, x += tokens * packed) {
     for (int i = 0; i < QUARTERS; ++i) {
-      const quarter w = load_quarter(number, block, i * LANES);
+      const quarter w = load_quarter(dtype, block, i * LANES);
       for (int t = 0; t < tokens; ++t) {
-        const int32x4_t sum = number == XVK_INT8 ? dot_int8(&w, x, t, tokens) : dot_int4(&w, x, t, tokens);
+        const int32x4_t sum = dtype == XVK_INT8 ? dot_int8(&w, x, t, tokens) : dot_int4(&w, x, t, tokens);
         const float x_scale = xvk_load_f32(x + (packed - 8) * tokens + 4 * t);
         y[t][i] = vfmaq_f32(y[t][i], vcvtq_f32_s32(sum), vmulq_n_f32(w.scales, x_scale));
       }
@@ -104,14 +104,14 @@ XVK_INLINE void tile(xvk_number number, int tokens, const xvk_gemm_work *g, int6
   }
 }
 
-XVK_INLINE void gemm(xvk_number number, const xvk_gemm_work *g, int64_t begin, int64_t end) {
+XVK_INLINE void gemm(xvk_dtype dtype, const xvk_gemm_work *g, int64_t begin, int64_t end) {
   for (int64_t row = begin; row < end; row += XVK_PANEL) {
     for (int64_t token = 0; token < g->tokens; token += TILE) {
       switch (g->tokens - token) {
-      case 1: tile(number, 1, g, row, token); break;
-      case 2: tile(number, 2, g, row, token); break;
-      case 3: tile(number, 3, g, row, token); break;
-      default: tile(number, TILE, g, row, token); break;
+      case 1: tile(dtype, 1, g, row, token); break;
+      case 2: tile(dtype, 2, g, row, token); break;
+      case 3: tile(dtype, 3, g, row, token); break;
+      default: tile(dtype, TILE, g, row, token); break;
       }
     }
   }

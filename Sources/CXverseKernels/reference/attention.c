@@ -9,18 +9,18 @@
 #include "../numbers.h"
 #include <math.h>
 
-static inline float scale_of(xvk_number number, const unsigned char *numbers, int64_t size, int64_t i) {
-  return number == XVK_INT8 ? xvk_load(XVK_F32, numbers + XVK_KV_BLOCK * size, i) : 1;
+static inline float scale_of(xvk_dtype dtype, const unsigned char *numbers, int64_t size, int64_t i) {
+  return dtype == XVK_INT8 ? xvk_load(XVK_F32, numbers + XVK_KV_BLOCK * size, i) : 1;
 }
 
 // Adds one block, of which the query sees `count` positions: its part of one KV head.
-static inline void add_block(xvk_number number, xvk_softmax *state, const float *q, const unsigned char *keys,
+static inline void add_block(xvk_dtype dtype, xvk_softmax *state, const float *q, const unsigned char *keys,
                              const unsigned char *values, int64_t size, int64_t count, float scale) {
   float p[XVK_KV_BLOCK], largest = state->m, sum = 0;
   for (int64_t i = 0; i < count; ++i) {
     float score = 0;
-    for (int64_t d = 0; d < size; ++d) score += q[d] * xvk_load(number, keys, d * XVK_KV_BLOCK + i);
-    p[i] = score * scale_of(number, keys, size, i) * scale;
+    for (int64_t d = 0; d < size; ++d) score += q[d] * xvk_load(dtype, keys, d * XVK_KV_BLOCK + i);
+    p[i] = score * scale_of(dtype, keys, size, i) * scale;
     largest = p[i] > largest ? p[i] : largest;
   }
   const float shrink = expf(state->m - largest);
@@ -29,8 +29,8 @@ static inline void add_block(xvk_number number, xvk_softmax *state, const float 
   state->s = state->s * shrink + sum;
   for (int64_t d = 0; d < size; ++d) state->o[d] *= shrink;
   for (int64_t i = 0; i < count; ++i) {
-    const float weight = p[i] * scale_of(number, values, size, i);
-    for (int64_t d = 0; d < size; ++d) state->o[d] += weight * xvk_load(number, values, i * size + d);
+    const float weight = p[i] * scale_of(dtype, values, size, i);
+    for (int64_t d = 0; d < size; ++d) state->o[d] += weight * xvk_load(dtype, values, i * size + d);
   }
 }
 
@@ -53,32 +53,31 @@ static void finish(float *out, const xvk_softmax *total, int64_t size) {
   for (int64_t d = 0; d < size; ++d) out[d] = total->o[d] / total->s;
 }
 
-static inline void add_chunk(xvk_number number, const xvk_attention_work *a, xvk_softmax *state, int64_t kv_head,
+static inline void add_chunk(xvk_dtype dtype, const xvk_attention_work *a, xvk_softmax *state, int64_t kv_head,
                              int64_t i, int64_t chunk) {
   const int64_t seen = xvk_attention_seen(a, i), end = (chunk + 1) * XVK_ATTENTION_CHUNK;
-  const int64_t head = kv_head * xvk_kv_head_bytes(number, a->head_size);
+  const int64_t head = kv_head * xvk_kv_head_bytes(dtype, a->head_size);
   clear(state, a->head_size);
   for (int64_t position = chunk * XVK_ATTENTION_CHUNK; position < seen && position < end; position += XVK_KV_BLOCK) {
-    const unsigned char *const keys = a->key_blocks[position / XVK_KV_BLOCK];
-    const unsigned char *const values = a->value_blocks[position / XVK_KV_BLOCK];
+    const unsigned char *const block = (const unsigned char *)a->blocks[position / XVK_KV_BLOCK] + head;
     const int64_t count = seen - position < XVK_KV_BLOCK ? seen - position : XVK_KV_BLOCK;
-    add_block(number, state, a->q + xvk_attention_query_offset(a, kv_head, i), keys + head, values + head,
-              a->head_size, count, a->scale);
+    add_block(dtype, state, a->q + xvk_attention_query_offset(a, kv_head, i), block + a->key_offset,
+              block + a->value_offset, a->head_size, count, a->scale);
   }
 }
 
-static inline void attention(xvk_number number, const xvk_attention_work *a, int64_t begin, int64_t end) {
+static inline void attention(xvk_dtype dtype, const xvk_attention_work *a, int64_t begin, int64_t end) {
   xvk_softmax state, total;
   for (int64_t u = begin; u < end; ++u) {
     const xvk_attention_unit unit = xvk_attention_unit_at(a, u);
     for (int64_t i = unit.first; i < unit.first + unit.queries; ++i) {
       if (a->parts > 1) {
-        add_chunk(number, a, xvk_attention_partial(a, unit.kv_head, unit.chunk, i), unit.kv_head, i, unit.chunk);
+        add_chunk(dtype, a, xvk_attention_partial(a, unit.kv_head, unit.chunk, i), unit.kv_head, i, unit.chunk);
         continue;
       }
       clear(&total, a->head_size);
       for (int64_t chunk = 0; chunk < xvk_attention_chunks(xvk_attention_seen(a, i)); ++chunk) {
-        add_chunk(number, a, &state, unit.kv_head, i, chunk);
+        add_chunk(dtype, a, &state, unit.kv_head, i, chunk);
         merge(&total, &state, a->head_size);
       }
       finish(a->out + xvk_attention_query_offset(a, unit.kv_head, i), &total, a->head_size);

@@ -8,22 +8,22 @@
 
 enum { LANES = 16 };
 
-static inline float dot(xvk_number number, const unsigned char *w, const float *x, int64_t cols) {
+static inline float dot(xvk_dtype dtype, const unsigned char *w, const float *x, int64_t cols) {
   float sum[LANES] = {0};
   int64_t col = 0;
   for (; col + LANES <= cols; col += LANES)
-    for (int lane = 0; lane < LANES; ++lane) sum[lane] += x[col + lane] * xvk_load(number, w, col + lane);
-  for (int lane = 0; col + lane < cols; ++lane) sum[lane] += x[col + lane] * xvk_load(number, w, col + lane);
+    for (int lane = 0; lane < LANES; ++lane) sum[lane] += x[col + lane] * xvk_load(dtype, w, col + lane);
+  for (int lane = 0; col + lane < cols; ++lane) sum[lane] += x[col + lane] * xvk_load(dtype, w, col + lane);
   for (int width = LANES / 2; width > 0; width /= 2)
     for (int lane = 0; lane < width; ++lane) sum[lane] += sum[lane + width];
   return sum[0];
 }
 
-static inline void gemm(xvk_number number, const xvk_gemm_work *g, int64_t begin, int64_t end) {
+static inline void gemm(xvk_dtype dtype, const xvk_gemm_work *g, int64_t begin, int64_t end) {
   const float *const x = g->x;
   for (int64_t r = begin; r < end; ++r) {
-    const unsigned char *const row = g->w + r * g->cols * xvk_number_size(number);
-    for (int64_t t = 0; t < g->tokens; ++t) g->y[t * g->y_stride + r] = dot(number, row, x + t * g->cols, g->cols);
+    const unsigned char *const row = g->w + r * g->w_stride;
+    for (int64_t t = 0; t < g->tokens; ++t) g->y[t * g->y_stride + r] = dot(dtype, row, x + t * g->cols, g->cols);
   }
 }
 

@@ -9,36 +9,36 @@
 #include "../quantized.h"
 #include <math.h>
 
-static inline int32_t packed_q(xvk_number number, const unsigned char *x, int64_t i, int64_t token, int64_t tokens) {
-  if (number != XVK_INT8) return (int8_t)x[(i / 4 * tokens + token) * XVK_STEP + i % 4];
+static inline int32_t packed_q(xvk_dtype dtype, const unsigned char *x, int64_t i, int64_t token, int64_t tokens) {
+  if (dtype != XVK_INT8) return (int8_t)x[(i / 4 * tokens + token) * XVK_STEP + i % 4];
   return (int16_t)xvk_load_u16(x + (i / 2 * tokens + token) * XVK_STEP + i % 2 * 2);
 }
 
-static inline float dot(xvk_number number, const unsigned char *panel, int64_t row, const unsigned char *x,
+static inline float dot(xvk_dtype dtype, const unsigned char *panel, int64_t row, const unsigned char *x,
                         int64_t token, int64_t tokens, int64_t groups) {
-  const int64_t scales = (xvk_packed_size(number) - 8) * tokens;
+  const int64_t scales = (xvk_packed_size(dtype) - 8) * tokens;
   float y = 0;
   for (int64_t group = 0; group < groups; ++group) {
     int32_t sum = 0;
     for (int64_t i = 0; i < XVK_GROUP; ++i)
-      sum += xvk_block_level(number, panel, row, i) * packed_q(number, x, i, token, tokens);
-    y = fmaf((float)sum, xvk_block_scale(number, panel, row) * xvk_load_f32(x + scales + 4 * token), y);
-    panel += xvk_block_size(number);
-    x += xvk_packed_size(number) * tokens;
+      sum += xvk_block_level(dtype, panel, row, i) * packed_q(dtype, x, i, token, tokens);
+    y = fmaf((float)sum, xvk_block_scale(dtype, panel, row) * xvk_load_f32(x + scales + 4 * token), y);
+    panel += xvk_block_size(dtype);
+    x += xvk_packed_size(dtype) * tokens;
   }
   return y;
 }
 
-static inline void gemm(xvk_number number, const xvk_gemm_work *g, int64_t begin, int64_t end) {
-  const int64_t groups = xvk_groups(g->cols), panel_size = groups * xvk_block_size(number);
+static inline void gemm(xvk_dtype dtype, const xvk_gemm_work *g, int64_t begin, int64_t end) {
+  const int64_t groups = xvk_groups(g->cols);
   for (int64_t first = 0; first < g->tokens; first += g->tile) {
     const int64_t left = g->tokens - first, tokens = left < g->tile ? left : g->tile;
-    const unsigned char *const x = xvk_packed_tile(number, g, first);
+    const unsigned char *const x = xvk_packed_tile(dtype, g, first);
     for (int64_t r = begin; r < end; ++r) {
-      const unsigned char *const panel = g->w + r / XVK_PANEL * panel_size;
+      const unsigned char *const panel = g->w + r / XVK_PANEL * g->w_stride;
       for (int64_t t = 0; t < tokens; ++t)
         g->y[(first + t) * g->y_stride + r] =
-            dot(number, panel, r % XVK_PANEL, x, t, tokens, groups) * g->factors[first + t];
+            dot(dtype, panel, r % XVK_PANEL, x, t, tokens, groups) * g->factors[first + t];
     }
   }
 }

@@ -8,21 +8,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-// quantize is NULL for blocks of codes from elsewhere.
+// The blocks of int4_f16 are of codes from elsewhere; the others are quantized.
 typedef struct {
   const char *name;
+  xvk_dtype dtype;
   int64_t block_size;
-  int32_t (*quantize)(const xvk_compute *c, void *w, const float *x, const float *importance, int64_t rows,
-                      int64_t cols);
-  void (*gemm)(const xvk_compute *c, const xvk_product *products, int64_t count, const float *x, int64_t tokens,
-               int64_t cols, float *scratch);
 } format;
 
 static const format formats[] = {
-    {"int8", XVK_INT8_BLOCK, xvk_quantize_int8_f32, xvk_gemm_f32_int8},
-    {"int4", XVK_INT4_BLOCK, xvk_quantize_int4_f32, xvk_gemm_f32_int4},
-    {"int4_f16", XVK_INT4_F16_BLOCK, NULL, xvk_gemm_f32_int4_f16},
+    {"int8", XVK_INT8, XVK_INT8_BLOCK},
+    {"int4", XVK_INT4, XVK_INT4_BLOCK},
+    {"int4_f16", XVK_INT4_F16, XVK_INT4_F16_BLOCK},
 };
+
+static int is_quantized_here(const format *f) { return f->dtype != XVK_INT4_F16; }
 
 static const struct {
   int64_t rows, cols;
@@ -86,9 +85,10 @@ static void fail(const char *set, const format *f, const char *what, int64_t row
 static void multiply(const xvk_compute *c, const format *f, float *to, int64_t rows, const float *from, int64_t tokens,
                      int64_t cols) {
   float *const scratch = malloc(xvk_gemm_scratch(c, tokens, cols) * sizeof *scratch);
-  const xvk_product product = {to, rows + GAP, reference_blocks, rows};
+  const int64_t stride = (cols + XVK_GROUP - 1) / XVK_GROUP * f->block_size;
+  const xvk_product product = {to, rows + GAP, {reference_blocks, f->dtype, rows, cols, stride}};
   if (!scratch) abort();
-  f->gemm(c, &product, 1, from, tokens, cols, scratch);
+  xvk_gemm(c, &product, 1, from, tokens, scratch);
   free(scratch);
 }
 
@@ -111,7 +111,7 @@ static void check_products(const xvk_compute *c, const char *set, const format *
 static void check_blocks(const xvk_compute *c, const char *set, const format *f, const float *importance_or_null,
                          int64_t rows, int64_t cols, size_t size) {
   memset(blocks, 0xA5, size);
-  if (!f->quantize(c, blocks, weights, importance_or_null, rows, cols) || memcmp(blocks, reference_blocks, size) != 0)
+  if (!xvk_quantize(c, f->dtype, blocks, weights, importance_or_null, rows, cols) || memcmp(blocks, reference_blocks, size) != 0)
     fail(set, f, "blocks", rows, cols, 0);
 }
 
@@ -122,11 +122,11 @@ static void check_shape(const xvk_table *const tables[SETS], const format *f, in
   if (panels * groups > MOST_BLOCKS) abort();
   fill_activations();
   spoil_tokens(cols);
-  if (!f->quantize && !xvk_pack_int4_f16(&reference, reference_blocks, codes, scales, zeros, rows, cols))
+  if (!is_quantized_here(f) && !xvk_pack_int4_f16(&reference, reference_blocks, codes, scales, zeros, rows, cols))
     fail("reference", f, "answer", rows, cols, 0);
-  for (int weighed = 1; weighed >= 0 && f->quantize; --weighed) {
+  for (int weighed = 1; weighed >= 0 && is_quantized_here(f); --weighed) {
     const float *const importances = weighed ? importance : NULL;
-    if (!f->quantize(&reference, reference_blocks, weights, importances, rows, cols))
+    if (!xvk_quantize(&reference, f->dtype, reference_blocks, weights, importances, rows, cols))
       fail("reference", f, "answer", rows, cols, 0);
     for (int32_t set = 1; set < SETS; ++set)
       if (tables[set])

@@ -1,5 +1,4 @@
-// FeedbackTests.swift -- quantization with error feedback (GPTQ): sums of products of inputs, the factor of their
-// inverse, and what they are for.
+// GPTQKernelTests.swift -- GPTQ: sums of products of inputs, the factor of their inverse, and what they are for.
 
 import CXverseKernels
 import Glibc
@@ -23,7 +22,7 @@ private func correlatedInputs(tokens: Int, cols: Int, seed: UInt64) -> [Float] {
 /// h [cols, cols] + x^T x by the driver.
 private func gram(_ h: [Float], _ x: [Float], cols: Int, _ compute: xvk_compute) -> [Float] {
   var h = h
-  withUnsafePointer(to: compute) { xvk_gram_f32($0, &h, x, Int64(x.count / cols), Int64(cols)) }
+  withUnsafePointer(to: compute) { xvk_gram($0, &h, x, Int64(x.count / cols), Int64(cols)) }
   return h
 }
 
@@ -38,7 +37,7 @@ private func columns(_ order: [Int32], of cols: Int) -> [Int] {
 /// Whether the driver makes a factor of h [n, n], in its place.
 private func factorInverse(_ h: inout [Float], n: Int, order: [Int32]? = nil, damping: Float) -> Bool {
   var work = [Float](repeating: .nan, count: n * n)
-  return xvk_factor_inverse_f32(&h, &work, order ?? asTheyStand(n), Int64(n), damping) != 0
+  return xvk_factor_inverse(&h, &work, order ?? asTheyStand(n), Int64(n), damping) != 0
 }
 
 @Suite("gram")
@@ -175,8 +174,8 @@ struct FactorInverseTests {
   }
 }
 
-/// Weights, inputs, and their quantization with feedback.
-private struct FeedbackFixture {
+/// Weights, inputs, and their quantization by GPTQ.
+private struct GPTQFixture {
   static let tokens = 256
   let rows: Int
   let cols: Int
@@ -200,11 +199,12 @@ private struct FeedbackFixture {
   ) throws -> QuantizedWeights {
     let compute = try set.compute(threads: threads)
     let x = weights ?? self.weights
-    var room = [Float](repeating: .nan, count: rows * (cols + XVK_FEEDBACK))
+    var room = [Float](repeating: .nan, count: rows * (cols + XVK_GPTQ_BLOCK))
     return try QuantizedWeights(format, rows: rows, cols: cols) { place in
       withUnsafePointer(to: compute) {
-        format.quantizeWithFeedback(
-          $0, place, x, factor ?? self.factor, order ?? asTheyStand(cols), &room, Int64(rows), Int64(cols))
+        xvk_gptq(
+          $0, format.dtype, place, x, factor ?? self.factor, order ?? asTheyStand(cols), &room, Int64(rows), Int64(cols)
+        )
       }
     }
   }
@@ -227,12 +227,12 @@ private struct FeedbackFixture {
   }
 }
 
-@Suite("quantize with feedback")
-struct FeedbackTests {
-  // One part of XVK_FEEDBACK columns, and two of which the second is ragged.
+@Suite("gptq")
+struct GPTQKernelTests {
+  // One block of XVK_GPTQ_BLOCK columns, and two of which the second is ragged.
   @Test("makes the products with correlated inputs better", arguments: BlockFormat.chosen, [64, 172])
   func lowersProductError(format: BlockFormat, cols: Int) throws {
-    let fixture = try FeedbackFixture(rows: 19, cols: cols)
+    let fixture = try GPTQFixture(rows: 19, cols: cols)
 
     let w = try fixture.quantized(format)
 
@@ -242,16 +242,16 @@ struct FeedbackTests {
 
   @Test("is plain rounding for inputs that do not correlate", arguments: BlockFormat.chosen)
   func isPlainWithoutCorrelation(format: BlockFormat) throws {
-    let fixture = try FeedbackFixture(rows: 19, cols: 172)
+    let fixture = try GPTQFixture(rows: 19, cols: 172)
     let identity = (0..<172 * 172).map { $0 % 173 == 0 ? Float(1) : 0 }
 
     #expect(try fixture.quantized(format, factor: identity).weights == fixture.plain(format).weights)
   }
 
-  // 19 rows are two panels; 172 columns five groups and a short one, in two parts.
+  // 19 rows are two panels; 172 columns five groups and a short one, in two GPTQ blocks.
   @Test("rounds the groups in the order of the factor", arguments: BlockFormat.chosen)
   func takesOrder(format: BlockFormat) throws {
-    let fixture = try FeedbackFixture(rows: 19, cols: 172)
+    let fixture = try GPTQFixture(rows: 19, cols: 172)
     let order: [Int32] = [3, 0, 4, 2, 1, 5]
     let columns = columns(order, of: 172)
     let moved = try fixture.quantized(
@@ -271,14 +271,14 @@ struct FeedbackTests {
 
   @Test("gives the reference's blocks", arguments: KernelSet.optimized, BlockFormat.chosen)
   func agreesWithReference(set: KernelSet, format: BlockFormat) throws {
-    let fixture = try FeedbackFixture(rows: 19, cols: 172)
+    let fixture = try GPTQFixture(rows: 19, cols: 172)
 
     #expect(try fixture.quantized(format, by: set).bytes == fixture.quantized(format).bytes)
   }
 
   @Test("gives the same blocks on any number of threads", arguments: KernelSet.allCases, BlockFormat.chosen)
   func ignoresThreads(set: KernelSet, format: BlockFormat) throws {
-    let fixture = try FeedbackFixture(rows: 150, cols: 172)
+    let fixture = try GPTQFixture(rows: 150, cols: 172)
     let alone = try fixture.quantized(format, by: set).bytes
 
     #expect(try fixture.quantized(format, by: set, threads: 2).bytes == alone)
@@ -287,7 +287,7 @@ struct FeedbackTests {
 
   @Test("refuses what is not finite or too large", arguments: KernelSet.allCases, BlockFormat.chosen)
   func refusesOutliers(set: KernelSet, format: BlockFormat) throws {
-    let fixture = try FeedbackFixture(rows: 3, cols: 40)
+    let fixture = try GPTQFixture(rows: 3, cols: 40)
     for value in [.nan, .infinity, -.infinity, 5000, 1e30] as [Float] {
       for place in [0, 119] {
         var weights = fixture.weights
