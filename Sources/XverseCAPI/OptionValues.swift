@@ -1,5 +1,5 @@
-// OptionValues.swift -- the values behind an xverse_options: checked when they are set, so that using them cannot fail for
-// reasons that were known before.
+// OptionValues.swift -- the values behind an xverse_options: checked when they are set, so that using them cannot fail
+// for reasons that were known before.
 
 import XverseCore
 

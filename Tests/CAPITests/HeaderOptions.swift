@@ -1,5 +1,5 @@
-// HeaderOptions.swift -- the options that section 2 of xverse.h lists, read from the header itself, so that a difference
-// between it and the library's own table is noticed.
+// HeaderOptions.swift -- the options that section 2 of xverse.h lists, read from the header itself, so that a test
+// finds what differs between it and the table of the library.
 
 import Foundation
 import Testing
@@ -10,8 +10,8 @@ struct HeaderOptions: Sendable, CustomTestStringConvertible {
     let key: String
     fileprivate(set) var text: String
 
-    /// The choices that the text begins with, `a | b: what they do` or `a: what it does.  b: what it does`; nil for none.
-    /// One that takes a factor ends in ":", as in xverse_option_info.
+    /// The choices that the text begins with, `a | b: what they do` or `a: what it does.  b: what it does`; nil for
+    /// none. One that takes a factor ends in ":", as in xverse_option_info.
     var choices: [String]? {
       if let list = text.prefixMatch(of: /[a-z]\w*(:FACTOR)?( \| [a-z]\w*(:FACTOR)?)+/) {
         return list.0.replacing("FACTOR", with: "").split(separator: " | ").map(String.init)
@@ -40,8 +40,8 @@ struct HeaderOptions: Sendable, CustomTestStringConvertible {
     return Dictionary(constants) { first, _ in first }
   }
 
-  /// Reads lines of the form ` * KIND      key other_key  text`: the kind stands in its first line only, a line without a
-  /// key continues the text before it.
+  /// Reads lines of the form ` * KIND      key other_key  text`: the kind stands in its first line only, a line without
+  /// a key continues the text before it.
   static func parse(_ header: String) -> [HeaderOptions] {
     let kinds = kinds(in: header)
     let lines = header.split(separator: "\n", omittingEmptySubsequences: false)
