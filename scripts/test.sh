@@ -27,7 +27,10 @@ status=0
   is_failure || /^error: |Fatal error: / { print; fflush() }
   /^◇ Test / { started++ }
   /^(✔|✘) Test .* after [0-9.]+ seconds/ { done++ }
-  /^(◇|✔|✘) Test / && (started + done) % 500 == 0 { print "test: " started " cases begun, " done + 0 " tests done"; fflush() }
+  /^(◇|✔|✘) Test / && (started + done) % 500 == 0 {
+    print "test: " started " cases begun, " done + 0 " tests done"
+    fflush()
+  }
 ' || status=$?
 if [ $status = 0 ]; then exit; fi
 
