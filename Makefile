@@ -4,7 +4,7 @@
 # make demo                sets the machine up, builds, and shows a conversation; on a terminal you can join it
 #                          MODEL=... another model than ours, PROMPT="..." one answer instead of a chat
 # make test                sets the machine up, builds, and runs the unit tests
-# make lint                layout and usual mistakes of Swift, C, shell and Python; make format repairs the layout
+# make lint                layout and usual mistakes of Swift, C, shell and Python; make format formats them
 # make check               everything to run before a commit; MODEL=... to run the examples on another model than ours
 # make check-data DATA=... the comparison with reference outputs
 # make fuzz                the readers of files on random bytes, a minute each: SECONDS=60, TARGETS="json tokenizer" for some

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Checks all sources with swift-format, clang-format, shellcheck and ruff, or lays them out anew.
-# usage: scripts/lint.sh [fix]      fix: change the layout in place, and what ruff can repair
+# Checks all sources with swift-format, clang-format, shellcheck and ruff.
+# usage: scripts/lint.sh [fix]      fix: format the files instead, and apply the fixes that ruff calls safe
 #   SWIFT   the toolchain's swift, which brings swift-format
 
 set -eu
@@ -43,7 +43,7 @@ case ${1:-check} in
     "$ruff" check -q --output-format concise . || failed="$failed ruff"
     "$ruff" format -q --check --output-format concise . || failed="$failed ruff"
     [ -z "$failed" ] || {
-      say "failed:$failed; make format repairs layout"
+      say "failed:$failed; make format fixes the layout"
       exit 1
     }
     echo "lint: all clean"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the tests that are built. Of the hundreds of kilobytes that `swift test` prints it shows how many tests are done,
-# every failure in full, and the last line; .build/test.log has all of it.
+# Runs the tests that are built. Of the hundreds of kilobytes that `swift test` prints it shows how far it is, every
+# failure in full, and the last line; .build/test.log has all of it.
 # usage: scripts/test.sh [OPTION ...]      options of `swift test`, for instance --filter SUITE
 #   SWIFT   the toolchain's swift
 
@@ -25,7 +25,12 @@ status=0
     next
   }
   is_failure || /^error: |Fatal error: / { print; fflush() }
-  /^(✔|✘) Test .* after [0-9.]+ seconds/ && ++done % 100 == 0 { print "test: " done " tests done"; fflush() }
+  /^◇ Test / { started++ }
+  /^(✔|✘) Test .* after [0-9.]+ seconds/ { done++ }
+  /^(◇|✔|✘) Test / && (started + done) % 500 == 0 {
+    print "test: " started " cases begun, " done + 0 " tests done"
+    fflush()
+  }
 ' || status=$?
 if [ $status = 0 ]; then exit; fi
 

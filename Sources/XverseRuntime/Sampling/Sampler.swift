@@ -1,11 +1,11 @@
-// Sampler.swift -- chooses the next token from the logits. It keeps the random numbers and the processors of one sequence;
-// processors and steps stand in a file each beside it.
+// Sampler.swift -- chooses the next token from the logits. It keeps the random numbers and the processors of one
+// sequence; processors and steps stand in a file each beside it.
 
 import XverseCore
 
 /// Turns logits into a token: first the processors (logit bias, repetition penalty, occurrence penalties, the caller's
-/// hook and other appended ones), then either the largest logit or temperature, top-k, top-p, min-p, typical-p and one draw: Hugging
-/// Face's order.
+/// hook and other appended ones), then either the largest logit or temperature, top-k, top-p, min-p, typical-p and one
+/// draw: Hugging Face's order.
 ///
 /// One seed and the same logits give the same tokens on every machine. Each drawn token takes one random number.
 /// Threads: one at a time. `sample` does not allocate.
