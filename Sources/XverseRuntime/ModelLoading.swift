@@ -72,7 +72,7 @@ extension LoadedModel {
             + "kept in and were rounded to int8, 8.5 bits a weight")
       }
       if options.verifiesValues {
-        try model.verifyValues(of: checkpoint) { (done, total) throws(XverseError) in
+        try model.verifyValues(of: checkpoint, kernels: runtime.kernels.serial) { (done, total) throws(XverseError) in
           try progress("verify", done, total)
         }
       }

@@ -106,8 +106,8 @@ struct SessionRollbackTests {
     #expect(isSame)
   }
 
-  /// A table of 2 layers x 2 x 64 blocks of 8 bytes, and 370 logits of 4 bytes.
-  @Test("without memory does not come to be, and holds nothing", arguments: [0, 2047, 2048, 2048 + 1479])
+  /// A table of 64 blocks of 8 bytes, and 370 logits of 4 bytes.
+  @Test("without memory does not come to be, and holds nothing", arguments: [0, 511, 512, 512 + 1479])
   func reportsShortage(room: Int) throws {
     let limit = 64 << 20
     let allocator = MemoryAllocator(limit: limit)
