@@ -88,7 +88,9 @@ extension LoadedModel {
     }
     if options.verifiesValues {
       let verify = context.phase("verify")
-      try model.verifyValues(of: checkpoint) { (done, total) throws(XverseError) in try verify.progress(done, total) }
+      try model.verifyValues(of: checkpoint, kernels: context.kernels.serial) { (done, total) throws(XverseError) in
+        try verify.progress(done, total)
+      }
     }
     for name in checkpoint.tensorNames
     where !WeightNames.isUsed(name, in: checkpoint.format, by: description.configuration)

@@ -7,10 +7,12 @@ import XverseTensors
 extension XverseModel {
   /// Checks that every element of every weight is finite; what was converted from other blocks is so already.
   ///
-  /// - Parameter progress: Called before each tensor, and at the end, with bytes done of total.
+  /// - Parameters:
+  ///   - kernels: Called on the calling thread: serial ones, unless that is the compute thread.
+  ///   - progress: Called before each tensor, and at the end, with bytes done of total.
   /// - Throws: `corrupt` naming the file, the tensor, the index and the value; what `progress` throws.
   package func verifyValues(
-    of checkpoint: Checkpoint, progress: (_ done: Int, _ total: Int) throws(XverseError) -> Void
+    of checkpoint: Checkpoint, kernels: Kernels, progress: (_ done: Int, _ total: Int) throws(XverseError) -> Void
   ) throws(XverseError) {
     var tensors: [CheckpointTensor] = []
     for name in checkpoint.tensorNames where WeightNames.isUsed(name, in: checkpoint.format, by: configuration) {
@@ -20,7 +22,7 @@ extension XverseModel {
     var done = 0
     for tensor in tensors {
       try progress(done, total)
-      if let index = tensor.firstNonFinite {
+      if let index = tensor.firstNonFinite(kernels) {
         throw .corrupt(
           "\(tensor.fileName): tensor '\(tensor.name)' has a NaN or infinite value at element \(index), expected finite values"
         )
@@ -32,38 +34,16 @@ extension XverseModel {
 }
 
 extension CheckpointTensor {
-  /// The index of the first element whose exponent bits are all set; nil when every element is finite, as those of int4
-  /// always are.
-  fileprivate var firstNonFinite: Int? {
-    switch storedType {
-    case nil, .int4: nil
-    case .float32: first(where: { (bits: UInt32) in bits & 0x7F80_0000 == 0x7F80_0000 })
-    case .float16: first(where: { (bits: UInt16) in bits & 0x7C00 == 0x7C00 })
-    case .bfloat16: first(where: { (bits: UInt16) in bits & 0x7F80 == 0x7F80 })
-    case .int8: firstBlock(scalesBehind: DType.int8.elementsPerBlock)
-    case .int4F16: firstBlock(scalesBehind: DType.int4F16.elementsPerBlock / 2)
+  /// The index of the first element, or block, that is not finite; nil when all are.
+  fileprivate func firstNonFinite(_ kernels: Kernels) -> Int? {
+    guard let storedType else { return nil }
+    guard dtype == nil else {
+      let count = storedType.blockSize.map { byteCount / $0 } ?? elementCount
+      return kernels.firstNonFinite(of: data, dtype: storedType, count: count)
     }
-  }
-
-  /// The index of the first block with a scale, an f16 each of its rows, whose exponent bits are all set.
-  private func firstBlock(scalesBehind codes: Int) -> Int? {
-    guard let dtype, let size = dtype.blockSize else { return nil }
-    for block in 0..<byteCount / size {
-      for row in 0..<dtype.rowsPerPanel {
-        let offset = block * size + codes + MemoryLayout<UInt16>.size * row
-        let bits = UInt16(littleEndian: data.loadUnaligned(fromByteOffset: offset, as: UInt16.self))
-        if bits & 0x7C00 == 0x7C00 { return block }
-      }
+    let size = storedType.elementSize ?? 1
+    return (0..<elementCount).first {
+      kernels.firstNonFinite(of: data + place(of: $0) * size, dtype: storedType, count: 1) != nil
     }
-    return nil
-  }
-
-  private func first<Bits: FixedWidthInteger & BitwiseCopyable>(where isNonFinite: (Bits) -> Bool) -> Int? {
-    let size = MemoryLayout<Bits>.size
-    for index in 0..<elementCount
-    where isNonFinite(Bits(littleEndian: data.loadUnaligned(fromByteOffset: place(of: index) * size, as: Bits.self))) {
-      return index
-    }
-    return nil
   }
 }

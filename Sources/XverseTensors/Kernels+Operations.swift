@@ -101,6 +101,13 @@ extension Kernels {
     withCompute { xvk_rows($0, y.data, &weights, ids, Int64(y.rows)) }
   }
 
+  /// The index of the first of `count` elements, or blocks, that is NaN or infinite, or has such a scale; nil when all are
+  /// finite.
+  package func firstNonFinite(of elements: UnsafeRawPointer, dtype: DType, count: Int) -> Int? {
+    let first = withCompute { xvk_first_nonfinite($0, dtype.kernelType, elements, Int64(count)) }
+    return first < count ? Int(first) : nil
+  }
+
   /// All elements of a matrix as f32.
   package func widen(_ weights: WeightMatrix, into y: Matrix) {
     precondition(weights.rows == y.rows && weights.columns == y.columns, "widening of \(weights.rows) rows")

@@ -44,6 +44,23 @@ extension Kernels {
     } != 0
   }
 
+  /// The codes of rows that AutoGPTQ packs, one a byte.
+  ///
+  /// - Parameters:
+  ///   - words: The first word of the first row; the next word of that row stands `stride` words of 32 bits behind it.
+  ///   - bits: 4 or 8; `columns` is a multiple of the codes in a word.
+  ///   - codes: `[rows, columns]`.
+  package func unpackGPTQ(
+    _ words: UnsafeRawPointer, bits: Int, stride: Int, rows: Int, columns: Int,
+    into codes: UnsafeMutableBufferPointer<UInt8>
+  ) {
+    precondition((bits == 4 || bits == 8) && columns % (32 / bits) == 0, "\(columns) codes of \(bits) bits")
+    precondition(rows <= stride && codes.count >= rows * columns, "\(rows) rows of \(stride)")
+    withCompute {
+      xvk_gptq_unpack($0, codes.baseAddress, words, Int32(bits), Int64(stride), Int64(rows), Int64(columns))
+    }
+  }
+
   private static func requirePackable(
     _ dtype: DType, _ codeCount: Int, _ scaleCount: Int, _ rows: Int, _ columns: Int,
     _ destination: UnsafeMutableRawBufferPointer

@@ -102,7 +102,9 @@ struct XverseModelLoadingTests {
     let with = try TinyModel(tied, safetensors: patch.bytes)
 
     #expect(sameBits(try TinySequence(with.model).evaluate(tokens), without))
-    try with.model.verifyValues(of: with.checkpoint) { (_, _) throws(XverseError) in }
+    try with.model.verifyValues(of: with.checkpoint, kernels: try Kernels(threadCount: 1)) {
+      (_, _) throws(XverseError) in
+    }
   }
 
   @Test("takes tensors of mixed types")
@@ -176,7 +178,9 @@ struct VerificationTests {
 
   private func verify(_ patch: SafetensorsPatch, _ dtype: TinyCheckpoint.DType) throws {
     let tiny = try TinyModel(checkpoint(dtype), safetensors: patch.bytes)
-    try tiny.model.verifyValues(of: tiny.checkpoint) { (_, _) throws(XverseError) in }
+    try tiny.model.verifyValues(of: tiny.checkpoint, kernels: try Kernels(threadCount: 1)) {
+      (_, _) throws(XverseError) in
+    }
   }
 
   @Test(
@@ -242,13 +246,15 @@ struct VerificationTests {
     let tiny = try TinyModel(checkpoint())
     var steps: [Int] = []
     var totals: Set<Int> = []
-    try tiny.model.verifyValues(of: tiny.checkpoint) { (done, total) throws(XverseError) in
+    try tiny.model.verifyValues(of: tiny.checkpoint, kernels: try Kernels(threadCount: 1)) {
+      (done, total) throws(XverseError) in
       steps.append(done)
       totals.insert(total)
     }
 
     let error = #expect(throws: XverseError.self) {
-      try tiny.model.verifyValues(of: tiny.checkpoint) { (done, _) throws(XverseError) in
+      try tiny.model.verifyValues(of: tiny.checkpoint, kernels: try Kernels(threadCount: 1)) {
+        (done, _) throws(XverseError) in
         if done > 0 { throw XverseError(.cancelled, "stop here") }
       }
     }

@@ -119,6 +119,10 @@ int32_t xvk_pack_int8(const xvk_compute *c, void *w, const int8_t *q, const uint
 int32_t xvk_pack_int4_f16(const xvk_compute *c, void *w, const uint8_t *codes, const uint16_t *scales,
                           const uint8_t *zeros, int64_t rows, int64_t cols);
 
+/* The index of the first element of x [count], at any byte, that is NaN or infinite; count when all are finite. Elements of
+ * quantized types are whole blocks. */
+int64_t xvk_first_nonfinite(const xvk_compute *c, xvk_dtype dtype, const void *x, int64_t count);
+
 /* ---- the block types of GGUF ----
  * W [rows, cols] as ggml lays it out, row after row; cols is a multiple of XVK_GROUP, for the K types of 256. ggml.h in this
  * folder draws the blocks. The numbers are ggml's own. */
@@ -169,6 +173,12 @@ int32_t xvk_factor_inverse(float *h, float *work, const int32_t *order, int64_t 
  * are rounded one after the other, so `order` is the one that u has. room: [rows, cols + XVK_GPTQ_BLOCK]. */
 int32_t xvk_gptq(const xvk_compute *c, xvk_dtype dtype, void *w, const float *x, const float *u, const int32_t *order,
                  float *room, int64_t rows, int64_t cols);
+
+/* codes [rows, cols], one a byte, of words as AutoGPTQ packs them: W [cols * bits / 32, stride] of 32 bits, little-endian, at
+ * any byte, of which the first `rows` columns are unpacked. A word holds the codes of consecutive cols, the first in its
+ * lowest bits. bits: 4 or 8; cols is a multiple of 32 / bits. */
+void xvk_gptq_unpack(const xvk_compute *c, uint8_t *codes, const void *words, int32_t bits, int64_t stride, int64_t rows,
+                     int64_t cols);
 
 /* ---- matrix products ----
  *

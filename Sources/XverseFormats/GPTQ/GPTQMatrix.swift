@@ -8,6 +8,7 @@
 //   W[row, column] = scale[g, row] * (code[column, row] - zero[g, row]),  g the group of the column
 
 import XverseCore
+import XverseTensors
 
 /// The tensors of one matrix `[rows, columns]` = `[outputs, inputs]`, checked: every index that the layout implies is inside.
 package struct GPTQMatrix {
@@ -90,31 +91,11 @@ package struct GPTQMatrix {
   }
 
   /// The codes of rows `range`, one a byte: `result [range.count, columns]`.
-  func unpack(_ range: Range<Int>, into result: UnsafeMutableBufferPointer<UInt8>) {
+  func unpack(_ range: Range<Int>, into result: UnsafeMutableBufferPointer<UInt8>, by kernels: Kernels) {
     precondition(range.upperBound <= rows && result.count >= range.count * columns, "rows \(range) of \(rows)")
-    let perWord = parameters.codesPerWord
-    guard let base = result.baseAddress.map(UnsafeMutableRawPointer.init) else { return }
-    for word in 0..<columns / perWord {
-      let source = codes.data + 4 * (word * rows + range.lowerBound)
-      for row in 0..<range.count {
-        let bits = UInt32(littleEndian: source.loadUnaligned(fromByteOffset: 4 * row, as: UInt32.self))
-        let place = base + row * columns + word * perWord
-        if perWord == 8 {
-          place.storeBytes(of: Self.spread(bits).littleEndian, as: UInt64.self)
-        } else {
-          place.storeBytes(of: bits.littleEndian, as: UInt32.self)
-        }
-      }
-    }
-  }
-
-  /// Eight nibbles as eight bytes, the lowest first.
-  private static func spread(_ nibbles: UInt32) -> UInt64 {
-    func apart(_ bytes: UInt32) -> UInt64 {
-      let halves = (UInt64(bytes) | UInt64(bytes) << 16) & 0x0000_FFFF_0000_FFFF
-      return (halves | halves << 8) & 0x00FF_00FF_00FF_00FF
-    }
-    return apart(nibbles & 0x0F0F_0F0F) | apart(nibbles >> 4 & 0x0F0F_0F0F) << 8
+    kernels.unpackGPTQ(
+      codes.data + 4 * range.lowerBound, bits: parameters.bits, stride: rows, rows: range.count, columns: columns,
+      into: result)
   }
 }
 

@@ -88,7 +88,7 @@ extension WeightImporter {
       let rows = first..<min(first + Self.chunkRows, source.rows)
       try context.check()
       let part = UnsafeMutableBufferPointer(rebasing: codes.mutableElements[0..<rows.count * columns])
-      source.unpack(rows, into: part)
+      try context.compute { () throws(XverseError) in source.unpack(rows, into: part, by: context.kernels) }
       scales.removeAll()
       for row in rows {
         for group in 0..<DType.groupCount(columns: columns) {
@@ -118,7 +118,9 @@ extension WeightImporter {
     for first in stride(from: 0, to: source.rows, by: Self.chunkRows) {
       let rows = first..<min(first + Self.chunkRows, source.rows)
       try context.check()
-      source.unpack(rows, into: codes.mutableElements)
+      try context.compute { () throws(XverseError) in
+        source.unpack(rows, into: codes.mutableElements, by: context.kernels)
+      }
       for row in 0..<rows.count {
         groups.removeAll()
         for group in 0..<source.groupCount {
