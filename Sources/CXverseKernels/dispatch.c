@@ -4,9 +4,18 @@
 #include <sys/auxv.h>
 #endif
 
+// Products with float weights, and with those that a set has kernels of its own for.
+#define FLOAT_PRODUCTS(isa)                                                                                            \
+  [XVK_F32] = xvk_gemm_f32_f32_##isa, [XVK_F16] = xvk_gemm_f32_f16_##isa, [XVK_BF16] = xvk_gemm_f32_bf16_##isa
+#define QUANTIZED_PRODUCTS(isa)                                                                                        \
+  [XVK_INT8] = xvk_gemm_s16_int8_##isa, [XVK_INT4] = xvk_gemm_s8_int4_##isa,                                           \
+  [XVK_INT4_F16] = xvk_gemm_s8_int4_f16_##isa
+
 // All but the products with weights.
 #define REFERENCE_KERNELS                                                                                              \
-  .widen = {xvk_widen_f32_f32_reference, xvk_widen_f32_f16_reference, xvk_widen_f32_bf16_reference},                   \
+  .widen = {[XVK_F32] = xvk_widen_f32_f32_reference,                                                                   \
+            [XVK_F16] = xvk_widen_f32_f16_reference,                                                                   \
+            [XVK_BF16] = xvk_widen_f32_bf16_reference},                                                                \
   .pack_s16 = xvk_pack_s16_reference,                                                                                  \
   .pack_s8 = xvk_pack_s8_reference,                                                                                    \
   .pack_tile = 4,                                                                                                      \
@@ -28,8 +37,7 @@
   .attention_merge = xvk_attention_merge_reference
 
 static const xvk_table reference = {
-    .gemm = {xvk_gemm_f32_f32_reference, xvk_gemm_f32_f16_reference, xvk_gemm_f32_bf16_reference,
-             xvk_gemm_s16_int8_reference, xvk_gemm_s8_int4_reference, xvk_gemm_s8_int4_f16_reference},
+    .gemm = {FLOAT_PRODUCTS(reference), QUANTIZED_PRODUCTS(reference)},
     REFERENCE_KERNELS,
 };
 
@@ -37,7 +45,9 @@ static const xvk_table reference = {
 // Where a name ends in _reference, plain C is as fast: the operation is bound by memory or a sliver of a layer. A set has
 // kernels of its own where they pay and those of a lesser set elsewhere.
 #define AVX2_KERNELS                                                                                                   \
-  .widen = {xvk_widen_f32_f32_reference, xvk_widen_f32_f16_avx2, xvk_widen_f32_bf16_avx2},                             \
+  .widen = {[XVK_F32] = xvk_widen_f32_f32_reference,                                                                   \
+            [XVK_F16] = xvk_widen_f32_f16_avx2,                                                                        \
+            [XVK_BF16] = xvk_widen_f32_bf16_avx2},                                                                     \
   .pack_s16 = xvk_pack_s16_avx2, .pack_s8 = xvk_pack_s8_avx2,                                                          \
   .rmsnorm = xvk_rmsnorm_f32_avx2, .rope = xvk_rope_f32_reference, .swiglu = xvk_swiglu_f32_avx2,                      \
   .add = xvk_add_f32_reference, .logsumexp = xvk_logsumexp_f32_avx2,                                                   \
@@ -58,8 +68,7 @@ static const xvk_table reference = {
   .gptq_int4 = xvk_gptq_int4_avx2
 
 static const xvk_table avx2 = {
-    .gemm = {xvk_gemm_f32_f32_avx2, xvk_gemm_f32_f16_avx2, xvk_gemm_f32_bf16_avx2, xvk_gemm_s16_int8_avx2,
-             xvk_gemm_s8_int4_avx2, xvk_gemm_s8_int4_f16_avx2},
+    .gemm = {FLOAT_PRODUCTS(avx2), QUANTIZED_PRODUCTS(avx2)},
     .pack_tile = 4,
     AVX2_QUANTIZATION,
     AVX2_KERNELS,
@@ -67,8 +76,7 @@ static const xvk_table avx2 = {
 };
 
 static const xvk_table avxvnni = {
-    .gemm = {xvk_gemm_f32_f32_avx2, xvk_gemm_f32_f16_avx2, xvk_gemm_f32_bf16_avx2, xvk_gemm_s16_int8_avxvnni,
-             xvk_gemm_s8_int4_avxvnni, xvk_gemm_s8_int4_f16_avxvnni},
+    .gemm = {FLOAT_PRODUCTS(avx2), QUANTIZED_PRODUCTS(avxvnni)},
     .pack_tile = 6,
     AVX2_QUANTIZATION,
     AVX2_KERNELS,
@@ -76,8 +84,7 @@ static const xvk_table avxvnni = {
 };
 
 static const xvk_table avx512 = {
-    .gemm = {xvk_gemm_f32_f32_avx2, xvk_gemm_f32_f16_avx2, xvk_gemm_f32_bf16_avx2, xvk_gemm_s16_int8_avx512,
-             xvk_gemm_s8_int4_avx512, xvk_gemm_s8_int4_f16_avx512},
+    .gemm = {FLOAT_PRODUCTS(avx2), QUANTIZED_PRODUCTS(avx512)},
     .pack_tile = 6,
     .pack_has_exponents = 1,
     .quantize_int8 = xvk_quantize_int8_avx512,
@@ -106,8 +113,7 @@ static int cpu_has_avx512(void) {
 
 #if defined(__aarch64__)
 static const xvk_table neon = {
-    .gemm = {xvk_gemm_f32_f32_reference, xvk_gemm_f32_f16_reference, xvk_gemm_f32_bf16_reference,
-             xvk_gemm_s16_int8_neon, xvk_gemm_s8_int4_neon, xvk_gemm_s8_int4_f16_neon},
+    .gemm = {FLOAT_PRODUCTS(reference), QUANTIZED_PRODUCTS(neon)},
     REFERENCE_KERNELS,
 };
 

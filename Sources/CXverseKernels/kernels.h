@@ -8,7 +8,7 @@
 #include "xverse_kernels.h"
 
 // A xvk_dtype is an index into the arrays of the table.
-enum { XVK_FLOAT_DTYPES = 3, XVK_WEIGHT_DTYPES = 6, XVK_CACHE_DTYPES = XVK_INT8 + 1 }; // no cache is bf16
+enum { XVK_FLOAT_DTYPES = XVK_INT8, XVK_WEIGHT_DTYPES = XVK_INT4_F16 + 1, XVK_CACHE_DTYPES = XVK_INT8 + 1 }; // no cache is bf16
 
 // Computes the units begin ..< end of `work`, a struct of the operation. Units never share an output.
 typedef void xvk_range(const void *work, int64_t begin, int64_t end);

@@ -5,7 +5,7 @@ import XverseCore
 import XverseModels
 import XverseTensors
 
-/// Quantizes the layers and the head of a float model with error feedback; the embedding as `RoundToNearest` does.
+/// Quantizes the layers and the head of a float model with GPTQ; the embedding as `RoundToNearest` does.
 ///
 /// Memory: the result; the hidden states of the whole text, `[tokens, hiddenSize]` floats; the Hessians of one layer, twice
 /// the largest, `[columns, columns]` floats each; `rowsAtATime` rows of the widest matrix in floats, twice.
@@ -60,15 +60,8 @@ package final class Calibration {
   ) throws(XverseError) -> DecoderLayer {
     let hessians = try Hessians(of: layer.linears.all, context)
     try states.observe(layer, hessians)
-    // Matrices with the same input are neighbours.
-    var current: (input: LinearInput, factor: InputFactor)?
     let linears = try layer.linears.replacing { (linear) throws(XverseError) in
-      guard let input = linear.key.role.declaration.input else {
-        throw XverseError(.internal, "\(linear.key.role) multiplies nothing that calibration sees")
-      }
-      if current?.input != input { current = (input, try hessians.factor(input, damping: Self.damping)) }
-      guard let current else { throw XverseError(.internal, "\(input) has no factor") }
-      return try quantize(linear, current.factor)
+      try quantize(linear, hessians.factor(of: linear, damping: Self.damping))
     }
     for linear in layer.linears.all { model.discardPages(of: linear.weights) }
     let quantized = layer.withLinears(linears)
@@ -79,7 +72,7 @@ package final class Calibration {
   private func quantizeHead(of model: XverseModel, _ states: CalibrationStates) throws(XverseError) -> Linear {
     let hessians = try Hessians(of: [model.head], context)
     try states.finish(hessians)
-    let head = try quantize(model.head, hessians.factor(.head, damping: Self.damping))
+    let head = try quantize(model.head, hessians.factor(of: model.head, damping: Self.damping))
     model.discardPages(of: model.head.weights)
     return Linear(model.head.key, head)
   }
@@ -120,6 +113,8 @@ private final class Hessians: LinearObserver {
   private let context: ComputeContext
   private let arena: ScratchArena
   private var hessians: [LinearInput: Matrix] = [:]
+  /// Those that were asked for; each has taken the place of its sum.
+  private var factors: [LinearInput: InputFactor] = [:]
   private let work: Matrix
 
   init(of linears: [Linear], _ context: ComputeContext) throws(XverseError) {
@@ -140,9 +135,19 @@ private final class Hessians: LinearObserver {
     if let hessian = hessians[input] { context.kernels.addGram(of: x, to: hessian) }
   }
 
-  /// Valid until the next call.
-  func factor(_ input: LinearInput, damping: Float) throws(XverseError) -> InputFactor {
-    guard let hessian = hessians[input] else { throw XverseError(.internal, "no sums of the input \(input)") }
+  /// The factor of what `linear` multiplies, computed once for all matrices with that input. Nothing may be observed
+  /// afterwards.
+  func factor(of linear: Linear, damping: Float) throws(XverseError) -> InputFactor {
+    guard let input = linear.key.role.declaration.input, let hessian = hessians[input] else {
+      throw XverseError(.internal, "no sums of the input of \(linear.key.role)")
+    }
+    if let factor = factors[input] { return factor }
+    let factor = try factor(hessian, damping: damping)
+    factors[input] = factor
+    return factor
+  }
+
+  private func factor(_ hessian: Matrix, damping: Float) throws(XverseError) -> InputFactor {
     let size = hessian.rows
     var trace: Float = 0
     for index in 0..<size {

@@ -80,7 +80,8 @@ package final class RoundToNearest {
     let dtype = linear.weights.dtype
     guard !dtype.isQuantized else {
       throw .unsupported(
-        "tensor '\(linear.key.name(in: .safetensors))' is \(dtype.name) already, expected f32, f16 or bf16 to quantize")
+        "tensor '\(linear.key.name(in: .safetensors))' is \(dtype.name) already, expected \(DType.floatNames) to quantize"
+      )
     }
   }
 

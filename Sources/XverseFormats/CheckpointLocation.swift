@@ -16,7 +16,11 @@ package struct CheckpointLocation: Sendable {
   /// Most entries of a directory that are looked at for an explanation of what is missing.
   private static let maximumEntryCount = 10_000
   /// What the caller should have named.
-  private static let expectation = "a .safetensors, .bin or .gguf file or a Hugging Face model directory"
+  private static let expectation: String = {
+    let suffixes = WeightsFormat.searchOrder.map(\.suffix)
+    let list = suffixes.dropLast().joined(separator: ", ") + " or " + (suffixes.last ?? "")
+    return "a \(list) file or a Hugging Face model directory"
+  }()
 
   package let files: FileDirectory
   /// The weights' file, when the path named one, or a directory has one that brings everything with it.

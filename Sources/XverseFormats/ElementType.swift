@@ -54,12 +54,8 @@ enum ElementType: String, BitwiseCopyable, CaseIterable {
   /// The format to compute with; nil for one that no weight of a supported model has. Bytes whose last dimension is the
   /// size of a block are blocks.
   func dtype(shape: [Int]) -> DType? {
-    switch self {
-    case .f32: .float32
-    case .f16: .float16
-    case .bf16: .bfloat16
-    case .u8: shape.count == 3 ? DType.allCases.first { $0.isQuantized && $0.blockSize == shape[2] } : nil
-    default: nil
+    DType.allCases.first { dtype in
+      Self(dtype) == self && (!dtype.isQuantized || shape.count == 3 && dtype.blockSize == shape[2])
     }
   }
 }

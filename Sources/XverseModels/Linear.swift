@@ -59,14 +59,13 @@ package struct LayerLinears: Sendable {
   }
 
   /// The matrix of a role that layers have.
-  package subscript(role: WeightKey.Role) -> Linear {
-    let linear = all[role.rawValue - Self.firstRole]
-    assert(linear.key.role == role, "\(role) of a layer")
-    return linear
-  }
+  package subscript(role: WeightKey.Role) -> Linear { all[Self.places[role.rawValue]] }
 
   /// The matrices with the same input, as one pass multiplies them.
   package subscript(input: LinearInput) -> [Linear] { all.filter { $0.key.role.declaration.input == input } }
 
-  private static let firstRole = WeightKey.Role.layerMatrices.first.map(\.rawValue) ?? 0
+  /// The place of each role in `all`; past its end for a role that layers do not have.
+  private static let places = WeightKey.Role.allCases.map { role in
+    WeightKey.Role.layerMatrices.firstIndex(of: role) ?? .max
+  }
 }

@@ -10,7 +10,7 @@ extension XverseModel {
   ///
   /// - Parameter importer: The progress of its context is called with bytes converted of all that must be, if any.
   /// - Throws: `corrupt` naming the file and tensor that is missing or has another shape; `unsupported` for a type that
-  ///   is not f32, f16, bf16, int8, int4 or int4_f16; `outOfMemory`.
+  ///   that is no `DType` and cannot be converted to one; `outOfMemory`.
   package convenience init(
     _ configuration: ModelConfiguration, checkpoint: Checkpoint, importer: WeightImporter
   ) throws(XverseError) {

@@ -67,8 +67,7 @@ extension XverseModel {
     return linears.reduce(norms) { $0 + $1.weights.byteCount }
   }
 
-  /// The type of the matrices: "f32", "f16", "bf16", "int8", "int4", "int4_f16", or "mixed". Embedding and head may be int8
-  /// where the layers have 4 bits.
+  /// The name of the matrices' `DType`, or "mixed". Embedding and head may be int8 where the layers have 4 bits.
   package var matrixTypeName: String {
     var types = Set(layers.flatMap(\.linears.all).map(\.weights.dtype))
     let ends: Set = [embedding.weights.dtype, head.weights.dtype]

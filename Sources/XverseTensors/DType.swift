@@ -58,6 +58,12 @@ package enum DType: UInt8, Sendable, CaseIterable {
 
   package var isQuantized: Bool { blockSize != nil }
 
+  /// The types that are stored one by one, for messages: "f32, f16 or bf16".
+  package static var floatNames: String {
+    let names = allCases.filter { !$0.isQuantized }.map(\.name)
+    return names.dropLast().joined(separator: ", ") + " or " + (names.last ?? "")
+  }
+
   /// The shape in which a file holds a matrix: `[rows, columns]`, or `[panels, groups, bytes of a block]`.
   package func storedShape(rows: Int, columns: Int) -> [Int] {
     guard let blockSize else { return [rows, columns] }

@@ -42,14 +42,26 @@ enum BenchCommand: Command {
       promptTokens: promptTokens ?? min(512, max(1, Int(info.n_ctx_train) - decodeTokens)),
       decodeTokens: decodeTokens, depth: depth)
     try bench.warmUp()
-    let cacheBytesPerPosition = try bench.cacheBytesPerPosition()
     let memory = (peak: Machine.peakResidentMemory, anonymous: Machine.anonymousMemory)
     try bench.measure(repeats: repeats)
     let report = BenchReport(
-      bench: bench, work: Workload(info, cacheBytesPerPosition: cacheBytesPerPosition), info: info,
+      bench: bench, work: try workload(info, arguments), info: info,
       build: try Library.buildInfo(), loadSeconds: loadSeconds, peakMemory: memory.peak,
       anonymousMemory: memory.anonymous)
     try StandardOutput.write(arguments.has("json") ? report.json.text + "\n" : report.table)
+  }
+
+  private static func workload(_ info: xverse_model_info, _ arguments: Arguments) throws(ToolError) -> Workload {
+    let path = arguments.operands[0]
+    var estimate = xverse_memory_estimate()
+    estimate.size = UInt32(MemoryLayout<xverse_memory_estimate>.size)
+    let (model, session) = (try LibraryOptions(.model, from: arguments), try LibraryOptions(.session, from: arguments))
+    try withExtendedLifetime((model, session)) { () throws(ToolError) in
+      try Library.check(xverse_model_estimate(path, model.handle, session.handle, &estimate))
+    }
+    return Workload(
+      info, isTied: try Library.inspect(path)["tie_word_embeddings"].boolValue ?? false,
+      cacheBytesPerPosition: Double(estimate.kv_per_token))
   }
 }
 
@@ -77,12 +89,6 @@ struct Bench {
     self.promptTokens = promptTokens
     self.decodeTokens = decodeTokens
     self.depth = depth
-  }
-
-  /// Bytes of keys and values of one position, from what the session took so far: whole blocks of 64 positions.
-  func cacheBytesPerPosition() throws(ToolError) -> Double {
-    let blocks = (max(promptTokens, depth + decodeTokens) + 63) / 64
-    return Double(try session.stats().kv_bytes) / Double(blocks * 64)
   }
 
   /// Brings weights, cache and work memory into memory, outside the measurements.

@@ -5,11 +5,14 @@ import CXverse
 
 struct Workload {
   private let info: xverse_model_info
+  /// Whether the embedding table is also the output matrix.
+  private let isTied: Bool
   /// Bytes of keys and values of one position in all layers.
   private let cacheBytesPerPosition: Double
 
-  init(_ info: xverse_model_info, cacheBytesPerPosition: Double) {
+  init(_ info: xverse_model_info, isTied: Bool, cacheBytesPerPosition: Double) {
     self.info = info
+    self.isTied = isTied
     self.cacheBytesPerPosition = cacheBytesPerPosition
   }
 
@@ -17,14 +20,11 @@ struct Workload {
   private var layerCount: Double { Double(info.n_layers) }
   private var vocabularySize: Double { Double(info.n_vocab) }
 
-  /// Weights in the matrices of all layers: q, k, v, o and gate, up, down.
+  /// Weights in the matrices of all layers: all parameters but the embedding, the output matrix, and two norms a layer and
+  /// a final one.
   private var layerParameters: Double {
-    let kvSize = hiddenSize / Double(info.n_heads) * Double(info.n_kv_heads)
-    return layerCount * hiddenSize * (2 * hiddenSize + 2 * kvSize + 3 * Double(info.n_ff))
+    Double(info.n_params) - (isTied ? 1 : 2) * vocabularySize * hiddenSize - (2 * layerCount + 1) * hiddenSize
   }
-
-  /// Whether the embedding table is also the output matrix: then the parameters do not suffice for two.
-  private var isTied: Bool { Double(info.n_params) - layerParameters < 2 * vocabularySize * hiddenSize }
 
   /// Bytes of weights that a decoded token needs: all but the embedding table, of which it needs one row.
   private var bytesPerToken: Double {
