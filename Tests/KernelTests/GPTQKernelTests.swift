@@ -203,7 +203,8 @@ private struct GPTQFixture {
     return try QuantizedWeights(format, rows: rows, cols: cols) { place in
       withUnsafePointer(to: compute) {
         xvk_gptq(
-          $0, format.dtype, place, x, factor ?? self.factor, order ?? asTheyStand(cols), &room, Int64(rows), Int64(cols))
+          $0, format.dtype, place, x, factor ?? self.factor, order ?? asTheyStand(cols), &room, Int64(rows), Int64(cols)
+        )
       }
     }
   }
