@@ -70,7 +70,7 @@ package final class KVCache {
     length = count
   }
 
-  /// The rows `row ..< row + tokens` of a pass, which follow the positions filled so far; valid until the next `reserve`.
+  /// The rows `row ..< row + tokens` of a pass, which follow the positions filled so far; valid as long as the cache.
   func segment(row: Int, tokens: Int) -> KVSegment {
     KVSegment(blocks: table.elements.baseAddress.unsafelyUnwrapped, position: length, row: row, tokens: tokens)
   }

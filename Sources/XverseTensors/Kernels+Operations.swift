@@ -101,8 +101,8 @@ extension Kernels {
     withCompute { xvk_rows($0, y.data, &weights, ids, Int64(y.rows)) }
   }
 
-  /// The index of the first of `count` elements, or blocks, that is NaN or infinite, or has such a scale; nil when all are
-  /// finite.
+  /// The index of the first of `count` elements, or blocks, that is NaN or infinite, or has such a scale; nil when all
+  /// are finite.
   package func firstNonFinite(of elements: UnsafeRawPointer, dtype: DType, count: Int) -> Int? {
     let first = withCompute { xvk_first_nonfinite($0, dtype.kernelType, elements, Int64(count)) }
     return first < count ? Int(first) : nil

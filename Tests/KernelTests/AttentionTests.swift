@@ -70,7 +70,7 @@ struct AttentionTests {
   /// A score is a sum of headSize + 3 rounded terms, relative to its sum of magnitudes; subtracting the maximum, of the
   /// chunk and of all, rounds twice more; the exponential is off by 4 half ulps, and the scale of int8 rounds once.
   /// These are relative errors of a weight, and weights stand above and below the fraction; so do the sum over `seen`
-  /// of them and one rescaling for each block and chunk, off by 5 half ulps. (An error of the maximum itself cancels.)
+  /// of them and one rescaling for each step and chunk, off by 5 half ulps. (An error of the maximum itself cancels.)
   /// Rounding errors of n terms add up like a random walk, to no
   /// more than 5 sqrt(n) half ulps but for one in a million (Higham & Mary 2019).
   private func worstError(_ out: [Float], _ test: AttentionCase, _ cache: KVCacheBlocks) -> Double {
@@ -93,7 +93,7 @@ struct AttentionTests {
       let weights = scores.map { exp($0 - largest) }
       let sum = weights.reduce(0, +)
       let inScores = 5 * Double(size + 5).squareRoot() * halfULP * magnitude
-      let rescalings = Double(seen / XVK_KV_BLOCK + seen / XVK_ATTENTION_CHUNK)
+      let rescalings = Double(seen / XVK_ATTENTION_STEP + seen / XVK_ATTENTION_CHUNK)
       let inSums = (5 + 5 * Double(seen + 1).squareRoot() + 5 * rescalings) * halfULP
       for d in 0..<size {
         let terms = (0..<seen).map { weights[$0] / sum * values[($0 * test.kvHeads + h / group) * size + d] }

@@ -4,8 +4,8 @@ import CXverseKernels
 import TestSupport
 import Testing
 
-/// A pass of random queries, keys and values. The rows of its last segment come first, and between two segments there is
-/// a row that belongs to none.
+/// A pass of random queries, keys and values. The rows of its last segment come first, and between two segments there
+/// is a row that belongs to none.
 private struct Pass: CustomTestStringConvertible {
   let heads, kvHeads, headSize: Int
   /// Where the tokens of each segment stand in its sequence.

@@ -1,7 +1,7 @@
 // kv_store.c -- writes new keys and values into the blocks of a KV cache, rounded to the cache's numbers.
 //
-//   k, v [tokens, kv_heads, head_size] f32; key block [kv_heads, head_size, 64], value block [kv_heads, 64, head_size];
-//   int8: [kv_heads] of these numbers and then a scale for each of the 64 positions
+//   k, v [tokens, kv_heads, head_size] f32; in a block keys [kv_heads, head_size, positions], values
+//   [kv_heads, positions, head_size]; int8: [kv_heads] of these numbers and then a scale for each position
 //
 // Keys are turned from token-major to position-innermost in squares of 8 x 8. Bound: the cache lines of the key blocks,
 // as one token touches one for each number.

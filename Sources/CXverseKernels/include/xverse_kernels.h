@@ -255,7 +255,7 @@ double xvk_logsumexp(const xvk_compute *c, const float *x, int64_t count);
  * A number is scale * q, the scale 1 / 127 of the largest magnitude of its vector: off by at most half of that scale. A
  * vector below 2^-100 becomes zeros, one with an infinity or NaN all NaN. Any instruction set stores the same bytes.
  */
-enum { XVK_KV_BLOCK = 64, XVK_ATTENTION_CHUNK = 512, XVK_MAX_HEAD_SIZE = 512 };
+enum { XVK_KV_BLOCK = 64, XVK_ATTENTION_STEP = 64, XVK_ATTENTION_CHUNK = 512, XVK_MAX_HEAD_SIZE = 512 };
 
 /* The tokens row ..< row + tokens of a pass: they belong to one sequence and stand at `position` and up in it. */
 typedef struct {
@@ -283,9 +283,9 @@ size_t xvk_attention_scratch(const xvk_compute *c, int64_t positions, int64_t to
 /* For every token t of every segment, standing at position p(t) of its sequence:
  *   out[t, h, :] = softmax over the positions p in 0 ... p(t) of (scale * q[t, h] . K[p, h / (heads / kv_heads)])
  *                  applied to V.     q, out [rows of the pass, heads, head_size]
- * Online softmax (Milakov & Gimelshein 2018; FlashAttention, Dao et al. 2022): per query the blocks of a chunk of
- * XVK_ATTENTION_CHUNK positions are visited in order with a running maximum and sum, and the chunks are added in order.
- * So memory does not grow with the context, and a query has the same bits whether its tokens were evaluated together or
+ * Online softmax (Milakov & Gimelshein 2018; FlashAttention, Dao et al. 2022): per query the steps of XVK_ATTENTION_STEP
+ * positions in a chunk of XVK_ATTENTION_CHUNK are taken in order with a running maximum and sum, and the chunks are added in
+ * order; a step is some whole blocks, and their size changes no bit. So memory does not grow with the context, and a query has the same bits whether its tokens were evaluated together or
  * one by one, beside whichever other segments, and however the work is split: by segment, head and tile of queries, and
  * where these are few by chunk as well.
  */

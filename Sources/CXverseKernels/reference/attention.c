@@ -1,26 +1,43 @@
 // attention.c -- causal softmax attention over a blocked KV cache, one query after the other.
 //
-//   q, out [tokens, heads, head_size] f32; key block [kv_heads, head_size, 64], value block [kv_heads, 64, head_size];
-//   int8: [kv_heads] of these numbers and then a scale for each of the 64 positions
+//   q, out [tokens, heads, head_size] f32; in a block keys [kv_heads, head_size, positions], values
+//   [kv_heads, positions, head_size]; int8: [kv_heads] of these numbers and then a scale for each position
 //
 // Online softmax (Milakov & Gimelshein 2018): with m the largest score so far, s the sum of e^(score - m) and o the sum
-// of e^(score - m) * V, a block whose scores raise m first scales s and o by e^(old m - new m). Each chunk of positions
+// of e^(score - m) * V, a step whose scores raise m first scales s and o by e^(old m - new m). Each chunk of positions
 // begins anew; its (m, s, o) is then added to that of the chunks before it. The result is o / s.
-#include "../numbers.h"
 #include <math.h>
+#include "../numbers.h"
 
-static inline float scale_of(xvk_dtype dtype, const unsigned char *numbers, int64_t size, int64_t i) {
-  return dtype == XVK_INT8 ? xvk_load(XVK_F32, numbers + XVK_KV_BLOCK * size, i) : 1;
+// A KV head in the block that holds a position.
+static inline const unsigned char *head_at(xvk_dtype dtype, const xvk_attention_work *a, int64_t kv_head,
+                                           int64_t position) {
+  return (const unsigned char *)a->blocks[position / XVK_KV_BLOCK] + kv_head * xvk_kv_head_bytes(dtype, a->head_size);
 }
 
-// Adds one block, of which the query sees `count` positions: its part of one KV head.
-static inline void add_block(xvk_dtype dtype, xvk_softmax *state, const float *q, const unsigned char *keys,
-                             const unsigned char *values, int64_t size, int64_t count, float scale) {
-  float p[XVK_KV_BLOCK], largest = state->m, sum = 0;
+// What element d of the key, or the value, of a position is without its scale, and that scale.
+static inline float key_at(xvk_dtype dtype, const unsigned char *keys, int64_t position, int64_t d) {
+  return xvk_load(dtype, keys, d * XVK_KV_BLOCK + position % XVK_KV_BLOCK);
+}
+
+static inline float value_at(xvk_dtype dtype, const unsigned char *values, int64_t position, int64_t d, int64_t size) {
+  return xvk_load(dtype, values, position % XVK_KV_BLOCK * size + d);
+}
+
+static inline float scale_at(xvk_dtype dtype, const unsigned char *numbers, int64_t position, int64_t size) {
+  return dtype == XVK_INT8 ? xvk_load(XVK_F32, numbers + XVK_KV_BLOCK * size, position % XVK_KV_BLOCK) : 1;
+}
+
+// Adds the `count` positions of a step that a query sees, from `first` on.
+static inline void add_step(xvk_dtype dtype, const xvk_attention_work *a, xvk_softmax *state, int64_t kv_head,
+                            const float *q, int64_t first, int64_t count) {
+  const int64_t size = a->head_size;
+  float p[XVK_ATTENTION_STEP], largest = state->m, sum = 0;
   for (int64_t i = 0; i < count; ++i) {
+    const unsigned char *const keys = head_at(dtype, a, kv_head, first + i) + a->key_offset;
     float score = 0;
-    for (int64_t d = 0; d < size; ++d) score += q[d] * xvk_load(dtype, keys, d * XVK_KV_BLOCK + i);
-    p[i] = score * scale_of(dtype, keys, size, i) * scale;
+    for (int64_t d = 0; d < size; ++d) score += q[d] * key_at(dtype, keys, first + i, d);
+    p[i] = score * scale_at(dtype, keys, first + i, size) * a->scale;
     largest = p[i] > largest ? p[i] : largest;
   }
   const float shrink = expf(state->m - largest);
@@ -29,8 +46,9 @@ static inline void add_block(xvk_dtype dtype, xvk_softmax *state, const float *q
   state->s = state->s * shrink + sum;
   for (int64_t d = 0; d < size; ++d) state->o[d] *= shrink;
   for (int64_t i = 0; i < count; ++i) {
-    const float weight = p[i] * scale_of(dtype, values, size, i);
-    for (int64_t d = 0; d < size; ++d) state->o[d] += weight * xvk_load(dtype, values, i * size + d);
+    const unsigned char *const values = head_at(dtype, a, kv_head, first + i) + a->value_offset;
+    const float weight = p[i] * scale_at(dtype, values, first + i, size);
+    for (int64_t d = 0; d < size; ++d) state->o[d] += weight * value_at(dtype, values, first + i, d, size);
   }
 }
 
@@ -56,13 +74,11 @@ static void finish(float *out, const xvk_softmax *total, int64_t size) {
 static inline void add_chunk(xvk_dtype dtype, const xvk_attention_work *a, xvk_softmax *state, int64_t kv_head,
                              int64_t i, int64_t chunk) {
   const int64_t seen = xvk_attention_seen(a, i), end = (chunk + 1) * XVK_ATTENTION_CHUNK;
-  const int64_t head = kv_head * xvk_kv_head_bytes(dtype, a->head_size);
+  const float *const q = a->q + xvk_attention_query_offset(a, kv_head, i);
   clear(state, a->head_size);
-  for (int64_t position = chunk * XVK_ATTENTION_CHUNK; position < seen && position < end; position += XVK_KV_BLOCK) {
-    const unsigned char *const block = (const unsigned char *)a->blocks[position / XVK_KV_BLOCK] + head;
-    const int64_t count = seen - position < XVK_KV_BLOCK ? seen - position : XVK_KV_BLOCK;
-    add_block(dtype, state, a->q + xvk_attention_query_offset(a, kv_head, i), block + a->key_offset,
-              block + a->value_offset, a->head_size, count, a->scale);
+  for (int64_t first = chunk * XVK_ATTENTION_CHUNK; first < seen && first < end; first += XVK_ATTENTION_STEP) {
+    const int64_t count = seen - first < XVK_ATTENTION_STEP ? seen - first : XVK_ATTENTION_STEP;
+    add_step(dtype, a, state, kv_head, q, first, count);
   }
 }
 
