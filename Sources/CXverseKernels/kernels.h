@@ -8,7 +8,7 @@
 #include "xverse_kernels.h"
 
 // A xvk_dtype is an index into the arrays of the table.
-enum { XVK_FLOAT_DTYPES = 3, XVK_WEIGHT_DTYPES = 6, XVK_CACHE_DTYPES = XVK_INT8 + 1 }; // no cache is bf16
+enum { XVK_FLOAT_DTYPES = 3, XVK_WEIGHT_DTYPES = 6, XVK_CACHE_DTYPES = XVK_INT8 + 1 };  // no cache is bf16
 
 // Computes the units begin ..< end of `work`, a struct of the operation. Units never share an output.
 typedef void xvk_range(const void *work, int64_t begin, int64_t end);
@@ -16,9 +16,9 @@ typedef void xvk_range(const void *work, int64_t begin, int64_t end);
 // y[i] = w[i] for count numbers, exactly; w may start at any byte.
 typedef void xvk_widen(float *y, const void *w, int64_t count);
 
-// Unit: a row of W; ranges of quantized W begin at multiples of XVK_PANEL. The sum of y[t, r] has the same order whatever
-// the range and the number of tokens are. x is f32, for quantized W packed in tiles of `tile` tokens (quantized.h), whose
-// sums are multiplied by `factors` [tokens]. w_stride: that of xvk_weights.
+// Unit: a row of W; ranges of quantized W begin at multiples of XVK_PANEL. The sum of y[t, r] has the same order
+// whatever the range and the number of tokens are. x is f32, for quantized W packed in tiles of `tile` tokens
+// (quantized.h), whose sums are multiplied by `factors` [tokens]. w_stride: that of xvk_weights.
 typedef struct {
   float *y;
   const void *x;
@@ -27,8 +27,8 @@ typedef struct {
   int64_t y_stride, w_stride, tokens, rows, cols, tile;
 } xvk_gemm_work;
 
-// Unit: a tile of `tile` tokens. Scales are multiplied by `unit`, a power of two; with has_exponents their binary logarithms
-// are stored instead.
+// Unit: a tile of `tile` tokens. Scales are multiplied by `unit`, a power of two; with has_exponents their binary
+// logarithms are stored instead.
 typedef struct {
   unsigned char *packed;
   float *factors;
@@ -74,9 +74,9 @@ typedef struct {
   const float *y;
 } xvk_add_work;
 
-// One segment; k and v begin with its first token. The parts of the layer stand key_offset and value_offset bytes behind the
-// start of each block. Unit: a KV head of a block, u = block * kv_heads + kv_head, blocks counted from the one that holds
-// `position`.
+// One segment; k and v begin with its first token. The parts of the layer stand key_offset and value_offset bytes
+// behind the start of each block. Unit: a KV head of a block, u = block * kv_heads + kv_head, blocks counted from the
+// one that holds `position`.
 typedef struct {
   void *const *blocks;
   int64_t key_offset, value_offset;
@@ -98,9 +98,10 @@ static inline xvk_kv_run xvk_kv_store_run(const xvk_kv_store_work *s, int64_t un
 
 // One segment; out and q begin with its first token, `blocks` and offsets are as in xvk_kv_store_work.
 // The queries of a KV head are numbered token by token, the heads of its group innermost, and cut into `tiles` tiles of
-// `tile` (the last may be shorter). Unit: a part of a tile, u = (kv_head * tiles + i) * parts + part. There is one part,
-// or one tile and a part for each chunk of positions, whose softmax goes to `partials` [kv_heads, parts, queries]; the
-// units of attention_merge, u = kv_head * queries + i, then make `out` of them. No bit depends on the cuts.
+// `tile` (the last may be shorter). Unit: a part of a tile, u = (kv_head * tiles + i) * parts + part. There is one
+// part, or one tile and a part for each chunk of positions, whose softmax goes to `partials` [kv_heads, parts,
+// queries]; the units of attention_merge, u = kv_head * queries + i, then make `out` of them. No bit depends on the
+// cuts.
 typedef struct {
   float *out;
   const float *q;
@@ -111,10 +112,10 @@ typedef struct {
   int64_t queries, tile, tiles, parts;
 } xvk_attention_work;
 
-enum { XVK_ATTENTION_TILE = 12 }; // the largest `tile`
+enum { XVK_ATTENTION_TILE = 12 };  // the largest `tile`
 
-// The softmax over some positions: the largest score m, s = sum of e^(score - m), o = sum of e^(score - m) * V. In arrays
-// each ends after its head_size numbers, rounded up to whole vectors.
+// The softmax over some positions: the largest score m, s = sum of e^(score - m), o = sum of e^(score - m) * V. In
+// arrays each ends after its head_size numbers, rounded up to whole vectors.
 typedef struct {
   float m, s, unused[14], o[XVK_MAX_HEAD_SIZE];
 } xvk_softmax;
@@ -174,7 +175,7 @@ struct xvk_table {
   xvk_range *gemm[XVK_WEIGHT_DTYPES];
   xvk_widen *widen[XVK_FLOAT_DTYPES];
   xvk_range *pack_s16, *pack_s8;
-  int32_t pack_tile, pack_has_exponents; // the tile of several tokens
+  int32_t pack_tile, pack_has_exponents;  // the tile of several tokens
   xvk_range *quantize_int8, *quantize_int4, *gptq_int8, *gptq_int4;
   xvk_range *rmsnorm, *rope, *swiglu, *add;
   double (*logsumexp)(const float *x, int64_t count);
@@ -182,16 +183,16 @@ struct xvk_table {
   xvk_range *attention[XVK_CACHE_DTYPES], *attention_merge;
 };
 
-#define XVK_DECLARE_KERNELS(isa)                                                                                       \
-  xvk_range xvk_gemm_f32_f32_##isa, xvk_gemm_f32_f16_##isa, xvk_gemm_f32_bf16_##isa;                                   \
-  xvk_range xvk_gemm_s16_int8_##isa, xvk_gemm_s8_int4_##isa, xvk_gemm_s8_int4_f16_##isa;                               \
-  xvk_range xvk_pack_s16_##isa, xvk_pack_s8_##isa;                                                                     \
-  xvk_range xvk_quantize_int8_##isa, xvk_quantize_int4_##isa, xvk_gptq_int8_##isa, xvk_gptq_int4_##isa;        \
-  xvk_widen xvk_widen_f32_f32_##isa, xvk_widen_f32_f16_##isa, xvk_widen_f32_bf16_##isa;                                \
-  xvk_range xvk_rmsnorm_f32_##isa, xvk_rope_f32_##isa, xvk_swiglu_f32_##isa, xvk_add_f32_##isa;                        \
-  double xvk_logsumexp_f32_##isa(const float *x, int64_t count);                                                       \
-  xvk_range xvk_kv_store_f32_##isa, xvk_kv_store_f16_##isa, xvk_kv_store_int8_##isa;                                   \
-  xvk_range xvk_attention_f32_f32_##isa, xvk_attention_f32_f16_##isa, xvk_attention_f32_int8_##isa;                    \
+#define XVK_DECLARE_KERNELS(isa)                                                                        \
+  xvk_range xvk_gemm_f32_f32_##isa, xvk_gemm_f32_f16_##isa, xvk_gemm_f32_bf16_##isa;                    \
+  xvk_range xvk_gemm_s16_int8_##isa, xvk_gemm_s8_int4_##isa, xvk_gemm_s8_int4_f16_##isa;                \
+  xvk_range xvk_pack_s16_##isa, xvk_pack_s8_##isa;                                                      \
+  xvk_range xvk_quantize_int8_##isa, xvk_quantize_int4_##isa, xvk_gptq_int8_##isa, xvk_gptq_int4_##isa; \
+  xvk_widen xvk_widen_f32_f32_##isa, xvk_widen_f32_f16_##isa, xvk_widen_f32_bf16_##isa;                 \
+  xvk_range xvk_rmsnorm_f32_##isa, xvk_rope_f32_##isa, xvk_swiglu_f32_##isa, xvk_add_f32_##isa;         \
+  double xvk_logsumexp_f32_##isa(const float *x, int64_t count);                                        \
+  xvk_range xvk_kv_store_f32_##isa, xvk_kv_store_f16_##isa, xvk_kv_store_int8_##isa;                    \
+  xvk_range xvk_attention_f32_f32_##isa, xvk_attention_f32_f16_##isa, xvk_attention_f32_int8_##isa;     \
   xvk_range xvk_attention_merge_##isa
 
 XVK_DECLARE_KERNELS(reference);
