@@ -13,16 +13,16 @@
 //
 // Each figure is the median of the repeats; limit and kernel take turns, so both see the same clock and neighbours.
 #define _GNU_SOURCE
-#include "machine_limits.h"
-#include "xverse_kernels.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+#include "machine_limits.h"
+#include "xverse_kernels.h"
 
 enum { MAX_REPEATS = 101 };
-static const size_t memory_size = 1u << 30; // beyond every cache
+static const size_t memory_size = 1u << 30;  // beyond every cache
 static unsigned char *memory;
 static xvk_compute compute;
 static int repeats = 11;
@@ -68,9 +68,12 @@ static double read_speed(void) { return 1e-9 * ml_read_bandwidth(memory_size, co
 
 static int multipliers(void) {
   switch (xvk_best_isa()) {
-  case XVK_ISA_AVX512: return ML_AVX512;
-  case XVK_ISA_AVXVNNI: return ML_AVXVNNI;
-  default: return ML_AVX2;
+    case XVK_ISA_AVX512:
+      return ML_AVX512;
+    case XVK_ISA_AVXVNNI:
+      return ML_AVXVNNI;
+    default:
+      return ML_AVX2;
   }
 }
 
@@ -83,12 +86,12 @@ static const struct {
   size_t size, group;
   int multipliers;
 } kinds[] = {
-  {"f32", XVK_F32, 4, 1, -1},
-  {"f16", XVK_F16, 2, 1, -1},
-  {"bf16", XVK_BF16, 2, 1, -1},
-  {"int8", XVK_INT8, XVK_INT8_BLOCK, XVK_PANEL * XVK_GROUP, ML_S16},
-  {"int4", XVK_INT4, XVK_INT4_BLOCK, XVK_PANEL * XVK_GROUP, ML_S8},
-  {"int4_f16", XVK_INT4_F16, XVK_INT4_F16_BLOCK, XVK_PANEL * XVK_GROUP, ML_S8},
+    {"f32", XVK_F32, 4, 1, -1},
+    {"f16", XVK_F16, 2, 1, -1},
+    {"bf16", XVK_BF16, 2, 1, -1},
+    {"int8", XVK_INT8, XVK_INT8_BLOCK, XVK_PANEL *XVK_GROUP, ML_S16},
+    {"int4", XVK_INT4, XVK_INT4_BLOCK, XVK_PANEL *XVK_GROUP, ML_S8},
+    {"int4_f16", XVK_INT4_F16, XVK_INT4_F16_BLOCK, XVK_PANEL *XVK_GROUP, ML_S8},
 };
 
 static const int64_t shapes[][2] = {{2048, 2048}, {5632, 2048}, {2048, 5632}, {11008, 4096}};
@@ -100,7 +103,7 @@ static size_t matrix_size(int kind, const int64_t *shape) {
 
 static void multiply(int kind, float *y, const float *x, const void *w, int64_t tokens, const int64_t *shape,
                      float *scratch) {
-  const int64_t unit = kinds[kind].group == 1 ? 1 : XVK_PANEL; // rows of a stride
+  const int64_t unit = kinds[kind].group == 1 ? 1 : XVK_PANEL;  // rows of a stride
   const int64_t stride = unit * shape[1] / (int64_t)kinds[kind].group * (int64_t)kinds[kind].size;
   const xvk_product product = {y, shape[0], {w, kinds[kind].dtype, shape[0], shape[1], stride}};
   xvk_gemm(&compute, &product, 1, x, tokens, scratch);
@@ -113,8 +116,8 @@ static float *scratch_for(int64_t tokens) {
 // GFLOP/s or GOP/s.
 static double product_limit(int kind) {
   const int of = kinds[kind].multipliers;
-  return 1e-9 * (of < 0 ? ml_sgemm_peak(compute.threads, 1)
-                        : ml_multiplier_peak(of, multipliers(), compute.threads, 1));
+  return 1e-9 *
+         (of < 0 ? ml_sgemm_peak(compute.threads, 1) : ml_multiplier_peak(of, multipliers(), compute.threads, 1));
 }
 
 // One pass over the whole memory as a row of matrices of this shape.
@@ -197,7 +200,7 @@ static void bench_small_gemm(void) {
 static const struct {
   const char *name;
   xvk_dtype dtype;
-  size_t size, scale; // bytes of an element; of what a vector has besides
+  size_t size, scale;  // bytes of an element; of what a vector has besides
 } caches[] = {{"f32", XVK_F32, 4, 0}, {"f16", XVK_F16, 2, 0}, {"int8", XVK_INT8, 1, sizeof(float)}};
 
 enum { HEADS = 32, DEPTH = 4096, BLOCKS = DEPTH / XVK_KV_BLOCK, LAYERS = 8, MAX_HEAD_SIZE = 128, SEQUENCES = 16 };
@@ -205,20 +208,21 @@ enum { HEADS = 32, DEPTH = 4096, BLOCKS = DEPTH / XVK_KV_BLOCK, LAYERS = 8, MAX_
 typedef struct {
   void *blocks[SEQUENCES][BLOCKS];
   xvk_segment segments[SEQUENCES];
-  int64_t part; // bytes of the keys of a layer in a block
+  int64_t part;  // bytes of the keys of a layer in a block
   int cache;
   int64_t kv_heads, size;
 } attention_bench;
 
 // The first `count` sequences of a layer.
 static xvk_kv layer_of(const attention_bench *b, int64_t layer, int64_t count) {
-  return (xvk_kv){caches[b->cache].dtype, 2 * layer * b->part, (2 * layer + 1) * b->part, b->kv_heads, b->size, b->segments,
-                  count};
+  return (xvk_kv){
+      caches[b->cache].dtype, 2 * layer * b->part, (2 * layer + 1) * b->part, b->kv_heads, b->size, b->segments, count};
 }
 
 // One sequence of DEPTH positions in LAYERS layers, every number of which is finite.
 static void fill_sequence(attention_bench *b, const float *x) {
-  b->part = (int64_t)((size_t)(b->kv_heads * XVK_KV_BLOCK) * ((size_t)b->size * caches[b->cache].size + caches[b->cache].scale));
+  b->part = (int64_t)((size_t)(b->kv_heads * XVK_KV_BLOCK) *
+                      ((size_t)b->size * caches[b->cache].size + caches[b->cache].scale));
   for (int i = 0; i < BLOCKS; ++i) b->blocks[0][i] = memory + (size_t)(i * 2 * LAYERS * b->part);
   for (int layer = 0; layer < LAYERS; ++layer) {
     for (int p = 0; p < DEPTH; p += 256) {
@@ -230,7 +234,8 @@ static void fill_sequence(attention_bench *b, const float *x) {
 }
 
 // Seconds in which the first `layers` layers attend.
-static double attend(const attention_bench *b, int64_t layers, int64_t count, float *out, const float *q, float *scratch) {
+static double attend(const attention_bench *b, int64_t layers, int64_t count, float *out, const float *q,
+                     float *scratch) {
   const double start = now();
   for (int64_t layer = 0; layer < layers; ++layer) {
     const xvk_kv kv = layer_of(b, layer, count);
@@ -262,10 +267,11 @@ static void bench_attention_shape(int cache, int64_t kv_heads, int64_t size) {
     decode[i] = 1e-9 * (double)bytes / attend(&b, LAYERS, 1, out, q, scratch);
     ratios[i] = decode[i] / reads[i];
   }
-  printf("attention %-4s %d/%-2ld heads of %3ld: 512 tokens %6.1f GFLOP/s, store %5.0f us; depth 128 %5.1f us, "
-         "depth %d %6.2f GB/s, read %6.2f GB/s, ratio %.3f\n",
-         caches[cache].name, HEADS, (long)kv_heads, (long)size, median(prefill), median(stores), median(shallow), DEPTH,
-         median(decode), median(reads), median(ratios));
+  printf(
+      "attention %-4s %d/%-2ld heads of %3ld: 512 tokens %6.1f GFLOP/s, store %5.0f us; depth 128 %5.1f us, "
+      "depth %d %6.2f GB/s, read %6.2f GB/s, ratio %.3f\n",
+      caches[cache].name, HEADS, (long)kv_heads, (long)size, median(prefill), median(stores), median(shallow), DEPTH,
+      median(decode), median(reads), median(ratios));
   free(q);
   free(out);
   free(scratch);
@@ -274,7 +280,8 @@ static void bench_attention_shape(int cache, int64_t kv_heads, int64_t size) {
 // Sequences of many lengths, a token each, in one call, beside a call for each: they read the same blocks.
 static void bench_segments(int cache, int64_t kv_heads, int64_t size) {
   attention_bench b = {.cache = cache, .kv_heads = kv_heads, .size = size};
-  float *q = random_floats(256 * HEADS * MAX_HEAD_SIZE), *out = allocate(SEQUENCES * HEADS * MAX_HEAD_SIZE * sizeof(float));
+  float *q = random_floats(256 * HEADS * MAX_HEAD_SIZE),
+        *out = allocate(SEQUENCES * HEADS * MAX_HEAD_SIZE * sizeof(float));
   float *scratch = allocate(xvk_attention_scratch(&compute, DEPTH, 512, HEADS, kv_heads, size) * sizeof(float));
   double together[MAX_REPEATS], apart[MAX_REPEATS], ratios[MAX_REPEATS];
   fill_sequence(&b, q);

@@ -1,16 +1,16 @@
 // attention.c -- drivers of the KV cache: storing the keys and values of a pass, attention over all of them.
 //
-// A pass is laid out as a line: its segments one after the other, each as long as its work costs. The line is cut into equal
-// parts, and a part takes the units whose start lies in it: whole segments, and some units of those at its ends. The kernels
-// see one segment at a time, so no segment can change the bits of another.
-#include "parallel.h"
+// A pass is laid out as a line: its segments one after the other, each as long as its work costs. The line is cut into
+// equal parts, and a part takes the units whose start lies in it: whole segments, and some units of those at its ends.
+// The kernels see one segment at a time, so no segment can change the bits of another.
 #include <stdbool.h>
+#include "parallel.h"
 
 // What it takes to store one key and one value element, in multiply-adds of xvk_worthwhile_threads.
 enum { STORE_COST = 8 };
 
-// Below this many units a thread, one unit more or less on some thread shows. Several segments are cut into as many parts a
-// thread: costs are estimates, and who is done early takes another part.
+// Below this many units a thread, one unit more or less on some thread shows. Several segments are cut into as many
+// parts a thread: costs are estimates, and who is done early takes another part.
 enum { UNITS_PER_THREAD = 4 };
 
 static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -42,9 +42,10 @@ static void store_part(const void *context, int64_t part) {
     const xvk_segment *const s = &kv->segments[i];
     const int64_t first = s->position / XVK_KV_BLOCK, last = (s->position + s->tokens - 1) / XVK_KV_BLOCK;
     const int64_t units = (last - first + 1) * kv->kv_heads, cost = s->tokens * kv->kv_heads;
-    const int64_t from = units_before(begin, units, cost), to = units_before(end, units, cost), start = s->row * row_size;
-    const xvk_kv_store_work work = {s->blocks, kv->key_offset, kv->value_offset, p->k + start, p->v + start,
-                                    s->position, s->tokens, kv->kv_heads, kv->head_size};
+    const int64_t start = s->row * row_size;
+    const int64_t from = units_before(begin, units, cost), to = units_before(end, units, cost);
+    const xvk_kv_store_work work = {s->blocks,   kv->key_offset, kv->value_offset, p->k + start, p->v + start,
+                                    s->position, s->tokens,      kv->kv_heads,     kv->head_size};
     if (from < to) p->kernel(&work, from, to);
     begin -= cost, end -= cost;
   }
@@ -68,7 +69,7 @@ typedef struct {
   float scale;
   float *scratch;
   xvk_range *kernel;
-  int32_t threads, most_threads; // that pay for this pass, and of the compute
+  int32_t threads, most_threads;  // that pay for this pass, and of the compute
   int64_t cost, parts;
 } attention_pass;
 
@@ -106,8 +107,19 @@ static void choose_tile(const attention_pass *p, const xvk_segment *s, xvk_atten
 static xvk_attention_work work_of(const attention_pass *p, const xvk_segment *s, float **scratch) {
   const xvk_kv *const kv = p->kv;
   const int64_t start = s->row * p->heads * kv->head_size, queries = s->tokens * (p->heads / kv->kv_heads);
-  xvk_attention_work a = {p->out + start, p->q + start, s->blocks, kv->key_offset, kv->value_offset, s->position, p->heads,
-                          kv->kv_heads, kv->head_size, p->scale, *scratch, queries, 0, 0, choose_parts(p, s, queries)};
+  xvk_attention_work a = {.out = p->out + start,
+                          .q = p->q + start,
+                          .blocks = s->blocks,
+                          .key_offset = kv->key_offset,
+                          .value_offset = kv->value_offset,
+                          .position = s->position,
+                          .heads = p->heads,
+                          .kv_heads = kv->kv_heads,
+                          .head_size = kv->head_size,
+                          .scale = p->scale,
+                          .partials = *scratch,
+                          .queries = queries,
+                          .parts = choose_parts(p, s, queries)};
   choose_tile(p, s, &a);
   if (a.parts > 1) *scratch += a.parts * queries * kv->kv_heads * xvk_softmax_stride(kv->head_size);
   return a;
@@ -151,8 +163,8 @@ void xvk_attention(const xvk_compute *c, float *out, const float *q, const xvk_k
   merge_chunks(c, &p);
 }
 
-// choose_parts cuts a segment of kv_heads units only if one of them costs more than 1 / (UNITS_PER_THREAD threads) of the
-// pass: there are fewer such units than that, which bounds the segments.
+// choose_parts cuts a segment of kv_heads units only if one of them costs more than 1 / (UNITS_PER_THREAD threads) of
+// the pass: there are fewer such units than that, which bounds the segments.
 size_t xvk_attention_scratch(const xvk_compute *c, int64_t positions, int64_t tokens, int64_t heads, int64_t kv_heads,
                              int64_t head_size) {
   const int64_t group = heads / kv_heads, chunks = xvk_attention_chunks(positions);

@@ -1,9 +1,9 @@
 // blas.c -- OpenBLAS, of whichever flavour the user's machine links: one thread a call, always.
 #include "blas.h"
-#include "kernels.h"
 #include <float.h>
 #include <pthread.h>
 #include <string.h>
+#include "kernels.h"
 
 // Declared here because cblas.h moves between distributions; these are stable since OpenBLAS 0.2.
 enum { ROW_MAJOR = 101, NO_TRANS = 111, TRANS = 112 };
@@ -23,7 +23,7 @@ static const char *description;
 
 static void prepare(void) {
   if (openblas_get_parallel() == PARALLEL_PTHREAD) openblas_set_num_threads(1);
-  description = openblas_get_config(); // rewrites one static buffer at each call, so it is asked only once
+  description = openblas_get_config();  // rewrites one static buffer at each call, so it is asked only once
 }
 
 const char *xvk_blas_prepare(void) {
@@ -51,8 +51,8 @@ void xvk_blas_subtract(float *y, int64_t y_stride, const float *a, int64_t a_str
 
 void xvk_blas_gram(float *h, int64_t h_stride, const float *a, const float *b, int64_t x_stride, int64_t tokens,
                    int64_t rows, int64_t cols) {
-  cblas_sgemm(ROW_MAJOR, TRANS, NO_TRANS, (int)rows, (int)cols, (int)tokens, 1, a, (int)x_stride, b, (int)x_stride, 1, h,
-              (int)h_stride);
+  cblas_sgemm(ROW_MAJOR, TRANS, NO_TRANS, (int)rows, (int)cols, (int)tokens, 1, a, (int)x_stride, b, (int)x_stride, 1,
+              h, (int)h_stride);
 }
 
 // OpenBLAS factors NaN and infinity without a word: they end up in the diagonal.
@@ -66,8 +66,8 @@ static int64_t place_of(const int32_t *order, int64_t i) {
   return (int64_t)order[i / XVK_GROUP] * XVK_GROUP + i % XVK_GROUP;
 }
 
-// LAPACK's columns are our rows: its lower triangle is our upper one. H = L L^T, then its inverse, then again L L^T, whose
-// L, read by rows, is U.
+// LAPACK's columns are our rows: its lower triangle is our upper one. H = L L^T, then its inverse, then again L L^T,
+// whose L, read by rows, is U.
 int32_t xvk_factor_inverse(float *h, float *work, const int32_t *order, int64_t n, float damping) {
   const int size = (int)n;
   int failed = 0;

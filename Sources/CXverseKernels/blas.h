@@ -11,7 +11,6 @@ void xvk_blas_gemm(float *y, int64_t y_stride, const float *x, int64_t x_stride,
 // Makes sure that OpenBLAS calls of this thread, and of threads it forks, stay on their thread.
 void xvk_blas_keep_serial(void);
 
-
 // y [m, n] -= a [m, k] b [k, n], rows of stride y_stride, a_stride, b_stride.
 void xvk_blas_subtract(float *y, int64_t y_stride, const float *a, int64_t a_stride, const float *b, int64_t b_stride,
                        int64_t m, int64_t n, int64_t k);

@@ -37,7 +37,7 @@ static int64_t grains_of(const xvk_gemm_work *p) { return (p->rows + ROW_GRAIN -
 static void own_part(const void *context, int64_t part) {
   const own_work *const w = context;
   const int64_t begin = xvk_part_begin(w->grains, w->parts, part), end = xvk_part_begin(w->grains, w->parts, part + 1);
-  int64_t first = 0; // grain of the product
+  int64_t first = 0;  // grain of the product
   for (int64_t i = 0; i < w->count; ++i) {
     const xvk_gemm_work *const p = &w->products[i];
     const int64_t from = begin > first ? begin - first : 0, to = smaller(end - first, grains_of(p));
@@ -73,8 +73,8 @@ static void blas_tile(const blas_work *b, float *panel, int64_t row, int64_t row
     const int64_t cols = smaller(PANEL_COLS, p->cols - col);
     const unsigned char *const w = p->w + row * p->w_stride + col * size;
     if (in_place) {
-      xvk_blas_gemm(p->y + row, p->y_stride, x + col, p->cols, (const void *)w, p->w_stride / size, p->tokens, rows, cols,
-                    col > 0);
+      xvk_blas_gemm(p->y + row, p->y_stride, x + col, p->cols, (const void *)w, p->w_stride / size, p->tokens, rows,
+                    cols, col > 0);
     } else {
       for (int64_t r = 0; r < rows; ++r) b->widen(panel + r * cols, w + r * p->w_stride, cols);
       xvk_blas_gemm(p->y + row, p->y_stride, x + col, p->cols, panel, cols, p->tokens, rows, cols, col > 0);
@@ -106,8 +106,14 @@ static void blas_part(const void *context, int64_t part) {
 static int64_t pack(const xvk_compute *c, xvk_dtype dtype, const float *x, int64_t tokens, int64_t cols,
                     float *scratch) {
   xvk_range *const kernel = dtype == XVK_INT8 ? c->table->pack_s16 : c->table->pack_s8;
-  const xvk_pack_work p = {(unsigned char *)(scratch + tokens), scratch, x, tokens, cols, tokens == 1 ? 1 : c->table->pack_tile,
-                           xvk_scale_unit(dtype), c->table->pack_has_exponents};
+  const xvk_pack_work p = {(unsigned char *)(scratch + tokens),
+                           scratch,
+                           x,
+                           tokens,
+                           cols,
+                           tokens == 1 ? 1 : c->table->pack_tile,
+                           xvk_scale_unit(dtype),
+                           c->table->pack_has_exponents};
   const int64_t tiles = (tokens + p.tile - 1) / p.tile;
   xvk_split(xvk_worthwhile_threads(c, PACK_COST * tokens * cols), kernel, &p, tiles, 1);
   return p.tile;
@@ -122,7 +128,8 @@ void xvk_gemm(const xvk_compute *c, const xvk_product *products, int64_t count, 
   for (int64_t i = 0; i < count; ++i) {
     const xvk_product *const p = &products[i];
     const float *const packed = tile ? scratch + tokens : x;
-    work[i] = (xvk_gemm_work){p->y, packed, scratch, p->w.data, p->y_stride, p->w.stride, tokens, p->w.rows, cols, tile};
+    work[i] =
+        (xvk_gemm_work){p->y, packed, scratch, p->w.data, p->y_stride, p->w.stride, tokens, p->w.rows, cols, tile};
     rows += p->w.rows;
   }
   const int32_t threads = xvk_worthwhile_threads(c, tokens * rows * cols);

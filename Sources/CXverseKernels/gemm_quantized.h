@@ -1,24 +1,26 @@
-// gemm_quantized.h -- y = x W^T for int8 and 4-bit weights: the template of avx2/, avxvnni/ and avx512/gemm_quantized.c.
+// gemm_quantized.h -- y = x W^T for int8 and 4-bit weights: the template of avx2/, avxvnni/ and
+// avx512/gemm_quantized.c.
 //
-// VECTORS vectors of LANES rows are swept over up to MOST tokens in tiles of TILE, the sums of a tile in registers. One token
-// (decode) is bound by memory, more tokens by the multipliers: they sweep DEPTH groups at a time, so many blocks stay in L1,
-// as do the sums. (In y, whose rows are often a multiple of 4 KiB apart, few of them would find room in a cache.)
-// Every tile widens int8 and unpacks nibbles anew, which is cheaper than to write the result and read it again. Only for more
-// than FEW tokens are 4-bit codes unpacked into L1. The panels of a sweep are far apart, and memory is read ahead at an even
-// pace: each tile fetches its share of what is needed later.
+// VECTORS vectors of LANES rows are swept over up to MOST tokens in tiles of TILE, the sums of a tile in registers. One
+// token (decode) is bound by memory, more tokens by the multipliers: they sweep DEPTH groups at a time, so many blocks
+// stay in L1, as do the sums. (In y, whose rows are often a multiple of 4 KiB apart, few of them would find room in a
+// cache.) Every tile widens int8 and unpacks nibbles anew, which is cheaper than to write the result and read it again.
+// Only for more than FEW tokens are 4-bit codes unpacked into L1. The panels of a sweep are far apart, and memory is
+// read ahead at an even pace: each tile fetches its share of what is needed later.
 //
 // An includer defines, for vectors of LANES rows, the types ints and floats, LANES, TILE, FEW and
 //   ints zero_ints(void), load_ints(place), each_s32(value), and(a, b), widen_bytes(place)
 //   ints accumulate_s16(sum, a, b): adds the products of pairs of s16
-//   floats zero_floats(void), each_f32(value), to_float(ints), multiply(a, b), fused(a, b, c), load_scales(place, mask, shift)
+//   floats zero_floats(void), each_f32(value), to_float(ints), multiply(a, b), fused(a, b, c)
+//   floats load_scales(place, mask, shift)
 //   floats times_scale(scales, x_scale): scales * x_scale, the latter as the set's activations store it
 //   ints load_words(place), load_bytes(place): LANES u16 or u8 as s32
 //   void store_rows(y, floats, count): the first count rows
 // and for codes of 4 bits
 //   ints low_weights(both), high_weights(both): of the low or high nibbles of 4 columns, what multiplies fastest
 //   ints unpacked_weights(weights, zeros): the same for weights that are unpacked once
-//   ints first_sum(is_unpacked, zeros, x_sum), add_products(sum, weights, q), last_sum(sum, zeros, x_sum): the sum of a group,
-//     x_sum as it is stored, minus the sum of q
+//   ints first_sum(is_unpacked, zeros, x_sum), add_products(sum, weights, q), last_sum(sum, zeros, x_sum): the sum of a
+//     group; x_sum as it is stored, minus the sum of q
 // and after it what it declares.
 #include "quantized.h"
 
@@ -57,8 +59,8 @@ XVK_INLINE strip unpack_int4(xvk_dtype dtype, const unsigned char *block, int fi
   return s;
 }
 
-// Groups that are multiplied with all tokens while they are in L1: 9 KiB of int8 blocks, or 20 KiB of strips, for vectors of
-// 64 bytes. The sums of so many tokens are 12 KiB.
+// Groups that are multiplied with all tokens while they are in L1: 9 KiB of int8 blocks, or 20 KiB of strips, for
+// vectors of 64 bytes. The sums of so many tokens are 12 KiB.
 enum { INT8_DEPTH = 8, INT4_DEPTH = 16, MOST = 96 };
 
 // `groups` groups of the rows of some vectors. A vector has blocks, its rows beginning with `first` in them, or strips.
@@ -68,19 +70,19 @@ typedef struct {
   floats (*sums)[VECTORS];
   float *y[VECTORS];
   int64_t counts[VECTORS], groups;
-  int first[VECTORS], is_last; // the last groups of all: sums go to y, a few at a time, as most miss all caches
+  int first[VECTORS], is_last;  // the last groups of all: sums go to y, a few at a time, as most miss all caches
 } sweep;
 
-// The tile that begins with `token`. It fetches what stands `ahead` bytes behind the first blocks and further on, `share`
-// bytes a group.
+// The tile that begins with `token`. It fetches what stands `ahead` bytes behind the first blocks and further on,
+// `share` bytes a group.
 typedef struct {
   const unsigned char *x;
   int64_t token, ahead, share;
 } tile_work;
 
 // The products of a group: sums[t][v] of `tokens` tokens and `vectors` vectors.
-XVK_INLINE void multiply_int8(int tokens, int vectors, const unsigned char *const blocks[VECTORS], const int first[VECTORS],
-                              const unsigned char *x, ints sums[TILE][VECTORS]) {
+XVK_INLINE void multiply_int8(int tokens, int vectors, const unsigned char *const blocks[VECTORS],
+                              const int first[VECTORS], const unsigned char *x, ints sums[TILE][VECTORS]) {
   for (int t = 0; t < tokens; ++t)
     for (int v = 0; v < vectors; ++v) sums[t][v] = zero_ints();
 #pragma clang loop unroll(full)
@@ -95,15 +97,15 @@ XVK_INLINE void multiply_int8(int tokens, int vectors, const unsigned char *cons
 }
 
 // The same for 4 bits, with strips if they are unpacked.
-XVK_INLINE void multiply_int4(xvk_dtype dtype, int is_unpacked, int tokens, int vectors, const strip *const strips[VECTORS],
-                              const unsigned char *const blocks[VECTORS], const int first[VECTORS], const unsigned char *x,
-                              ints sums[TILE][VECTORS]) {
+XVK_INLINE void multiply_int4(xvk_dtype dtype, int is_unpacked, int tokens, int vectors,
+                              const strip *const strips[VECTORS], const unsigned char *const blocks[VECTORS],
+                              const int first[VECTORS], const unsigned char *x, ints sums[TILE][VECTORS]) {
   const unsigned char *const x_sums = x + (XVK_S8_GROUP - 4) * tokens;
   ints zeros[VECTORS];
-  for (int v = 0; v < vectors; ++v)
-    zeros[v] = is_unpacked ? strips[v]->zeros : block_zeros(dtype, blocks[v], first[v]);
+  for (int v = 0; v < vectors; ++v) zeros[v] = is_unpacked ? strips[v]->zeros : block_zeros(dtype, blocks[v], first[v]);
   for (int t = 0; t < tokens; ++t)
-    for (int v = 0; v < vectors; ++v) sums[t][v] = first_sum(is_unpacked, zeros[v], each_s32(xvk_load_s32(x_sums + 4 * t)));
+    for (int v = 0; v < vectors; ++v)
+      sums[t][v] = first_sum(is_unpacked, zeros[v], each_s32(xvk_load_s32(x_sums + 4 * t)));
 #pragma clang loop unroll(full)
   for (int step = 0; step < XVK_INT4_STEPS; ++step) {
     ints weights[VECTORS];
@@ -115,7 +117,8 @@ XVK_INLINE void multiply_int4(xvk_dtype dtype, int is_unpacked, int tokens, int 
     }
   }
   for (int t = 0; t < tokens; ++t)
-    for (int v = 0; v < vectors; ++v) sums[t][v] = last_sum(sums[t][v], zeros[v], each_s32(xvk_load_s32(x_sums + 4 * t)));
+    for (int v = 0; v < vectors; ++v)
+      sums[t][v] = last_sum(sums[t][v], zeros[v], each_s32(xvk_load_s32(x_sums + 4 * t)));
 }
 
 // Adds a group, whose blocks and activations are at hand, to y.
@@ -174,14 +177,26 @@ XVK_INLINE void all_tiles(xvk_dtype dtype, int is_unpacked, int vectors, const s
     const tile_work i = {xvk_packed_tile(dtype, g, token) + depth * tokens * xvk_packed_size(dtype), token,
                          (g->tokens == 1 ? PREFETCH_ONE : PREFETCH) + n * w->groups * share, share};
     switch (tokens) {
-    case 1: tile(dtype, is_unpacked, 1, vectors, w, g, &i); break;
-    case 2: tile(dtype, is_unpacked, 2, vectors, w, g, &i); break;
-    case 3: tile(dtype, is_unpacked, 3, vectors, w, g, &i); break;
+      case 1:
+        tile(dtype, is_unpacked, 1, vectors, w, g, &i);
+        break;
+      case 2:
+        tile(dtype, is_unpacked, 2, vectors, w, g, &i);
+        break;
+      case 3:
+        tile(dtype, is_unpacked, 3, vectors, w, g, &i);
+        break;
 #if TILE_TOKENS > 4
-    case 4: tile(dtype, is_unpacked, 4, vectors, w, g, &i); break;
-    case 5: tile(dtype, is_unpacked, 5, vectors, w, g, &i); break;
+      case 4:
+        tile(dtype, is_unpacked, 4, vectors, w, g, &i);
+        break;
+      case 5:
+        tile(dtype, is_unpacked, 5, vectors, w, g, &i);
+        break;
 #endif
-    default: tile(dtype, is_unpacked, TILE, vectors, w, g, &i); break;
+      default:
+        tile(dtype, is_unpacked, TILE, vectors, w, g, &i);
+        break;
     }
   }
 }
@@ -190,7 +205,7 @@ XVK_INLINE void all_tiles(xvk_dtype dtype, int is_unpacked, int vectors, const s
 XVK_INLINE void all_groups(xvk_dtype dtype, int is_unpacked, int vectors, const xvk_gemm_work *g, int64_t panel,
                            int64_t apart) {
   const int64_t groups = xvk_groups(g->cols), size = xvk_block_size(dtype);
-  const int is_alone = g->tokens <= TILE && !is_unpacked; // what is read once need not stay in L1
+  const int is_alone = g->tokens <= TILE && !is_unpacked;  // what is read once need not stay in L1
   const int64_t deepest = is_alone ? groups : dtype == XVK_INT8 ? INT8_DEPTH : INT4_DEPTH;
   strip strips[VECTORS][INT4_DEPTH];
   floats sums[MOST][VECTORS];

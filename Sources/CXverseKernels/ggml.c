@@ -14,8 +14,8 @@ static int32_t split(const xvk_compute *c, xvk_range *kernel, xvk_ggml_split_wor
   return faults == 0;
 }
 
-int32_t xvk_ggml_split_int8(const xvk_compute *c, int32_t type, int8_t *q, uint16_t *scales, const void *w, int64_t rows,
-                            int64_t cols) {
+int32_t xvk_ggml_split_int8(const xvk_compute *c, int32_t type, int8_t *q, uint16_t *scales, const void *w,
+                            int64_t rows, int64_t cols) {
   return split(c, xvk_ggml_split_int8_rows,
                &(xvk_ggml_split_work){(unsigned char *)q, scales, NULL, w, cols, type, NULL}, rows);
 }

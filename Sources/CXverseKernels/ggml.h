@@ -50,16 +50,26 @@ static inline int64_t xvk_ggml_columns(int32_t type) { return type >= XVK_GGML_Q
 
 static inline int64_t xvk_ggml_block(int32_t type) {
   switch (type) {
-  case XVK_GGML_Q4_0: return 18;
-  case XVK_GGML_Q4_1: return 20;
-  case XVK_GGML_Q5_0: return 22;
-  case XVK_GGML_Q5_1: return 24;
-  case XVK_GGML_Q8_0: return 34;
-  case XVK_GGML_Q2_K: return 84;
-  case XVK_GGML_Q3_K: return 110;
-  case XVK_GGML_Q4_K: return 144;
-  case XVK_GGML_Q5_K: return 176;
-  default: return 210;
+    case XVK_GGML_Q4_0:
+      return 18;
+    case XVK_GGML_Q4_1:
+      return 20;
+    case XVK_GGML_Q5_0:
+      return 22;
+    case XVK_GGML_Q5_1:
+      return 24;
+    case XVK_GGML_Q8_0:
+      return 34;
+    case XVK_GGML_Q2_K:
+      return 84;
+    case XVK_GGML_Q3_K:
+      return 110;
+    case XVK_GGML_Q4_K:
+      return 144;
+    case XVK_GGML_Q5_K:
+      return 176;
+    default:
+      return 210;
   }
 }
 

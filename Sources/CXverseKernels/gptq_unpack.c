@@ -1,7 +1,7 @@
-// gptq_unpack.c -- the codes of a GPTQ file, one a byte: a transposition, as the file holds codes of consecutive columns in a
-// word, and the words of consecutive rows side by side. Bound: memory.
-#include "parallel.h"
+// gptq_unpack.c -- the codes of a GPTQ file, one a byte: a transposition, as the file holds codes of consecutive
+// columns in a word, and the words of consecutive rows side by side. Bound: memory.
 #include <string.h>
+#include "parallel.h"
 
 // Words of a row that are unpacked together: a cache line of codes of 4 bits.
 enum { WORDS = 8, ROW_GRAIN = 16 };
@@ -10,7 +10,7 @@ enum { WORDS = 8, ROW_GRAIN = 16 };
 typedef struct {
   uint8_t *codes;
   const unsigned char *words;
-  int64_t stride, columns; // words to the next word of a row; words of a row
+  int64_t stride, columns;  // words to the next word of a row; words of a row
 } unpack_work;
 
 static inline uint32_t word_at(const unsigned char *words, int64_t i) {
@@ -47,8 +47,8 @@ static inline void unpack(int bits, const unpack_work *u, int64_t begin, int64_t
 static void unpack4(const void *work, int64_t begin, int64_t end) { unpack(4, work, begin, end); }
 static void unpack8(const void *work, int64_t begin, int64_t end) { unpack(8, work, begin, end); }
 
-void xvk_gptq_unpack(const xvk_compute *c, uint8_t *codes, const void *words, int32_t bits, int64_t stride, int64_t rows,
-                     int64_t cols) {
+void xvk_gptq_unpack(const xvk_compute *c, uint8_t *codes, const void *words, int32_t bits, int64_t stride,
+                     int64_t rows, int64_t cols) {
   const unpack_work work = {codes, words, stride, cols * bits / 32};
   xvk_split(xvk_worthwhile_threads(c, rows * cols), bits == 4 ? unpack4 : unpack8, &work, rows, ROW_GRAIN);
 }

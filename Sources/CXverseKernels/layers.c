@@ -12,7 +12,7 @@ typedef struct {
   float *y;
   const xvk_weights *w;
   const int32_t *ids;
-  xvk_widen *widen; // NULL for quantized weights
+  xvk_widen *widen;  // NULL for quantized weights
 } rows_work;
 
 static void widen_rows(const void *work, int64_t begin, int64_t end) {
@@ -35,13 +35,13 @@ void xvk_rows(const xvk_compute *c, float *y, const xvk_weights *w, const int32_
 }
 
 void xvk_rmsnorm(const xvk_compute *c, float *y, const float *x, const float *weight, int64_t tokens, int64_t size,
-                     float epsilon) {
+                 float epsilon) {
   const xvk_rmsnorm_work work = {y, x, weight, size, epsilon};
   xvk_split(xvk_worthwhile_threads(c, RMSNORM_COST * tokens * size), c->table->rmsnorm, &work, tokens, 1);
 }
 
 void xvk_rope(const xvk_compute *c, float *x, const float *cos, const float *sin, int64_t tokens, int64_t heads,
-                  int64_t head_size) {
+              int64_t head_size) {
   const xvk_rope_work work = {x, cos, sin, heads, head_size};
   xvk_split(xvk_worthwhile_threads(c, ROPE_COST * tokens * heads * head_size), c->table->rope, &work, tokens, 1);
 }

@@ -33,11 +33,16 @@ static int is_nonfinite_block(xvk_dtype dtype, const unsigned char *block) {
 
 static inline int is_nonfinite(xvk_dtype dtype, const unsigned char *x, int64_t i) {
   switch (dtype) {
-  case XVK_F32: return is_nonfinite_f32(x, i);
-  case XVK_F16: return has_exponent(x, i, 0x7C00);
-  case XVK_BF16: return has_exponent(x, i, 0x7F80);
-  case XVK_INT4: return 0; // a scale has no exponent of infinity
-  default: return is_nonfinite_block(dtype, x + i * xvk_block_size(dtype));
+    case XVK_F32:
+      return is_nonfinite_f32(x, i);
+    case XVK_F16:
+      return has_exponent(x, i, 0x7C00);
+    case XVK_BF16:
+      return has_exponent(x, i, 0x7F80);
+    case XVK_INT4:
+      return 0;  // a scale has no exponent of infinity
+    default:
+      return is_nonfinite_block(dtype, x + i * xvk_block_size(dtype));
   }
 }
 
@@ -52,10 +57,14 @@ static inline int64_t first_in(xvk_dtype dtype, const unsigned char *x, int64_t 
 
 static int64_t first_of(xvk_dtype dtype, const unsigned char *x, int64_t begin, int64_t end) {
   switch (dtype) {
-  case XVK_F32: return first_in(XVK_F32, x, begin, end);
-  case XVK_F16: return first_in(XVK_F16, x, begin, end);
-  case XVK_BF16: return first_in(XVK_BF16, x, begin, end);
-  default: return first_in(dtype, x, begin, end);
+    case XVK_F32:
+      return first_in(XVK_F32, x, begin, end);
+    case XVK_F16:
+      return first_in(XVK_F16, x, begin, end);
+    case XVK_BF16:
+      return first_in(XVK_BF16, x, begin, end);
+    default:
+      return first_in(dtype, x, begin, end);
   }
 }
 

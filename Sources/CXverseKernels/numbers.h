@@ -1,8 +1,8 @@
 // numbers.h -- f32, f16, bf16 and bytes at any byte, in plain C: the meaning of the stored numbers.
 #ifndef XVK_NUMBERS_H
 #define XVK_NUMBERS_H
-#include "kernels.h"
 #include <string.h>
+#include "kernels.h"
 
 // XVK_INT8 stands for signed bytes, their scale apart.
 static inline int64_t xvk_dtype_size(xvk_dtype dtype) { return dtype == XVK_F32 ? 4 : dtype == XVK_INT8 ? 1 : 2; }
@@ -24,12 +24,12 @@ static inline float xvk_widen_bf16(uint16_t bits) { return xvk_float_from_bits((
 // Exact; a signalling NaN becomes quiet, as the CPU's own conversion does.
 static inline float xvk_widen_f16(uint16_t bits) {
   const uint32_t sign = (uint32_t)(bits & 0x8000) << 16;
-  const uint32_t magnitude = (uint32_t)(bits & 0x7FFF) << 13; // the f32 fields, the exponent 112 too small
-  if (magnitude >= 0x7C00u << 13) { // infinity or NaN
+  const uint32_t magnitude = (uint32_t)(bits & 0x7FFF) << 13;  // the f32 fields, the exponent 112 too small
+  if (magnitude >= 0x7C00u << 13) {                            // infinity or NaN
     const uint32_t quiet = magnitude > 0x7C00u << 13 ? 1u << 22 : 0;
     return xvk_float_from_bits(sign | 0x7F800000u | magnitude | quiet);
   }
-  if (magnitude < 0x0400u << 13) { // subnormal: as the fraction of 2^-14, whose leading 1 is then taken away
+  if (magnitude < 0x0400u << 13) {  // subnormal: as the fraction of 2^-14, whose leading 1 is then taken away
     const float value = xvk_float_from_bits(magnitude + (113u << 23)) - 0x1p-14f;
     return xvk_float_from_bits(sign | xvk_bits_of_float(value));
   }
@@ -42,8 +42,8 @@ static inline uint16_t xvk_narrow_f16(float value) {
   const uint16_t sign = (uint16_t)(bits >> 16 & 0x8000);
   const uint32_t magnitude = bits & 0x7FFFFFFF;
   if (magnitude > 0x7F800000u) return (uint16_t)(sign | 0x7E00 | (magnitude >> 13 & 0x3FF));
-  if (magnitude >= 0x477FF000u) return (uint16_t)(sign | 0x7C00); // 65520: half way to the next power of two
-  if (magnitude < 0x38800000u) { // below 2^-14: adding 2^-1 leaves a multiple of 2^-24, the subnormal spacing
+  if (magnitude >= 0x477FF000u) return (uint16_t)(sign | 0x7C00);  // 65520: half way to the next power of two
+  if (magnitude < 0x38800000u) {  // below 2^-14: adding 2^-1 leaves a multiple of 2^-24, the subnormal spacing
     const float shifted = xvk_float_from_bits(magnitude) + 0.5f;
     return (uint16_t)(sign | (xvk_bits_of_float(shifted) - 0x3F000000u));
   }
@@ -78,9 +78,9 @@ typedef struct {
 } xvk_kv_steps;
 
 static inline xvk_kv_steps xvk_kv_steps_of(uint32_t largest) {
-  if (largest >= 0x7F800000u) return (xvk_kv_steps){xvk_float_from_bits(0x7FC00000u), 0}; // infinity or NaN: all NaN
+  if (largest >= 0x7F800000u) return (xvk_kv_steps){xvk_float_from_bits(0x7FC00000u), 0};  // infinity or NaN: all NaN
   const float magnitude = xvk_float_from_bits(largest);
-  if (magnitude < 0x1p-100f) return (xvk_kv_steps){0, 0}; // an inverse would be near the largest float
+  if (magnitude < 0x1p-100f) return (xvk_kv_steps){0, 0};  // an inverse would be near the largest float
   return (xvk_kv_steps){magnitude / 127, 127 / magnitude};
 }
 

@@ -1,5 +1,5 @@
-// pack_quantized.c -- weights that others have quantized, as int8 and int4_f16 blocks: codes, scales and zero points move,
-// nothing is rounded. Bound: memory.
+// pack_quantized.c -- weights that others have quantized, as int8 and int4_f16 blocks: codes, scales and zero points
+// move, nothing is rounded. Bound: memory.
 #include "parallel.h"
 #include "quantized.h"
 
@@ -67,7 +67,8 @@ static int32_t pack(const xvk_compute *c, pack_work *p) {
   return faults == 0;
 }
 
-int32_t xvk_pack_int8(const xvk_compute *c, void *w, const int8_t *q, const uint16_t *scales, int64_t rows, int64_t cols) {
+int32_t xvk_pack_int8(const xvk_compute *c, void *w, const int8_t *q, const uint16_t *scales, int64_t rows,
+                      int64_t cols) {
   return pack(c, &(pack_work){w, (const unsigned char *)q, NULL, scales, rows, cols, NULL});
 }
 

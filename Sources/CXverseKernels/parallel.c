@@ -14,13 +14,13 @@
 #include <unistd.h>
 
 // One thread does 2^16 multiply-adds (a product with bf16 weights in cache) in 2.7 us. A fork and join of 2 threads
-// costs about as much while the workers still spin, and 12 us once they sleep (libomp 14, Xeon). Sharing work in a region
-// that is open costs 0.25 us (Zen 5).
+// costs about as much while the workers still spin, and 12 us once they sleep (libomp 14, Xeon). Sharing work in a
+// region that is open costs 0.25 us (Zen 5).
 enum { LEAST_COST_OF_FORK = 1 << 16, LEAST_COST_OF_SHARE = 1 << 13 };
 
-// Looks at a counter before a waiting thread offers its processor to others at each look, about 10 us, and before it sleeps,
-// about 0.1 ms. The former is longer than what a pass does between two tasks. Between two passes another thread of the host
-// may have to run; the system would let it wait for milliseconds behind one that just looks.
+// Looks at a counter before a waiting thread offers its processor to others at each look, about 10 us, and before it
+// sleeps, about 0.1 ms. The former is longer than what a pass does between two tasks. Between two passes another thread
+// of the host may have to run; the system would let it wait for milliseconds behind one that just looks.
 enum { LOOKS_ALONE = 1 << 8, LOOKS = 1 << 9 };
 
 // What the threads of a region work on: one task after the other. The counters stand in cache lines of their own.
@@ -28,10 +28,10 @@ typedef struct {
   void (*task)(const void *context, int64_t part);
   const void *context;
   int32_t parts;
-  _Alignas(64) int32_t left;       // parts that nobody has taken; below 0 when threads came too late
-  _Alignas(64) int32_t unfinished; // parts that were not done
-  _Alignas(64) int32_t is_over;    // no other task will come
-  int32_t sleeping;                // threads that wait for `woken`
+  _Alignas(64) int32_t left;        // parts that nobody has taken; below 0 when threads came too late
+  _Alignas(64) int32_t unfinished;  // parts that were not done
+  _Alignas(64) int32_t is_over;     // no other task will come
+  int32_t sleeping;                 // threads that wait for `woken`
   pthread_mutex_t mutex;
   pthread_cond_t woken;
 } team;
@@ -106,9 +106,10 @@ static void lead(team *t, void (*body)(void *context), void *context) {
   wake_all(t);
 }
 
-// Apart from its callers: clang asks libomp for the thread at the entry of the function that holds the region, which would
-// make libomp know every host thread that runs a kernel alone. body may be NULL.
-__attribute__((noinline)) static void fork_and_join(int32_t threads, team *t, void (*body)(void *context), void *context) {
+// Apart from its callers: clang asks libomp for the thread at the entry of the function that holds the region, which
+// would make libomp know every host thread that runs a kernel alone. body may be NULL.
+__attribute__((noinline)) static void fork_and_join(int32_t threads, team *t, void (*body)(void *context),
+                                                    void *context) {
 #ifdef _OPENMP
 #pragma omp parallel num_threads(threads)
 #else
@@ -123,7 +124,8 @@ __attribute__((noinline)) static void fork_and_join(int32_t threads, team *t, vo
   }
 }
 
-void xvk_parallel(int32_t threads, int32_t parts, void (*task)(const void *context, int64_t part), const void *context) {
+void xvk_parallel(int32_t threads, int32_t parts, void (*task)(const void *context, int64_t part),
+                  const void *context) {
   if (threads <= 1 || parts <= 1) {
     for (int32_t part = 0; part < parts; ++part) task(context, part);
   } else if (led) {

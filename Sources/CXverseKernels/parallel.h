@@ -3,8 +3,8 @@
 #define XVK_PARALLEL_H
 #include "kernels.h"
 
-// Runs task(context, part) for every part in 0 ..< parts, each part on one of so many threads: each takes the next part when
-// it is done with one.
+// Runs task(context, part) for every part in 0 ..< parts, each part on one of so many threads: each takes the next part
+// when it is done with one.
 void xvk_parallel(int32_t threads, int32_t parts, void (*task)(const void *context, int64_t part), const void *context);
 
 // The number of threads that pay for work of this cost, in multiply-adds or what takes as long; 1 ..= c->threads.

@@ -3,8 +3,8 @@
 #include "parallel.h"
 #include "quantized.h"
 
-int32_t xvk_quantize(const xvk_compute *c, xvk_dtype dtype, void *w, const float *x, const float *importance, int64_t rows,
-                     int64_t cols) {
+int32_t xvk_quantize(const xvk_compute *c, xvk_dtype dtype, void *w, const float *x, const float *importance,
+                     int64_t rows, int64_t cols) {
   int32_t faults = 0;
   const xvk_quantize_work work = {w, x, importance, rows, cols, &faults};
   xvk_range *const kernel = dtype == XVK_INT8 ? c->table->quantize_int8 : c->table->quantize_int4;
@@ -68,7 +68,8 @@ typedef struct {
   int64_t tokens, cols;
 } gram_work;
 
-// Unit: GRAM_ROWS rows of h, from the diagonal on. Long and short ones take turns, so that any run costs about the same.
+// Unit: GRAM_ROWS rows of h, from the diagonal on. Long and short ones take turns, so that any run costs about the
+// same.
 static void gram(const void *work, int64_t begin, int64_t end) {
   const gram_work *const g = work;
   const int64_t units = (g->cols + GRAM_ROWS - 1) / GRAM_ROWS;

@@ -1,17 +1,18 @@
-// quantize.h -- weights to int8 and int4 blocks, the 16 rows of a panel side by side: the body of every instruction set's
-// quantize.c, which the compiler turns into its vectors.
+// quantize.h -- weights to int8 and int4 blocks, the 16 rows of a panel side by side: the body of every instruction
+// set's quantize.c, which the compiler turns into its vectors.
 //
-// The 32 weights of a row in a group get the step s, zero point z (in eighths of a code, for int4) and codes q that make the
-// error least,
+// The 32 weights of a row in a group get the step s, zero point z (in eighths of a code, for int4) and codes q that
+// make the error least,
 //   E = sum over columns of importance[c] * (w[c] - s * (q[c] - z))^2.
-// Candidates are ranges a little narrower and wider than that of the weights, for int4 in different places. For each the codes
-// follow by rounding; step and zero point are then those of the line through the points (q, w), found by least squares. For
-// weights of real models the int4 error is within 0.5 % of that of a search through all steps and zero points.
+// Candidates are ranges a little narrower and wider than that of the weights, for int4 in different places. For each
+// the codes follow by rounding; step and zero point are then those of the line through the points (q, w), found by
+// least squares. For weights of real models the int4 error is within 0.5 % of that of a search through all steps and
+// zero points.
 //
 // Rows that fill up a block become zeros. No product is fused with a sum, so that every instruction set chooses
 // the same blocks.
-#include "quantized.h"
 #include <math.h>
+#include "quantized.h"
 
 #pragma STDC FP_CONTRACT OFF
 
@@ -168,7 +169,8 @@ static void search_int4(const weight_group *g, grid *best, const code_range *cod
     for (int j = -1; j <= 1; ++j) {
       grid trial;
       for (int r = 0; r < XVK_PANEL; ++r) {
-        // From 14 steps across the weights, all of them well inside, to 19.25, the outermost cut off: on one side or both.
+        // From 14 steps across the weights, all of them well inside, to 19.25, the outermost cut off: on one side or
+        // both.
         const float steps = 14 + 0.75f * (float)i, cut_below = (steps - 15) * 0.5f - 0.5f * (float)j;
         trial.step[r] = stored((high[r] - low[r]) / steps, codes);
         trial.zero[r] = stored_zero(-low[r] * inverse_of(trial.step[r]) - cut_below);
@@ -182,8 +184,9 @@ static void search_int4(const weight_group *g, grid *best, const code_range *cod
   search_nearby(g, best, codes);
 }
 
-// Steps up to an eighth coarser than it takes: the error of 32 weights differs from step to step by chance, and by more than
-// what a coarser step adds. The best of 32 errs 13 % less than the best of 5 for normal numbers, 30 % for SmolLM2-135M.
+// Steps up to an eighth coarser than it takes: the error of 32 weights differs from step to step by chance, and by more
+// than what a coarser step adds. The best of 32 errs 13 % less than the best of 5 for normal numbers, 30 % for
+// SmolLM2-135M.
 static void search_int8(const weight_group *g, grid *best, const code_range *codes) {
   float low[XVK_PANEL], high[XVK_PANEL];
   extremes(g, low, high);
@@ -199,8 +202,8 @@ static void search_int8(const weight_group *g, grid *best, const code_range *cod
   }
 }
 
-// What the block holds of a step is an f16, for int4 of an eighth of it. Below 2^-14 that has fewer bits than the search
-// knew.
+// What the block holds of a step is an f16, for int4 of an eighth of it. Below 2^-14 that has fewer bits than the
+// search knew.
 static void round_steps(xvk_dtype dtype, grid *best) {
   const float unit = dtype == XVK_INT4 ? 8 : 1;
   for (int r = 0; r < XVK_PANEL; ++r) {
@@ -262,7 +265,7 @@ static void search(xvk_dtype dtype, const weight_group *g, grid *best, const cod
 // An f16 has 10 bits of the fraction and ends at 2^16; int4 keeps 5, ends at 2, and a step is 8 scales.
 static inline code_range range_of(xvk_dtype dtype) {
   return dtype == XVK_INT8 ? (code_range){-127, 127, XVK_INT8_LIMIT, 0x1.FFCp15f, 0x1FFF}
-                            : (code_range){0, 15, XVK_INT4_LIMIT, 0x1.F8p3f, 0x3FFFF};
+                           : (code_range){0, 15, XVK_INT4_LIMIT, 0x1.F8p3f, 0x3FFFF};
 }
 
 static inline void quantize(xvk_dtype dtype, const xvk_quantize_work *q, int64_t begin, int64_t end) {
@@ -282,12 +285,12 @@ static inline void quantize(xvk_dtype dtype, const xvk_quantize_work *q, int64_t
 
 // ---- GPTQ ----
 //
-// GPTQ (Frantar et al. 2022): when a column is rounded, the columns behind it that are not rounded yet take up the error as
-// the inputs correlate with it. With H = sum over inputs of x x^T and its inverse = U^T U, U upper triangular,
+// GPTQ (Frantar et al. 2022): when a column is rounded, the columns behind it that are not rounded yet take up the
+// error as the inputs correlate with it. With H = sum over inputs of x x^T and its inverse = U^T U, U upper triangular,
 //   e = (w[c] - rounded) / U[c, c],   w[j] -= e * U[c, j] for j > c.
-// This does a block of XVK_GPTQ_BLOCK columns; the driver then takes e U off the columns behind it in one matrix product.
-// Groups come in the order that u has. The grid of one is searched when its first column is reached, errors weighed by
-// 1 / U[c, c]^2: what an error there costs after all columns behind it have done their best.
+// This does a block of XVK_GPTQ_BLOCK columns; the driver then takes e U off the columns behind it in one matrix
+// product. Groups come in the order that u has. The grid of one is searched when its first column is reached, errors
+// weighed by 1 / U[c, c]^2: what an error there costs after all columns behind it have done their best.
 
 // The columns of a block in a panel, turned: rows innermost.
 typedef struct {
@@ -302,8 +305,8 @@ static void load_columns(weight_columns *p, const xvk_gptq_work *work, int64_t r
 }
 
 // Rounds the columns of a group, hands their errors on within the block, and keeps them in work->errors.
-static void round_group(xvk_dtype dtype, unsigned char *block, weight_columns *p, const xvk_gptq_work *work, int64_t row,
-                        int64_t first, const grid *best, const code_range *codes) {
+static void round_group(xvk_dtype dtype, unsigned char *block, weight_columns *p, const xvk_gptq_work *work,
+                        int64_t row, int64_t first, const grid *best, const code_range *codes) {
   const int64_t rows = work->rows - row < XVK_PANEL ? work->rows - row : XVK_PANEL;
   write_grid(dtype, block, best);
   for (int64_t c = first; c < first + XVK_GROUP; ++c) {
@@ -312,8 +315,7 @@ static void round_group(xvk_dtype dtype, unsigned char *block, weight_columns *p
       const float *const u = work->u + (work->col + c) * work->cols + work->col;
       const float diagonal = 1 / u[c];
       codes_of(p->w[c], best, codes, q);
-      for (int r = 0; r < XVK_PANEL; ++r)
-        error[r] = (p->w[c][r] - best->step[r] * (q[r] - best->zero[r])) * diagonal;
+      for (int r = 0; r < XVK_PANEL; ++r) error[r] = (p->w[c][r] - best->step[r] * (q[r] - best->zero[r])) * diagonal;
       for (int64_t j = c + 1; j < work->width; ++j)
         for (int r = 0; r < XVK_PANEL; ++r) p->w[j][r] -= error[r] * u[j];
       for (int64_t r = 0; r < rows; ++r) work->errors[(row + r) * XVK_GPTQ_BLOCK + c] = error[r];

@@ -1,8 +1,8 @@
 // quantized.h -- where the numbers of int8, int4 and int4_f16 weights stand, and of the activations that they multiply.
 //
-// A weight block holds 16 rows x 32 columns. Steps of a few columns follow each other; in a step the rows of the panel, each
-// with its columns side by side. A vector of any width then holds whole rows of a step, and one multiply-add instruction sums
-// the products of a row: four of bytes, or two of 16 bits.
+// A weight block holds 16 rows x 32 columns. Steps of a few columns follow each other; in a step the rows of the panel,
+// each with its columns side by side. A vector of any width then holds whole rows of a step, and one multiply-add
+// instruction sums the products of a row: four of bytes, or two of 16 bits.
 //
 //   int8, 544 bytes   s8 [16 steps][16 rows][2]   q of the columns 2 step, 2 step + 1; q in -127 ... 127
 //                     f16 [16 rows]               scales                                     W = scale * q
@@ -12,42 +12,42 @@
 //   int4_f16, 304     as int4 [4 steps][16][4]
 //                     f16 [16 rows], u8 [16]      scales, zero points                W = scale / 8 * (8 code - zero)
 //
-// The u16 of an int4 row has its zero point, in eighths of a code 0 ... 127, in the low 7 bits; above them stand the 4 low
-// bits of the exponent and the 5 leading bits of the fraction of the scale as an f16, all of whose other bits are 0: a scale
-// is below 2. int4_f16 is for weights that others quantized: any f16, zero points 0 ... 128; the scales of packed activations
-// hold the eighth.
+// The u16 of an int4 row has its zero point, in eighths of a code 0 ... 127, in the low 7 bits; above them stand the 4
+// low bits of the exponent and the 5 leading bits of the fraction of the scale as an f16, all of whose other bits are
+// 0: a scale is below 2. int4_f16 is for weights that others quantized: any f16, zero points 0 ... 128; the scales of
+// packed activations hold the eighth.
 //
-// Activations are s8 for 4-bit weights and s16 for int8 ones: half a unit of either is little beside what the weights lost.
-// What an integer stands for is a power of two that its group of a token has, and a factor that the token has: the product of
-// the scales of a group is then exact, and costs no multiplication where exponents can be added. The factor is the one of
-// XVK_FACTORS, 2^(i / 8), that makes the sum of the squared units of the token's groups least; for s16 it is 1. Tokens are
-// packed by tiles, a tile's groups one after the other:
+// Activations are s8 for 4-bit weights and s16 for int8 ones: half a unit of either is little beside what the weights
+// lost. What an integer stands for is a power of two that its group of a token has, and a factor that the token has:
+// the product of the scales of a group is then exact, and costs no multiplication where exponents can be added. The
+// factor is the one of XVK_FACTORS, 2^(i / 8), that makes the sum of the squared units of the token's groups least; for
+// s16 it is 1. Tokens are packed by tiles, a tile's groups one after the other:
 //
 //   group of a tile of n tokens for 4 bits, 40 n bytes   s8 [8 steps][n tokens][4]     q
 //                                                        f32 [n], s32 [n]              scales, minus the sums of q
 //   group of a tile of n tokens for int8, 72 n bytes     s16 [16 steps][n tokens][2]   q
 //                                                        f32 [n], s32 [n]              scales, nothing
 //
-// so that what a kernel reads next is what stands next. All tiles but the last have the same number of tokens. Instruction
-// sets that can scale by exponents want those of the scales instead.
+// so that what a kernel reads next is what stands next. All tiles but the last have the same number of tokens.
+// Instruction sets that can scale by exponents want those of the scales instead.
 #ifndef XVK_QUANTIZED_H
 #define XVK_QUANTIZED_H
-#include "numbers.h"
 #include <math.h>
+#include "numbers.h"
 
 enum {
   XVK_INT8_CODES = XVK_PANEL * XVK_GROUP,
   XVK_INT4_CODES = XVK_INT8_CODES / 2,
   XVK_INT8_STEPS = XVK_GROUP / 2,
-  XVK_INT4_STEPS = XVK_GROUP / 4, // of packed activations and unpacked weights; a block has half as many
-  XVK_STEP = 4,                   // bytes of a row, or of a token, in a step
+  XVK_INT4_STEPS = XVK_GROUP / 4,  // of packed activations and unpacked weights; a block has half as many
+  XVK_STEP = 4,                    // bytes of a row, or of a token, in a step
   XVK_S8_GROUP = XVK_INT4_STEPS * XVK_STEP + 8,
   XVK_S16_GROUP = XVK_INT8_STEPS * XVK_STEP + 8,
   XVK_INT4_ZERO = 0x7F,
-  XVK_INT4_SCALE = 0xFF80, // of which an f16 stands XVK_INT4_SHIFT bits too far up
+  XVK_INT4_SCALE = 0xFF80,  // of which an f16 stands XVK_INT4_SHIFT bits too far up
   XVK_INT4_SHIFT = 2,
   XVK_INT4_F16_ZEROS = XVK_INT4_CODES + 2 * XVK_PANEL,
-  XVK_INT4_F16_LARGEST_ZERO = 128, // -zero is an s8 as well
+  XVK_INT4_F16_LARGEST_ZERO = 128,  // -zero is an s8 as well
 };
 
 static inline int64_t xvk_groups(int64_t cols) { return (cols + XVK_GROUP - 1) / XVK_GROUP; }
@@ -58,9 +58,7 @@ static inline int64_t xvk_block_size(xvk_dtype dtype) {
 }
 
 // Where the scales of a block begin, or the words of which they are a part.
-static inline int64_t xvk_block_scales(xvk_dtype dtype) {
-  return dtype == XVK_INT8 ? XVK_INT8_CODES : XVK_INT4_CODES;
-}
+static inline int64_t xvk_block_scales(xvk_dtype dtype) { return dtype == XVK_INT8 ? XVK_INT8_CODES : XVK_INT4_CODES; }
 
 // What the scale of a weight is to that of its block.
 static inline float xvk_scale_unit(xvk_dtype dtype) { return dtype == XVK_INT4_F16 ? 0.125f : 1; }
@@ -75,12 +73,15 @@ static inline float xvk_exponent(float power) {
 }
 
 enum { XVK_FACTORS = 8 };
-static const float xvk_factors[XVK_FACTORS] = {0x1p+0f, 0x1.172b84p+0f, 0x1.306fep+0f, 0x1.4bfdaep+0f, 0x1.6a09e6p+0f, 0x1.8ace54p+0f, 0x1.ae89fap+0f, 0x1.d5818ep+0f};
-static const float xvk_inverse_factors[XVK_FACTORS] = {0x1p+0f, 0x1.d5818ep-1f, 0x1.ae89fap-1f, 0x1.8ace54p-1f, 0x1.6a09e6p-1f, 0x1.4bfdaep-1f, 0x1.306fep-1f, 0x1.172b84p-1f};
+static const float xvk_factors[XVK_FACTORS] = {0x1p+0f,        0x1.172b84p+0f, 0x1.306fep+0f,  0x1.4bfdaep+0f,
+                                               0x1.6a09e6p+0f, 0x1.8ace54p+0f, 0x1.ae89fap+0f, 0x1.d5818ep+0f};
+static const float xvk_inverse_factors[XVK_FACTORS] = {0x1p+0f,        0x1.d5818ep-1f, 0x1.ae89fap-1f, 0x1.8ace54p-1f,
+                                                       0x1.6a09e6p-1f, 0x1.4bfdaep-1f, 0x1.306fep-1f,  0x1.172b84p-1f};
 
-// The scale of a group of activations with this largest magnitude, in units of the token's factor: the power of two that makes
-// it more than 2^6 and at most 2^7 (s8), or more than 2^14 and at most 2^15 (s16). The end itself is cut off at both sides
-// alike: that costs as much as a larger scale. 0 for magnitudes below 2^-100, and what is infinite or NaN itself.
+// The scale of a group of activations with this largest magnitude, in units of the token's factor: the power of two
+// that makes it more than 2^6 and at most 2^7 (s8), or more than 2^14 and at most 2^15 (s16). The end itself is cut off
+// at both sides alike: that costs as much as a larger scale. 0 for magnitudes below 2^-100, and what is infinite or NaN
+// itself.
 static inline float xvk_pack_scale(xvk_dtype dtype, float largest, float inverse_factor) {
   const float least = largest * (dtype == XVK_INT8 ? 0x1p-15f : 0x1p-7f) * inverse_factor;
   if (!(largest < INFINITY)) return largest;

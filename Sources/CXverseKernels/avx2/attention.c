@@ -1,7 +1,7 @@
 // attention.c -- causal softmax attention over a blocked KV cache with AVX2; attention.h has the method.
 #if defined(__x86_64__)
-#include "vectors.h"
 #include <math.h>
+#include "vectors.h"
 
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 

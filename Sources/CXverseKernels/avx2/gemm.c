@@ -14,8 +14,9 @@
 
 enum { ROWS = 4, TOKENS = 3, UNROLL = 4 };
 
-// Bytes that are read ahead. One core of a Zen 5 reads f32 at 0.98 of what it can read bare; bf16 and f16, which take twice
-// the instructions a byte, at 0.90 with 1536, 0.99 and 0.96 with 2304, 0.98 and 0.85 with 4096. (bench_kernels 1 7 gemv)
+// Bytes that are read ahead. One core of a Zen 5 reads f32 at 0.98 of what it can read bare; bf16 and f16, which take
+// twice the instructions a byte, at 0.90 with 1536, 0.99 and 0.96 with 2304, 0.98 and 0.85 with 4096. (bench_kernels 1
+// 7 gemv)
 enum { PREFETCH = 1536, PREFETCH_NARROW = 2304 };
 
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
@@ -56,8 +57,7 @@ XVK_INLINE void tile(xvk_dtype dtype, int rows, int tokens, const xvk_gemm_work 
   }
   for (; col + 8 <= g->cols; col += 8)
     step(dtype, rows, tokens, sums, w + col * size, apart * row_size, x + col, g->cols, 0);
-  if (col < g->cols)
-    step(dtype, rows, tokens, sums, w + col * size, apart * row_size, x + col, g->cols, g->cols - col);
+  if (col < g->cols) step(dtype, rows, tokens, sums, w + col * size, apart * row_size, x + col, g->cols, g->cols - col);
 
   for (int r = 0; r < rows; ++r)
     for (int t = 0; t < tokens; ++t) g->y[(token + t) * g->y_stride + row + r * apart] = sum8(sums[r][t]);

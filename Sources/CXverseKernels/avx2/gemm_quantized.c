@@ -1,10 +1,11 @@
 // gemm_quantized.c -- y = x W^T for int8 and 4-bit weights with AVX2: a vector holds 8 rows, half a panel.
 //
-// 4 bits: maddubs adds two products u8 * s8 in s16. A code times an activation is at most 15 * 127, so the products of a group
-// are added in s16 (8 * 2 * 1905 = 30480) before one madd widens them: a multiply and an add for 32 products of a row pair.
-// int8: madd adds two products s16 * s16. (Bytes times bytes would pass s16; s16 times s16 is as fast as the ways around it,
-// and keeps 16 bits of the activations.) madd and add are written as assembly where many sums are open: clang would add in
-// another order, and keep the products in memory until then.
+// 4 bits: maddubs adds two products u8 * s8 in s16. A code times an activation is at most 15 * 127, so the products of
+// a group are added in s16 (8 * 2 * 1905 = 30480) before one madd widens them: a multiply and an add for 32 products of
+// a row pair.
+// int8: madd adds two products s16 * s16. (Bytes times bytes would pass s16; s16 times s16 is as fast as the ways
+// around it, and keeps 16 bits of the activations.) madd and add are written as assembly where many sums are open:
+// clang would add in another order, and keep the products in memory until then.
 #if defined(__x86_64__)
 #include "../quantized.h"
 #include "vectors.h"
@@ -19,7 +20,7 @@ typedef __m256 floats;
 XVK_INLINE ints zero_ints(void) { return _mm256_setzero_si256(); }
 XVK_INLINE ints load_ints(const unsigned char *place) { return _mm256_loadu_si256((const void *)place); }
 XVK_INLINE ints each_s32(int32_t value) { return _mm256_set1_epi32(value); }
-XVK_INLINE ints and(ints a, ints b) { return _mm256_and_si256(a, b); }
+XVK_INLINE ints and (ints a, ints b) { return _mm256_and_si256(a, b); }
 XVK_INLINE ints widen_bytes(const unsigned char *place) {
   return _mm256_cvtepi8_epi16(_mm_loadu_si128((const void *)place));
 }
@@ -41,7 +42,8 @@ XVK_INLINE floats multiply(floats a, floats b) { return _mm256_mul_ps(a, b); }
 XVK_INLINE floats fused(floats a, floats b, floats c) { return _mm256_fmadd_ps(a, b, c); }
 XVK_INLINE floats times_scale(floats scales, floats x_scale) { return multiply(scales, x_scale); }
 XVK_INLINE floats load_scales(const unsigned char *place, int mask, int shift) {
-  return _mm256_cvtph_ps(_mm_srli_epi16(_mm_and_si128(_mm_loadu_si128((const void *)place), _mm_set1_epi16((short)mask)), shift));
+  return _mm256_cvtph_ps(
+      _mm_srli_epi16(_mm_and_si128(_mm_loadu_si128((const void *)place), _mm_set1_epi16((short)mask)), shift));
 }
 
 XVK_INLINE void store_rows(float *y, floats value, int64_t count) {

@@ -123,8 +123,8 @@ XVK_INLINE float store_scale(float *scale, const float *x, int64_t size) {
 }
 
 // Up to 8 tokens of one head: k, v [tokens, stride] into the slots `slot` and up.
-XVK_INLINE void store_tokens(xvk_dtype dtype, unsigned char *keys, unsigned char *values, int64_t slot,
-                             const float *k, const float *v, int64_t stride, int64_t tokens, int64_t size) {
+XVK_INLINE void store_tokens(xvk_dtype dtype, unsigned char *keys, unsigned char *values, int64_t slot, const float *k,
+                             const float *v, int64_t stride, int64_t tokens, int64_t size) {
   const int64_t bytes = xvk_dtype_size(dtype), numbers = XVK_KV_BLOCK * size * bytes;
   float of_keys[8] = {0}, of_values[8] = {0};
   for (int64_t i = 0; i < tokens && dtype == XVK_INT8; ++i) {

@@ -2,8 +2,8 @@
 //
 // The squares are added in double, 16 sums at a time, so the mean is exact to its rounding as in the reference.
 #if defined(__x86_64__)
-#include "vectors.h"
 #include <math.h>
+#include "vectors.h"
 
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 

@@ -4,8 +4,8 @@
 // branches remains. It is f32, f16, bf16, or int8 for signed bytes. AVX2 stands for AVX2 + FMA + F16C.
 #ifndef XVK_AVX2_VECTORS_H
 #define XVK_AVX2_VECTORS_H
-#include "../numbers.h"
 #include <immintrin.h>
+#include "../numbers.h"
 
 #define XVK_INLINE static inline __attribute__((always_inline))
 

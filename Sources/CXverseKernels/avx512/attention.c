@@ -1,9 +1,10 @@
 // attention.c -- causal softmax attention over a blocked KV cache with AVX-512; attention.h has the method.
 #if defined(__x86_64__)
-#include "../avx2/vectors.h"
 #include <math.h>
+#include "../avx2/vectors.h"
 
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma,f16c"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma,f16c"))), \
+                             apply_to = function)
 
 #define VECTORS(queries) 4
 enum { LANES = 16 };

@@ -1,15 +1,18 @@
 // gemm_quantized.c -- y = x W^T for int8 and 4-bit weights with AVX-512 VNNI: a vector holds 16 rows, a panel.
 //
-// 4 bits: vpdpbusd adds four products u8 * s8 a row. For few tokens the codes are the u8, and a sum starts at -zero * sum of q:
-// of 11 instructions a group on the multipliers' ports 8 multiply. For more tokens the activations are the u8, q + 128, and the
-// weights are unpacked to 8 code - zero as s8: the sum starts at -128 * sum of its levels, which is the same for all tokens.
-// int8: vpdpwssd adds two products s16 * s16. clang would make vpmaddwd and vpaddd of its intrinsic, and gather the loads of
-// activations from around that of vpdpbusd, until registers run out: both are written as assembly where many sums are open.
+// 4 bits: vpdpbusd adds four products u8 * s8 a row. For few tokens the codes are the u8, and a sum starts at -zero *
+// sum of q: of 11 instructions a group on the multipliers' ports 8 multiply. For more tokens the activations are the
+// u8, q + 128, and the weights are unpacked to 8 code - zero as s8: the sum starts at -128 * sum of its levels, which
+// is the same for all tokens.
+// int8: vpdpwssd adds two products s16 * s16. clang would make vpmaddwd and vpaddd of its intrinsic, and gather the
+// loads of activations from around that of vpdpbusd, until registers run out: both are written as assembly where many
+// sums are open.
 #if defined(__x86_64__)
-#include "../quantized.h"
 #include "../avx2/vectors.h"
+#include "../quantized.h"
 
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma,f16c"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma,f16c"))), \
+                             apply_to = function)
 
 #define TILE_TOKENS 6
 enum { LANES = 16, TILE = TILE_TOKENS, FEW = 16 };
@@ -19,7 +22,7 @@ typedef __m512 floats;
 XVK_INLINE ints zero_ints(void) { return _mm512_setzero_si512(); }
 XVK_INLINE ints load_ints(const unsigned char *place) { return _mm512_loadu_si512(place); }
 XVK_INLINE ints each_s32(int32_t value) { return _mm512_set1_epi32(value); }
-XVK_INLINE ints and(ints a, ints b) { return _mm512_and_si512(a, b); }
+XVK_INLINE ints and (ints a, ints b) { return _mm512_and_si512(a, b); }
 XVK_INLINE ints widen_bytes(const unsigned char *place) {
   return _mm512_cvtepi8_epi16(_mm256_loadu_si256((const void *)place));
 }
@@ -40,7 +43,8 @@ XVK_INLINE floats multiply(floats a, floats b) { return _mm512_mul_ps(a, b); }
 XVK_INLINE floats fused(floats a, floats b, floats c) { return _mm512_fmadd_ps(a, b, c); }
 XVK_INLINE floats times_scale(floats scales, floats x_scale) { return _mm512_scalef_ps(scales, x_scale); }
 XVK_INLINE floats load_scales(const unsigned char *place, int mask, int shift) {
-  return _mm512_cvtph_ps(_mm256_srli_epi16(_mm256_and_si256(_mm256_loadu_si256((const void *)place), _mm256_set1_epi16((short)mask)), shift));
+  return _mm512_cvtph_ps(_mm256_srli_epi16(
+      _mm256_and_si256(_mm256_loadu_si256((const void *)place), _mm256_set1_epi16((short)mask)), shift));
 }
 
 XVK_INLINE __mmask16 first_rows(int64_t count) { return (__mmask16)(count < LANES ? (1 << count) - 1 : 0xFFFF); }
@@ -74,9 +78,7 @@ XVK_INLINE ints last_sum(ints sum, ints zeros, ints x_sum) {
 
 void xvk_gemm_s16_int8_avx512(const void *work, int64_t begin, int64_t end) { gemm(XVK_INT8, work, begin, end); }
 void xvk_gemm_s8_int4_avx512(const void *work, int64_t begin, int64_t end) { gemm(XVK_INT4, work, begin, end); }
-void xvk_gemm_s8_int4_f16_avx512(const void *work, int64_t begin, int64_t end) {
-  gemm(XVK_INT4_F16, work, begin, end);
-}
+void xvk_gemm_s8_int4_f16_avx512(const void *work, int64_t begin, int64_t end) { gemm(XVK_INT4_F16, work, begin, end); }
 
 #pragma clang attribute pop
 #endif

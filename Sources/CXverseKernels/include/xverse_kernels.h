@@ -3,15 +3,16 @@
  * No malloc, no I/O, no errors: callers check shapes first (XverseTensors does). The kernels of one instruction set are
  * an immutable table; a xvk_compute says which table to use and on how many threads.
  *
- * NAMES      xvk_<op>: the parallel driver of an operation, which the rest of the library calls; output pointer first. The
- *            serial kernels behind it are xvk_<op>_<activation>_<weight>_<isa>: a driver takes one from the table, by dtype.
+ * NAMES      xvk_<op>: the parallel driver of an operation, which the rest of the library calls; output pointer first.
+ *            The serial kernels behind it are xvk_<op>_<activation>_<weight>_<isa>: a driver takes one from the table,
+ *            by dtype.
  * SHAPES     in [brackets], slowest dimension first. tokens, rows, cols, heads... count elements, never bytes.
  * ALIASING   pointers of one call must not overlap unless the comment says so.
  * ALIGNMENT  activations are aligned to 4 bytes; weights stand in a mapped file and may start at any byte.
  * BITS       the order of every sum is fixed by the shapes alone: the number of threads never changes a bit.
  * COUNTS     tokens, rows, cols, heads and sizes are at least 1.
- * THREADS    drivers fork and join inside one call, or share their work between the threads of xvk_together; they are called
- *            from one thread at a time (the compute thread).
+ * THREADS    drivers fork and join inside one call, or share their work between the threads of xvk_together; they are
+ *            called from one thread at a time (the compute thread).
  */
 #ifndef XVERSE_KERNELS_H
 #define XVERSE_KERNELS_H
@@ -59,12 +60,12 @@ typedef struct {
   int32_t reserved;
 } xvk_compute;
 
-/* Runs body on this thread; the other threads of c are there until it ends and share the work of the drivers that it calls,
- * which is cheaper than a fork and a join in each. They sleep when nothing comes for 0.1 ms. */
+/* Runs body on this thread; the other threads of c are there until it ends and share the work of the drivers that it
+ * calls, which is cheaper than a fork and a join in each. They sleep when nothing comes for 0.1 ms. */
 void xvk_together(const xvk_compute *c, void (*body)(void *context), void *context);
 
-/* 0 when so many threads can be started now, or one is enough, else an errno: OpenMP ends the process when it cannot. Starts
- * and ends them, with the caller's signal mask. threads <= 1024. */
+/* 0 when so many threads can be started now, or one is enough, else an errno: OpenMP ends the process when it cannot.
+ * Starts and ends them, with the caller's signal mask. threads <= 1024. */
 int32_t xvk_start_error(int32_t threads);
 
 /* Description of the linked BLAS ("OpenBLAS 0.3.21 ...") and, once, its setup: OpenBLAS must never thread by itself, as
@@ -81,9 +82,9 @@ int32_t xvk_has_openmp(void);
 /* How the elements of a matrix or of a KV cache are stored. */
 typedef enum { XVK_F32, XVK_F16, XVK_BF16, XVK_INT8, XVK_INT4, XVK_INT4_F16 } xvk_dtype;
 
-/* W [rows, cols] at any byte. stride: bytes from one row to the next, for quantized W from one panel of XVK_PANEL rows to
- * the next. So a range of columns is a view of the same memory with a later start and the same stride; that of quantized W
- * begins at a multiple of XVK_GROUP. Rows, columns and stride are below 2^31. */
+/* W [rows, cols] at any byte. stride: bytes from one row to the next, for quantized W from one panel of XVK_PANEL rows
+ * to the next. So a range of columns is a view of the same memory with a later start and the same stride; that of
+ * quantized W begins at a multiple of XVK_GROUP. Rows, columns and stride are below 2^31. */
 typedef struct {
   const void *data;
   xvk_dtype dtype;
@@ -93,39 +94,41 @@ typedef struct {
 
 /* ---- quantized weights ----
  *
- * W [rows, cols] in blocks of XVK_PANEL rows x XVK_GROUP columns, [panels, groups, block], panels = ceil(rows / XVK_PANEL),
- * groups = ceil(cols / XVK_GROUP); rows that fill up the last panel are zeros, and columns that fill up the last group meet
- * activations that are 0. A row of a block has one scale.
- *   int8   scale * q, q in -127 ... 127; scale f16                                  XVK_INT8_BLOCK bytes, 8.5 bits a weight
- *   int4   scale * (8 code - zero), code in 0 ... 15, zero in 0 ... 127; scale below 2, of 6 bits
- *                                                                                   XVK_INT4_BLOCK bytes, 4.5 bits a weight
- *   int4_f16   scale / 8 * (8 code - zero), code in 0 ... 15, zero in 0 ... 128; scale f16. For weights that others
- *          quantized: GPTQ's 4 bits and GGUF's Q4_0 fit exactly                 XVK_INT4_F16_BLOCK bytes, 4.75 bits a weight
- * docs/quantization.md draws the blocks; quantized.h in this folder has them in C.
+ * W [rows, cols] in blocks of XVK_PANEL rows x XVK_GROUP columns, [panels, groups, block], panels = ceil(rows /
+ * XVK_PANEL), groups = ceil(cols / XVK_GROUP); rows that fill up the last panel are zeros, and columns that fill up the
+ * last group meet activations that are 0. A row of a block has one scale.
+ *   int8       scale * q, q in -127 ... 127; scale f16                  XVK_INT8_BLOCK bytes, 8.5 bits a weight
+ *   int4       scale * (8 code - zero), code in 0 ... 15, zero in 0 ... 127; scale below 2, of 6 bits
+ *                                                                       XVK_INT4_BLOCK bytes, 4.5 bits a weight
+ *   int4_f16   scale / 8 * (8 code - zero), code in 0 ... 15, zero in 0 ... 128; scale f16
+ *                                                                       XVK_INT4_F16_BLOCK bytes, 4.75 bits a weight
+ * int4_f16 is for weights that others quantized: GPTQ's 4 bits and GGUF's Q4_0 fit exactly. docs/quantization.md draws
+ * the blocks; quantized.h in this folder has them in C.
  */
 enum { XVK_PANEL = 16, XVK_GROUP = 32, XVK_INT8_BLOCK = 544, XVK_INT4_BLOCK = 288, XVK_INT4_F16_BLOCK = 304 };
 
-/* Quantizes x [rows, cols] to w, XVK_INT8 or XVK_INT4, choosing for each row of a block the scale (and zero point) that makes the sum over
- * columns of importance[c] * (x[c] - W[c])^2 small. importance [cols], not negative; NULL: 1. Returns 1, or 0 when a
- * weight is NaN, infinite, or beyond XVK_INT8_LIMIT or XVK_INT4_LIMIT: w is then of no use. */
+/* Quantizes x [rows, cols] to w, XVK_INT8 or XVK_INT4, choosing for each row of a block the scale (and zero point) that
+ * makes the sum over columns of importance[c] * (x[c] - W[c])^2 small. importance [cols], not negative; NULL: 1.
+ * Returns 1, or 0 when a weight is NaN, infinite, or beyond XVK_INT8_LIMIT or XVK_INT4_LIMIT: w is then of no use. */
 enum { XVK_INT8_LIMIT = 4096, XVK_INT4_LIMIT = 64 };
-int32_t xvk_quantize(const xvk_compute *c, xvk_dtype dtype, void *w, const float *x, const float *importance, int64_t rows,
-                     int64_t cols);
+int32_t xvk_quantize(const xvk_compute *c, xvk_dtype dtype, void *w, const float *x, const float *importance,
+                     int64_t rows, int64_t cols);
 
-/* Lays out as w, exactly, what others have quantized: q or code [rows, cols], one a byte, scales f16 [rows, groups], zeros
- * [rows, groups] in eighths of a code. Rows and columns that fill up the last blocks become zeros. Returns 1, or 0 when a
- * scale is not finite, a code beyond 15 or a zero beyond 128: w is then of no use. */
-int32_t xvk_pack_int8(const xvk_compute *c, void *w, const int8_t *q, const uint16_t *scales, int64_t rows, int64_t cols);
+/* Lays out as w, exactly, what others have quantized: q or code [rows, cols], one a byte, scales f16 [rows, groups],
+ * zeros [rows, groups] in eighths of a code. Rows and columns that fill up the last blocks become zeros. Returns 1, or
+ * 0 when a scale is not finite, a code beyond 15 or a zero beyond 128: w is then of no use. */
+int32_t xvk_pack_int8(const xvk_compute *c, void *w, const int8_t *q, const uint16_t *scales, int64_t rows,
+                      int64_t cols);
 int32_t xvk_pack_int4_f16(const xvk_compute *c, void *w, const uint8_t *codes, const uint16_t *scales,
                           const uint8_t *zeros, int64_t rows, int64_t cols);
 
-/* The index of the first element of x [count], at any byte, that is NaN or infinite; count when all are finite. Elements of
- * quantized types are whole blocks. */
+/* The index of the first element of x [count], at any byte, that is NaN or infinite; count when all are finite.
+ * Elements of quantized types are whole blocks. */
 int64_t xvk_first_nonfinite(const xvk_compute *c, xvk_dtype dtype, const void *x, int64_t count);
 
 /* ---- the block types of GGUF ----
- * W [rows, cols] as ggml lays it out, row after row; cols is a multiple of XVK_GROUP, for the K types of 256. ggml.h in this
- * folder draws the blocks. The numbers are ggml's own. */
+ * W [rows, cols] as ggml lays it out, row after row; cols is a multiple of XVK_GROUP, for the K types of 256. ggml.h in
+ * this folder draws the blocks. The numbers are ggml's own. */
 enum {
   XVK_GGML_F16 = 1,
   XVK_GGML_Q4_0 = 2,
@@ -143,16 +146,17 @@ enum {
 /* y [rows, cols] = W, bit for bit what ggml's dequantization gives. Not for F16. */
 void xvk_ggml_widen(const xvk_compute *c, int32_t type, float *y, const void *w, int64_t rows, int64_t cols);
 
-/* The codes of W [rows, cols], one a byte, and f16 scales [rows, groups], for blocks of int8: Q8_0 and Q5_0, exactly. With
- * zeros [rows, groups] in eighths of a code, for blocks of int4_f16: Q4_0 exactly, Q4_1 and Q4_K with the scale rounded to
- * an f16 and the zero point to an eighth. Returns 1, or 0 when a number does not fit: the results are then of no use. */
-int32_t xvk_ggml_split_int8(const xvk_compute *c, int32_t type, int8_t *q, uint16_t *scales, const void *w, int64_t rows,
-                            int64_t cols);
+/* The codes of W [rows, cols], one a byte, and f16 scales [rows, groups], for blocks of int8: Q8_0 and Q5_0, exactly.
+ * With zeros [rows, groups] in eighths of a code, for blocks of int4_f16: Q4_0 exactly, Q4_1 and Q4_K with the scale
+ * rounded to an f16 and the zero point to an eighth. Returns 1, or 0 when a number does not fit: the results are then
+ * of no use. */
+int32_t xvk_ggml_split_int8(const xvk_compute *c, int32_t type, int8_t *q, uint16_t *scales, const void *w,
+                            int64_t rows, int64_t cols);
 int32_t xvk_ggml_split_int4(const xvk_compute *c, int32_t type, uint8_t *codes, uint16_t *scales, uint8_t *zeros,
                             const void *w, int64_t rows, int64_t cols);
 
-/* W = x [rows, cols] as F16, Q8_0 or Q4_0, rounded as ggml rounds. Returns 1, or 0 when a number is not finite or beyond
- * 65504: w is then of no use. */
+/* W = x [rows, cols] as F16, Q8_0 or Q4_0, rounded as ggml rounds. Returns 1, or 0 when a number is not finite or
+ * beyond 65504: w is then of no use. */
 int32_t xvk_ggml_narrow(const xvk_compute *c, int32_t type, void *w, const float *x, int64_t rows, int64_t cols);
 
 /* ---- GPTQ (Frantar et al. 2022) ---- */
@@ -164,21 +168,21 @@ enum { XVK_GPTQ_BLOCK = 128 };
 void xvk_gram(const xvk_compute *c, float *h, const float *x, int64_t tokens, int64_t cols);
 
 /* Replaces the upper triangle of the symmetric h [n, n] by that of U, upper triangular, with U^T U the inverse of
- * h + damping * I, whose rows and columns are taken in another order: group i of XVK_GROUP of U's is group order[i] of h's. A
- * last group of fewer must stay the last. `work` [n, n]. Returns 1, or 0 when h + damping * I is not positive definite: h is
- * then as it was. One thread. */
+ * h + damping * I, whose rows and columns are taken in another order: group i of XVK_GROUP of U's is group order[i] of
+ * h's. A last group of fewer must stay the last. `work` [n, n]. Returns 1, or 0 when h + damping * I is not positive
+ * definite: h is then as it was. One thread. */
 int32_t xvk_factor_inverse(float *h, float *work, const int32_t *order, int64_t n, float damping);
 
-/* As xvk_quantize, minimizing the error of the products with the inputs that u [cols, cols] was made from: the groups of u
- * are rounded one after the other, so `order` is the one that u has. room: [rows, cols + XVK_GPTQ_BLOCK]. */
+/* As xvk_quantize, minimizing the error of the products with the inputs that u [cols, cols] was made from: the groups
+ * of u are rounded one after the other, so `order` is the one that u has. room: [rows, cols + XVK_GPTQ_BLOCK]. */
 int32_t xvk_gptq(const xvk_compute *c, xvk_dtype dtype, void *w, const float *x, const float *u, const int32_t *order,
                  float *room, int64_t rows, int64_t cols);
 
-/* codes [rows, cols], one a byte, of words as AutoGPTQ packs them: W [cols * bits / 32, stride] of 32 bits, little-endian, at
- * any byte, of which the first `rows` columns are unpacked. A word holds the codes of consecutive cols, the first in its
- * lowest bits. bits: 4 or 8; cols is a multiple of 32 / bits. */
-void xvk_gptq_unpack(const xvk_compute *c, uint8_t *codes, const void *words, int32_t bits, int64_t stride, int64_t rows,
-                     int64_t cols);
+/* codes [rows, cols], one a byte, of words as AutoGPTQ packs them: W [cols * bits / 32, stride] of 32 bits,
+ * little-endian, at any byte, of which the first `rows` columns are unpacked. A word holds the codes of consecutive
+ * cols, the first in its lowest bits. bits: 4 or 8; cols is a multiple of 32 / bits. */
+void xvk_gptq_unpack(const xvk_compute *c, uint8_t *codes, const void *words, int32_t bits, int64_t stride,
+                     int64_t rows, int64_t cols);
 
 /* ---- matrix products ----
  *
@@ -191,10 +195,11 @@ void xvk_gptq_unpack(const xvk_compute *c, uint8_t *codes, const void *words, in
  *   2 .. XVK_GEMM_BLAS - 1   own GEMM: the same order of summation as GEMV, so the same bits for each token.
  *   XVK_GEMM_BLAS ..         OpenBLAS sgemm over tiles of up to XVK_GEMM_TILE rows, widened to f32 panel by panel into
  *                            the thread's part of `scratch` (f32 weights are used in place). Bound: the multipliers.
- * int8, int4: x is rounded to 16 bits (int8) or 8 bits (int4), with a scale for each token and group of XVK_GROUP columns, a
- * power of two times a factor that the token has (quantized.h): an element moves by at most 1 / 32767 or 1 / 127 of the
- * largest magnitude in its group. Products of a group are then exact integers, groups are added in f32 in their order. Any
- * number of tokens and any instruction set give the same bits; NaN stays NaN, but which NaN depends on the set.
+ * int8, int4: x is rounded to 16 bits (int8) or 8 bits (int4), with a scale for each token and group of XVK_GROUP
+ * columns, a power of two times a factor that the token has (quantized.h): an element moves by at most 1 / 32767 or 1 /
+ * 127 of the largest magnitude in its group. Products of a group are then exact integers, groups are added in f32 in
+ * their order. Any number of tokens and any instruction set give the same bits; NaN stays NaN, but which NaN depends on
+ * the set.
  *
  * Work is split by rows in units that do not depend on the number of threads.
  * sgemm may round a row otherwise when a call has another number of tokens or rows: cut products by their shape alone.
@@ -225,12 +230,12 @@ void xvk_rows(const xvk_compute *c, float *y, const xvk_weights *w, const int32_
 
 /* y[t, i] = weight[i] * (x[t, i] * rsqrt(mean over i of x[t, i]^2 + epsilon)); y may be x. */
 void xvk_rmsnorm(const xvk_compute *c, float *y, const float *x, const float *weight, int64_t tokens, int64_t size,
-                     float epsilon);
+                 float epsilon);
 
 /* Rotates each head of x [tokens, heads, head_size] in place; half-split: the pair (j, j + head_size/2) turns by an
  * angle whose cosine and sine are cos[t, j], sin[t, j], both [tokens, head_size/2]. */
 void xvk_rope(const xvk_compute *c, float *x, const float *cos, const float *sin, int64_t tokens, int64_t heads,
-                  int64_t head_size);
+              int64_t head_size);
 
 /* y[t, i] = silu(g) * u, g = gate_up[t, i], u = gate_up[t, size + i]; gate_up [tokens, 2 * size], y [tokens, size]. */
 void xvk_swiglu(const xvk_compute *c, float *y, const float *gate_up, int64_t tokens, int64_t size);
@@ -243,17 +248,17 @@ double xvk_logsumexp(const xvk_compute *c, const float *x, int64_t count);
 
 /* ---- KV cache and attention ----
  *
- * The keys and values of a sequence are in blocks of XVK_KV_BLOCK positions: block b holds b * XVK_KV_BLOCK and up, of all
- * layers. The parts of a layer stand key_offset and value_offset bytes behind the start of each block:
+ * The keys and values of a sequence are in blocks of XVK_KV_BLOCK positions: block b holds b * XVK_KV_BLOCK and up, of
+ * all layers. The parts of a layer stand key_offset and value_offset bytes behind the start of each block:
  *   keys     [kv_heads, head_size, XVK_KV_BLOCK]    positions innermost: scores of a block are vertical sums
  *   values   [kv_heads, XVK_KV_BLOCK, head_size]
- * Elements are XVK_F32, XVK_F16 (round to nearest even) or XVK_INT8, the parts aligned to 4 bytes. Slots at or after the end
- * of the sequence may hold anything, NaN too.
+ * Elements are XVK_F32, XVK_F16 (round to nearest even) or XVK_INT8, the parts aligned to 4 bytes. Slots at or after
+ * the end of the sequence may hold anything, NaN too.
  * int8: the part of a KV head is s8 numbers q in -127 ... 127, then a f32 scale for each position,
  *   keys     [kv_heads, {s8 [head_size, XVK_KV_BLOCK], f32 [XVK_KV_BLOCK]}]
  *   values   [kv_heads, {s8 [XVK_KV_BLOCK, head_size], f32 [XVK_KV_BLOCK]}]
- * A number is scale * q, the scale 1 / 127 of the largest magnitude of its vector: off by at most half of that scale. A
- * vector below 2^-100 becomes zeros, one with an infinity or NaN all NaN. Any instruction set stores the same bytes.
+ * A number is scale * q, the scale 1 / 127 of the largest magnitude of its vector: off by at most half of that scale.
+ * A vector below 2^-100 becomes zeros, one with an infinity or NaN all NaN. Any instruction set stores the same bytes.
  */
 enum { XVK_KV_BLOCK = 64, XVK_ATTENTION_STEP = 64, XVK_ATTENTION_CHUNK = 512, XVK_MAX_HEAD_SIZE = 512 };
 
@@ -283,11 +288,12 @@ size_t xvk_attention_scratch(const xvk_compute *c, int64_t positions, int64_t to
 /* For every token t of every segment, standing at position p(t) of its sequence:
  *   out[t, h, :] = softmax over the positions p in 0 ... p(t) of (scale * q[t, h] . K[p, h / (heads / kv_heads)])
  *                  applied to V.     q, out [rows of the pass, heads, head_size]
- * Online softmax (Milakov & Gimelshein 2018; FlashAttention, Dao et al. 2022): per query the steps of XVK_ATTENTION_STEP
- * positions in a chunk of XVK_ATTENTION_CHUNK are taken in order with a running maximum and sum, and the chunks are added in
- * order; a step is some whole blocks, and their size changes no bit. So memory does not grow with the context, and a query has the same bits whether its tokens were evaluated together or
- * one by one, beside whichever other segments, and however the work is split: by segment, head and tile of queries, and
- * where these are few by chunk as well.
+ * Online softmax (Milakov & Gimelshein 2018; FlashAttention, Dao et al. 2022): per query the steps of
+ * XVK_ATTENTION_STEP positions in a chunk of XVK_ATTENTION_CHUNK are taken in order with a running maximum and sum, and
+ * the chunks are added in order; a step is some whole blocks, and their size changes no bit. So memory does not grow
+ * with the context, and a query has the same bits whether its tokens were evaluated together or one by one, beside
+ * whichever other segments, and however the work is split: by segment, head and tile of queries, and where these are
+ * few by chunk as well.
  */
 void xvk_attention(const xvk_compute *c, float *out, const float *q, const xvk_kv *kv, int64_t heads, float scale,
                    float *scratch);

@@ -4,8 +4,8 @@
 // int8: smlal adds products s16 * s16; pairs of columns are added in the end.
 // A quarter of a panel is taken from memory once a tile of TILE tokens. One token (decode) is bound by memory.
 #if defined(__aarch64__)
-#include "../quantized.h"
 #include <arm_neon.h>
+#include "../quantized.h"
 
 #define XVK_INLINE static inline __attribute__((always_inline))
 
@@ -58,7 +58,7 @@ XVK_INLINE int32x4_t dot_int4(const quarter *w, const unsigned char *x, int toke
 }
 
 XVK_INLINE int32x4_t dot_int8(const quarter *w, const unsigned char *x, int token, int tokens) {
-  int32x4_t first = vdupq_n_s32(0), second = vdupq_n_s32(0); // pairs of the rows 0 and 1, 2 and 3
+  int32x4_t first = vdupq_n_s32(0), second = vdupq_n_s32(0);  // pairs of the rows 0 and 1, 2 and 3
   for (int step = 0; step < XVK_INT8_STEPS; ++step) {
     const int16x8_t q = vreinterpretq_s16_s32(vdupq_n_s32(xvk_load_s32(x + (step * tokens + token) * XVK_STEP)));
     const int8x16_t both = w->weights[step / 2];
@@ -108,10 +108,18 @@ XVK_INLINE void gemm(xvk_dtype dtype, const xvk_gemm_work *g, int64_t begin, int
   for (int64_t row = begin; row < end; row += XVK_PANEL) {
     for (int64_t token = 0; token < g->tokens; token += TILE) {
       switch (g->tokens - token) {
-      case 1: tile(dtype, 1, g, row, token); break;
-      case 2: tile(dtype, 2, g, row, token); break;
-      case 3: tile(dtype, 3, g, row, token); break;
-      default: tile(dtype, TILE, g, row, token); break;
+        case 1:
+          tile(dtype, 1, g, row, token);
+          break;
+        case 2:
+          tile(dtype, 2, g, row, token);
+          break;
+        case 3:
+          tile(dtype, 3, g, row, token);
+          break;
+        default:
+          tile(dtype, TILE, g, row, token);
+          break;
       }
     }
   }

@@ -6,16 +6,16 @@
 //   y[t, r] = fma(sum over c of level[r, c] * q[t, c], scale[r, g] * x_scale[t, g], y[t, r])
 // and the last result is multiplied by factor[t].
 // Every instruction set rounds at these places and nowhere else, so all of them give the same bits, one token or many.
-#include "../quantized.h"
 #include <math.h>
+#include "../quantized.h"
 
 static inline int32_t packed_q(xvk_dtype dtype, const unsigned char *x, int64_t i, int64_t token, int64_t tokens) {
   if (dtype != XVK_INT8) return (int8_t)x[(i / 4 * tokens + token) * XVK_STEP + i % 4];
   return (int16_t)xvk_load_u16(x + (i / 2 * tokens + token) * XVK_STEP + i % 2 * 2);
 }
 
-static inline float dot(xvk_dtype dtype, const unsigned char *panel, int64_t row, const unsigned char *x,
-                        int64_t token, int64_t tokens, int64_t groups) {
+static inline float dot(xvk_dtype dtype, const unsigned char *panel, int64_t row, const unsigned char *x, int64_t token,
+                        int64_t tokens, int64_t groups) {
   const int64_t scales = (xvk_packed_size(dtype) - 8) * tokens;
   float y = 0;
   for (int64_t group = 0; group < groups; ++group) {

@@ -1,6 +1,6 @@
 // ggml_narrow.c -- floats to F16, Q8_0 and Q4_0, rounded as ggml's quantize_row_*_ref do.
-#include "../ggml.h"
 #include <math.h>
+#include "../ggml.h"
 #pragma STDC FP_CONTRACT OFF
 
 static const float LARGEST_F16 = 65504;
@@ -38,8 +38,7 @@ static int q4_code(float x) {
 static void narrow_q4_0(unsigned char *w, const float *x, float largest) {
   const float d = largest / -8, inverse = inverse_of(d);
   put_f16(w, d);
-  for (int i = 0; i < 16; ++i)
-    w[2 + i] = (unsigned char)(q4_code(x[i] * inverse) | q4_code(x[i + 16] * inverse) << 4);
+  for (int i = 0; i < 16; ++i) w[2 + i] = (unsigned char)(q4_code(x[i] * inverse) | q4_code(x[i + 16] * inverse) << 4);
 }
 
 static void narrow_row(const xvk_ggml_narrow_work *g, int64_t row) {

@@ -1,7 +1,7 @@
-// ggml_split.c -- the codes of ggml's block types with a scale, and a zero point in eighths of a code, a group of 32: what
-// our own blocks can hold without rounding a weight twice.
-#include "../ggml.h"
+// ggml_split.c -- the codes of ggml's block types with a scale, and a zero point in eighths of a code, a group of 32:
+// what our own blocks can hold without rounding a weight twice.
 #include <math.h>
+#include "../ggml.h"
 #pragma STDC FP_CONTRACT OFF
 
 // The weights of a group are scale * (code - zero / 8).
@@ -28,8 +28,8 @@ static int split_q5_0(const group *g, const unsigned char *w) {
   return 1;
 }
 
-// Finds the grid of step * code - offset: the step as an f16, the zero point to the nearest eighth of a code. Without a step
-// every weight is -offset.
+// Finds the grid of step * code - offset: the step as an f16, the zero point to the nearest eighth of a code. Without a
+// step every weight is -offset.
 static int fit(const group *g, float step, float offset) {
   *g->scale = xvk_narrow_f16(step);
   float rounded = xvk_widen_f16(*g->scale);
@@ -67,11 +67,16 @@ static int split_group(const group *g, int32_t type, const unsigned char *row, i
   const int64_t in_block = xvk_ggml_columns(type) / XVK_GGML_GROUP;
   const unsigned char *const w = row + index / in_block * xvk_ggml_block(type);
   switch (type) {
-  case XVK_GGML_Q8_0: return split_q8_0(g, w);
-  case XVK_GGML_Q5_0: return split_q5_0(g, w);
-  case XVK_GGML_Q4_0: return split_q4(g, w + 2, type, w);
-  case XVK_GGML_Q4_1: return split_q4(g, w + 4, type, w);
-  default: return split_q4_k(g, w, index % in_block);
+    case XVK_GGML_Q8_0:
+      return split_q8_0(g, w);
+    case XVK_GGML_Q5_0:
+      return split_q5_0(g, w);
+    case XVK_GGML_Q4_0:
+      return split_q4(g, w + 2, type, w);
+    case XVK_GGML_Q4_1:
+      return split_q4(g, w + 4, type, w);
+    default:
+      return split_q4_k(g, w, index % in_block);
   }
 }
 

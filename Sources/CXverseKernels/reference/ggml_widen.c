@@ -29,7 +29,7 @@ static void widen_q8_0(float *y, const unsigned char *w) {
 static void widen_q2_k(float *y, const unsigned char *w) {
   const unsigned char *const codes = w + 16;
   const float d = xvk_ggml_f16(w + 80), m = xvk_ggml_f16(w + 82);
-  for (int g = 0; g < 16; ++g) { // the groups of 16; four pairs of them share 32 bytes
+  for (int g = 0; g < 16; ++g) {  // the groups of 16; four pairs of them share 32 bytes
     const float scale = d * (float)(w[g] & 15), min = m * (float)(w[g] >> 4);
     const unsigned char *const bytes = codes + g / 8 * 32 + g % 2 * 16;
     for (int i = 0; i < 16; ++i) y[16 * g + i] = scale * (float)(bytes[i] >> g % 8 / 2 * 2 & 3) - min;
@@ -53,7 +53,7 @@ static void widen_q3_k(float *y, const unsigned char *w) {
 // With `bits` Q5_K, else Q4_K.
 static void widen_q45_k(float *y, const unsigned char *w, const unsigned char *bits, const unsigned char *codes) {
   const float d = xvk_ggml_f16(w), m = xvk_ggml_f16(w + 2);
-  for (int g = 0; g < 8; ++g) { // two groups of 32 share 32 bytes
+  for (int g = 0; g < 8; ++g) {  // two groups of 32 share 32 bytes
     int32_t scale, min;
     xvk_ggml_scale_min(w + 4, g, &scale, &min);
     const float step = d * (float)scale, offset = m * (float)min;
@@ -66,7 +66,7 @@ static void widen_q45_k(float *y, const unsigned char *w, const unsigned char *b
 
 static void widen_q6_k(float *y, const unsigned char *w) {
   const float d = xvk_ggml_f16(w + 208);
-  for (int g = 0; g < 16; ++g) { // half of 128 columns, quarter of 32 in it, group of 16 in that
+  for (int g = 0; g < 16; ++g) {  // half of 128 columns, quarter of 32 in it, group of 16 in that
     const int half = g / 8, quarter = g % 8 / 2;
     const unsigned char *const low = w + half * 64 + quarter % 2 * 32 + g % 2 * 16;
     const unsigned char *const high = w + 128 + half * 32 + g % 2 * 16;
@@ -80,16 +80,35 @@ static void widen_q6_k(float *y, const unsigned char *w) {
 
 static void widen_block(int32_t type, float *y, const unsigned char *w) {
   switch (type) {
-  case XVK_GGML_Q4_0: widen_q4(y, w + 2, xvk_ggml_f16(w), 8, NO_OFFSET); break;
-  case XVK_GGML_Q4_1: widen_q4(y, w + 4, xvk_ggml_f16(w), 0, xvk_ggml_f16(w + 2)); break;
-  case XVK_GGML_Q5_0: widen_q5(y, w + 6, w + 2, xvk_ggml_f16(w), 16, NO_OFFSET); break;
-  case XVK_GGML_Q5_1: widen_q5(y, w + 8, w + 4, xvk_ggml_f16(w), 0, xvk_ggml_f16(w + 2)); break;
-  case XVK_GGML_Q8_0: widen_q8_0(y, w); break;
-  case XVK_GGML_Q2_K: widen_q2_k(y, w); break;
-  case XVK_GGML_Q3_K: widen_q3_k(y, w); break;
-  case XVK_GGML_Q4_K: widen_q45_k(y, w, NULL, w + 16); break;
-  case XVK_GGML_Q5_K: widen_q45_k(y, w, w + 16, w + 48); break;
-  default: widen_q6_k(y, w);
+    case XVK_GGML_Q4_0:
+      widen_q4(y, w + 2, xvk_ggml_f16(w), 8, NO_OFFSET);
+      break;
+    case XVK_GGML_Q4_1:
+      widen_q4(y, w + 4, xvk_ggml_f16(w), 0, xvk_ggml_f16(w + 2));
+      break;
+    case XVK_GGML_Q5_0:
+      widen_q5(y, w + 6, w + 2, xvk_ggml_f16(w), 16, NO_OFFSET);
+      break;
+    case XVK_GGML_Q5_1:
+      widen_q5(y, w + 8, w + 4, xvk_ggml_f16(w), 0, xvk_ggml_f16(w + 2));
+      break;
+    case XVK_GGML_Q8_0:
+      widen_q8_0(y, w);
+      break;
+    case XVK_GGML_Q2_K:
+      widen_q2_k(y, w);
+      break;
+    case XVK_GGML_Q3_K:
+      widen_q3_k(y, w);
+      break;
+    case XVK_GGML_Q4_K:
+      widen_q45_k(y, w, NULL, w + 16);
+      break;
+    case XVK_GGML_Q5_K:
+      widen_q45_k(y, w, w + 16, w + 48);
+      break;
+    default:
+      widen_q6_k(y, w);
   }
 }
 

@@ -2,8 +2,8 @@
 //
 //   k, v [tokens, kv_heads, head_size] f32; in a block keys [kv_heads, head_size, positions], values
 //   [kv_heads, positions, head_size]; int8: [kv_heads] of these numbers and then a scale for each position
-#include "../numbers.h"
 #include <math.h>
+#include "../numbers.h"
 
 static inline void store(xvk_dtype dtype, unsigned char *numbers, int64_t i, float value, float inverse) {
   if (dtype == XVK_F32) {

@@ -1,8 +1,8 @@
-// pack.c -- activations as integers: q[t, c] = x[t, c] / (factor[t] * scale[t, g]) rounded, at most 127 (s8) or 32767 (s16)
-// large.
+// pack.c -- activations as integers: q[t, c] = x[t, c] / (factor[t] * scale[t, g]) rounded, at most 127 (s8) or 32767
+// (s16) large.
 //
-//   x [tokens, cols] f32; quantized.h has the layout of the packed tiles and the choice of scales and factors. Columns beyond
-//   cols count as zeros.
+//   x [tokens, cols] f32; quantized.h has the layout of the packed tiles and the choice of scales and factors. Columns
+//   beyond cols count as zeros.
 #include "../quantized.h"
 
 // The largest magnitude of a group; NaN is larger than infinity, and that than all others.
@@ -68,7 +68,8 @@ static inline void pack(xvk_dtype dtype, const xvk_pack_work *p, int64_t begin, 
       p->factors[first + t] = xvk_factors[factor];
       for (int64_t group = 0; group < groups; ++group) {
         unsigned char *const packed = p->packed + (first * groups + group * tokens) * size;
-        pack_group(dtype, packed, x + group * XVK_GROUP, columns_of(p, group), t, tokens, xvk_inverse_factors[factor], p);
+        pack_group(dtype, packed, x + group * XVK_GROUP, columns_of(p, group), t, tokens, xvk_inverse_factors[factor],
+                   p);
       }
     }
   }

@@ -1,8 +1,8 @@
 // rmsnorm.c -- y[t, i] = weight[i] * (x[t, i] / sqrt(mean over i of x[t, i]^2 + epsilon)).
 //
 //   x, y [tokens, size], weight [size]; y may be x. Bound: one pass over x to sum, one from cache to scale.
-#include "../kernels.h"
 #include <math.h>
+#include "../kernels.h"
 
 void xvk_rmsnorm_f32_reference(const void *work, int64_t begin, int64_t end) {
   const xvk_rmsnorm_work *const n = work;

@@ -5,7 +5,7 @@
 // There is no faster variant: a token is turned in a small part of the time that its projections take.
 #include "../kernels.h"
 
-#pragma STDC FP_CONTRACT OFF // two rounded products and a rounded sum, as in Hugging Face's float32 code
+#pragma STDC FP_CONTRACT OFF  // two rounded products and a rounded sum, as in Hugging Face's float32 code
 
 void xvk_rope_f32_reference(const void *work, int64_t begin, int64_t end) {
   const xvk_rope_work *const rope = work;

@@ -1,8 +1,8 @@
 // swiglu.c -- y[t, i] = g / (1 + e^-g) * u with g = gate_up[t, i], u = gate_up[t, size + i].
 //
 //   gate_up [tokens, 2 * size], y [tokens, size]. Bound: the exponential.
-#include "../kernels.h"
 #include <math.h>
+#include "../kernels.h"
 
 void xvk_swiglu_f32_reference(const void *work, int64_t begin, int64_t end) {
   const xvk_swiglu_work *const s = work;

@@ -1,8 +1,8 @@
 // blas_stub.c -- in place of OpenBLAS where there is none: quantized.c, whose kernels need none, links, nothing more.
 #include <stdlib.h>
 
-#define STUB(name)                                                                                                     \
-  void name(void);                                                                                                     \
+#define STUB(name) \
+  void name(void); \
   void name(void) { abort(); }
 
 STUB(cblas_sgemm)

@@ -1,12 +1,12 @@
-// quantized.c -- every set of kernels against the reference, bit for bit, for int8, int4 and int4_f16: a program of its own, so
-// that a CPU on which no Swift runs, or an emulated one, can be tried too. scripts/check-neon.sh builds it without
-// OpenMP and BLAS.
-// usage: quantized [SET ...]      sets that must be among those that ran
-#include "xverse_kernels.h"
+// quantized.c -- every set of kernels against the reference, bit for bit, for int8, int4 and int4_f16: a program of its
+// own, so that a CPU on which no Swift runs, or an emulated one, can be tried too. scripts/check-neon.sh builds it
+// without OpenMP and BLAS.
+// usage: quantized [SET ...]    sets that must be among those that ran
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "xverse_kernels.h"
 
 // The blocks of int4_f16 are of codes from elsewhere; the others are quantized.
 typedef struct {
@@ -57,7 +57,7 @@ static void fill_weights(void) {
   for (int64_t i = 0; i < MOST_ROWS * MOST_COLS; ++i) {
     codes[i] = (uint8_t)((int)(8 + 4 * random_number()) & 15);
     zeros[i] = (uint8_t)(i % 7 == 0 ? 128 : i % 128);
-    scales[i] = (uint16_t)(0x2400 + 97 * i % 0x400 + (i % 3 == 0 ? 0x8000 : 0)); // some are negative
+    scales[i] = (uint16_t)(0x2400 + 97 * i % 0x400 + (i % 3 == 0 ? 0x8000 : 0));  // some are negative
   }
 }
 
@@ -95,8 +95,7 @@ static void multiply(const xvk_compute *c, const format *f, float *to, int64_t r
 // One token after the other, by the reference.
 static void expect_products(const xvk_compute *reference, const format *f, int64_t rows, int64_t tokens, int64_t cols) {
   for (int64_t i = 0; i < tokens * (rows + GAP); ++i) expected[i] = untouched;
-  for (int64_t t = 0; t < tokens; ++t)
-    multiply(reference, f, expected + t * (rows + GAP), rows, x + t * cols, 1, cols);
+  for (int64_t t = 0; t < tokens; ++t) multiply(reference, f, expected + t * (rows + GAP), rows, x + t * cols, 1, cols);
 }
 
 static void check_products(const xvk_compute *c, const char *set, const format *f, int64_t rows, int64_t tokens,
@@ -111,7 +110,8 @@ static void check_products(const xvk_compute *c, const char *set, const format *
 static void check_blocks(const xvk_compute *c, const char *set, const format *f, const float *importance_or_null,
                          int64_t rows, int64_t cols, size_t size) {
   memset(blocks, 0xA5, size);
-  if (!xvk_quantize(c, f->dtype, blocks, weights, importance_or_null, rows, cols) || memcmp(blocks, reference_blocks, size) != 0)
+  if (!xvk_quantize(c, f->dtype, blocks, weights, importance_or_null, rows, cols) ||
+      memcmp(blocks, reference_blocks, size) != 0)
     fail(set, f, "blocks", rows, cols, 0);
 }
 
@@ -146,7 +146,9 @@ int main(int argc, char **argv) {
   for (int32_t set = 0; set < SETS; ++set) {
     tables[set] = xvk_table_for(set);
     printf("%s: %s\n", xvk_isa_name(set),
-           tables[set] ? "runs" : xvk_isa_is_built(set) ? "this CPU lacks it" : "not in this build");
+           tables[set]             ? "runs"
+           : xvk_isa_is_built(set) ? "this CPU lacks it"
+                                   : "not in this build");
   }
   for (int i = 1; i < argc; ++i) {
     int32_t set = 0;
