@@ -95,7 +95,12 @@ static const struct {
 };
 
 static const int64_t shapes[][2] = {{2048, 2048}, {5632, 2048}, {2048, 5632}, {11008, 4096}};
-enum { KINDS = sizeof kinds / sizeof *kinds, SHAPES = sizeof shapes / sizeof *shapes, LARGEST_ROWS = 11008, LARGEST_COLS = 5632 };
+enum {
+  KINDS = sizeof kinds / sizeof *kinds,
+  SHAPES = sizeof shapes / sizeof *shapes,
+  LARGEST_ROWS = 11008,
+  LARGEST_COLS = 5632
+};
 
 static size_t matrix_size(int kind, const int64_t *shape) {
   return (size_t)(shape[0] * shape[1]) / kinds[kind].group * kinds[kind].size;

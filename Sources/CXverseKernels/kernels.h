@@ -8,7 +8,11 @@
 #include "xverse_kernels.h"
 
 // A xvk_dtype is an index into the arrays of the table.
-enum { XVK_FLOAT_DTYPES = XVK_INT8, XVK_WEIGHT_DTYPES = XVK_INT4_F16 + 1, XVK_CACHE_DTYPES = XVK_INT8 + 1 }; // no cache is bf16
+enum {
+  XVK_FLOAT_DTYPES = XVK_INT8,
+  XVK_WEIGHT_DTYPES = XVK_INT4_F16 + 1,
+  XVK_CACHE_DTYPES = XVK_INT8 + 1
+};  // no cache is bf16
 
 // Computes the units begin ..< end of `work`, a struct of the operation. Units never share an output.
 typedef void xvk_range(const void *work, int64_t begin, int64_t end);
@@ -111,7 +115,7 @@ typedef struct {
   int64_t queries, tile, tiles, parts;
 } xvk_attention_work;
 
-enum { XVK_ATTENTION_TILE = 12 }; // the largest `tile`
+enum { XVK_ATTENTION_TILE = 12 };  // the largest `tile`
 
 // The softmax over some positions: the largest score m, s = sum of e^(score - m), o = sum of e^(score - m) * V. In arrays
 // each ends after its head_size numbers, rounded up to whole vectors.
@@ -174,7 +178,7 @@ struct xvk_table {
   xvk_range *gemm[XVK_WEIGHT_DTYPES];
   xvk_widen *widen[XVK_FLOAT_DTYPES];
   xvk_range *pack_s16, *pack_s8;
-  int32_t pack_tile, pack_has_exponents; // the tile of several tokens
+  int32_t pack_tile, pack_has_exponents;  // the tile of several tokens
   xvk_range *quantize_int8, *quantize_int4, *gptq_int8, *gptq_int4;
   xvk_range *rmsnorm, *rope, *swiglu, *add;
   double (*logsumexp)(const float *x, int64_t count);
@@ -182,16 +186,16 @@ struct xvk_table {
   xvk_range *attention[XVK_CACHE_DTYPES], *attention_merge;
 };
 
-#define XVK_DECLARE_KERNELS(isa)                                                                                       \
-  xvk_range xvk_gemm_f32_f32_##isa, xvk_gemm_f32_f16_##isa, xvk_gemm_f32_bf16_##isa;                                   \
-  xvk_range xvk_gemm_s16_int8_##isa, xvk_gemm_s8_int4_##isa, xvk_gemm_s8_int4_f16_##isa;                               \
-  xvk_range xvk_pack_s16_##isa, xvk_pack_s8_##isa;                                                                     \
-  xvk_range xvk_quantize_int8_##isa, xvk_quantize_int4_##isa, xvk_gptq_int8_##isa, xvk_gptq_int4_##isa;        \
-  xvk_widen xvk_widen_f32_f32_##isa, xvk_widen_f32_f16_##isa, xvk_widen_f32_bf16_##isa;                                \
-  xvk_range xvk_rmsnorm_f32_##isa, xvk_rope_f32_##isa, xvk_swiglu_f32_##isa, xvk_add_f32_##isa;                        \
-  double xvk_logsumexp_f32_##isa(const float *x, int64_t count);                                                       \
-  xvk_range xvk_kv_store_f32_##isa, xvk_kv_store_f16_##isa, xvk_kv_store_int8_##isa;                                   \
-  xvk_range xvk_attention_f32_f32_##isa, xvk_attention_f32_f16_##isa, xvk_attention_f32_int8_##isa;                    \
+#define XVK_DECLARE_KERNELS(isa)                                                                        \
+  xvk_range xvk_gemm_f32_f32_##isa, xvk_gemm_f32_f16_##isa, xvk_gemm_f32_bf16_##isa;                    \
+  xvk_range xvk_gemm_s16_int8_##isa, xvk_gemm_s8_int4_##isa, xvk_gemm_s8_int4_f16_##isa;                \
+  xvk_range xvk_pack_s16_##isa, xvk_pack_s8_##isa;                                                      \
+  xvk_range xvk_quantize_int8_##isa, xvk_quantize_int4_##isa, xvk_gptq_int8_##isa, xvk_gptq_int4_##isa; \
+  xvk_widen xvk_widen_f32_f32_##isa, xvk_widen_f32_f16_##isa, xvk_widen_f32_bf16_##isa;                 \
+  xvk_range xvk_rmsnorm_f32_##isa, xvk_rope_f32_##isa, xvk_swiglu_f32_##isa, xvk_add_f32_##isa;         \
+  double xvk_logsumexp_f32_##isa(const float *x, int64_t count);                                        \
+  xvk_range xvk_kv_store_f32_##isa, xvk_kv_store_f16_##isa, xvk_kv_store_int8_##isa;                    \
+  xvk_range xvk_attention_f32_f32_##isa, xvk_attention_f32_f16_##isa, xvk_attention_f32_int8_##isa;     \
   xvk_range xvk_attention_merge_##isa
 
 XVK_DECLARE_KERNELS(reference);
