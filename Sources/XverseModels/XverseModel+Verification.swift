@@ -41,7 +41,10 @@ extension CheckpointTensor {
       let count = storedType.blockSize.map { byteCount / $0 } ?? elementCount
       return kernels.firstNonFinite(of: data, dtype: storedType, count: count)
     }
-    let size = storedType.elementSize ?? 1
+    // Strides leave gaps between the elements; only what is found among all numbers is looked for one by one.
+    guard let size = storedType.elementSize,
+      kernels.firstNonFinite(of: data, dtype: storedType, count: byteCount / size) != nil
+    else { return nil }
     return (0..<elementCount).first {
       kernels.firstNonFinite(of: data + place(of: $0) * size, dtype: storedType, count: 1) != nil
     }
