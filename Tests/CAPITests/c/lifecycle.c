@@ -109,7 +109,7 @@ static void use_library(void) {
 
 static void use_options(void) {
   xverse_options *const options = make_options(XVERSE_OPTIONS_SAMPLING, "{\"temperature\": 0.5}");
-  xverse_option_info info = {sizeof info, 0, NULL, NULL, NULL, 0, 0, 0};
+  xverse_option_info info = {.size = sizeof info};
   int32_t index = 0;
   while (xverse_options_describe(XVERSE_OPTIONS_SAMPLING, index, &info) == XVERSE_OK) ++index;
   CHECK(index > 10);
