@@ -3,7 +3,8 @@
 import XverseCore
 import XverseTensors
 
-/// The MLP with a layer's projections `gate` and `up` `[intermediateSize, hiddenSize]`, `down [hiddenSize, intermediateSize]`.
+/// The MLP with a layer's projections `gate` and `up` `[intermediateSize, hiddenSize]` and
+/// `down [hiddenSize, intermediateSize]`.
 struct SwiGLU {
   private let linears: LayerLinears
 

@@ -1,5 +1,5 @@
-// WeightKey.swift -- which weight of a model: its role and its layer. A role is declared once, in `declaration`; naming,
-// shapes, loading, counting, verifying, quantizing and exporting all follow that row.
+// WeightKey.swift -- which weight of a model: its role and its layer. A role is declared once, in `declaration`;
+// naming, shapes, loading, counting, verifying, quantizing and exporting all follow that row.
 
 import XverseFormats
 

@@ -1,5 +1,5 @@
-// ComputeContext.swift -- what work on the weights of a whole model (loading, quantizing, writing) needs from the outside: it
-// runs without a runtime.
+// ComputeContext.swift -- what work on the weights of a whole model (loading, quantizing, writing) needs from the
+// outside: it runs without a runtime.
 
 import XverseCore
 
