@@ -1,7 +1,7 @@
 // bench_kernels.c -- how near the kernels come to the limits of the machine, each limit measured in the same run.
 //
 //   GEMV       GB/s of weights read          beside a bare read of memory
-//   GEMM       GOP/s with 512 tokens         beside OpenBLAS or the bare multipliers
+//   GEMM       GOP/s with 512 tokens         beside the bare multipliers, for float weights OpenBLAS too
 //   attention  GFLOP/s with 512 tokens, and GB/s of cache read by one token at depth 4096
 //
 // `make bench` measures whole models; this is for work on a kernel, as it is built in seconds.
@@ -79,16 +79,16 @@ static int multipliers(void) {
 
 // ---- products ----
 
-// Bytes of `group` weights that stand together; the multipliers of ML_* that bound it, -1 for OpenBLAS.
+// Bytes of `group` weights that stand together; the multipliers of ML_* that bound it.
 static const struct {
   const char *name;
   xvk_dtype dtype;
   size_t size, group;
   int multipliers;
 } kinds[] = {
-    {"f32", XVK_F32, 4, 1, -1},
-    {"f16", XVK_F16, 2, 1, -1},
-    {"bf16", XVK_BF16, 2, 1, -1},
+    {"f32", XVK_F32, 4, 1, ML_F32},
+    {"f16", XVK_F16, 2, 1, ML_F32},
+    {"bf16", XVK_BF16, 2, 1, ML_F32},
     {"int8", XVK_INT8, XVK_INT8_BLOCK, XVK_PANEL *XVK_GROUP, ML_S16},
     {"int4", XVK_INT4, XVK_INT4_BLOCK, XVK_PANEL *XVK_GROUP, ML_S8},
     {"int4_f16", XVK_INT4_F16, XVK_INT4_F16_BLOCK, XVK_PANEL *XVK_GROUP, ML_S8},
@@ -120,9 +120,7 @@ static float *scratch_for(int64_t tokens) {
 
 // GFLOP/s or GOP/s.
 static double product_limit(int kind) {
-  const int of = kinds[kind].multipliers;
-  return 1e-9 *
-         (of < 0 ? ml_sgemm_peak(compute.threads, 1) : ml_multiplier_peak(of, multipliers(), compute.threads, 1));
+  return 1e-9 * ml_multiplier_peak(kinds[kind].multipliers, multipliers(), compute.threads, 1);
 }
 
 // One pass over the whole memory as a row of matrices of this shape.
@@ -161,17 +159,21 @@ static void bench_gemm(void) {
   float *scratch = scratch_for(tokens);
   for (int kind = 0; kind < KINDS; ++kind) {
     for (int s = 0; s < SHAPES; ++s) {
-      double limits[MAX_REPEATS], speeds[MAX_REPEATS], ratios[MAX_REPEATS];
+      double limits[MAX_REPEATS], speeds[MAX_REPEATS], ratios[MAX_REPEATS], blas[MAX_REPEATS];
       const int64_t rows = shapes[s][0], cols = shapes[s][1];
+      const int is_float = kinds[kind].multipliers == ML_F32;
       for (int i = 0; i < repeats; ++i) {
         limits[i] = product_limit(kind);
         const double start = now();
         multiply(kind, y, x, memory, tokens, shapes[s], scratch);
         speeds[i] = 2e-9 * (double)(tokens * rows * cols) / (now() - start);
         ratios[i] = speeds[i] / limits[i];
+        blas[i] = is_float ? speeds[i] / (1e-9 * ml_sgemm_peak(compute.threads, 1)) : 0;
       }
-      printf("gemm %-8s %ld x %5ld x %-5ld %6.1f GOP/s, limit %6.1f GOP/s, ratio %.3f\n", kinds[kind].name,
-             (long)tokens, (long)rows, (long)cols, median(speeds), median(limits), median(ratios));
+      printf("gemm %-8s %ld x %5ld x %-5ld %6.1f GOP/s, limit %6.1f GOP/s, ratio %.3f", kinds[kind].name, (long)tokens,
+             (long)rows, (long)cols, median(speeds), median(limits), median(ratios));
+      if (is_float) printf(", to sgemm %.3f", median(blas));
+      printf("\n");
     }
   }
   free(x);
@@ -179,7 +181,7 @@ static void bench_gemm(void) {
   free(scratch);
 }
 
-// Batches of sequences, and where the own kernel and BLAS meet.
+// Batches of sequences.
 static void bench_small_gemm(void) {
   const int64_t counts[] = {1, 2, 3, 4, 6, 8, 12, 15, 16, 24, 32, 48, 64, 128};
   float *x = random_floats(128 * 2048), *y = allocate(128 * 2048 * sizeof(float)), *scratch = scratch_for(128);

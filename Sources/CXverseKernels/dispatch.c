@@ -58,6 +58,7 @@ static const xvk_table reference = {
 
 static const xvk_table avx2 = {
     .gemm = {FLOAT_PRODUCTS(avx2), QUANTIZED_PRODUCTS(avx2)},
+    .pack_f32 = xvk_pack_f32_avx2,
     .pack_tile = 4,
     AVX2_QUANTIZATION,
     AVX2_KERNELS,
@@ -66,6 +67,7 @@ static const xvk_table avx2 = {
 
 static const xvk_table avxvnni = {
     .gemm = {FLOAT_PRODUCTS(avx2), QUANTIZED_PRODUCTS(avxvnni)},
+    .pack_f32 = xvk_pack_f32_avx2,
     .pack_tile = 6,
     AVX2_QUANTIZATION,
     AVX2_KERNELS,
@@ -74,6 +76,7 @@ static const xvk_table avxvnni = {
 
 static const xvk_table avx512 = {
     .gemm = {FLOAT_PRODUCTS(avx2), QUANTIZED_PRODUCTS(avx512)},
+    .pack_f32 = xvk_pack_f32_avx2,
     .pack_tile = 6,
     .pack_has_exponents = 1,
     .quantize_int8 = xvk_quantize_int8_avx512,

@@ -21,13 +21,24 @@ typedef void xvk_range(const void *work, int64_t begin, int64_t end);
 typedef void xvk_widen(float *y, const void *w, int64_t count);
 
 // Unit: a row of W; ranges of quantized W begin at multiples of XVK_PANEL. The sum of y[t, r] has the same order whatever
-// the range and the number of tokens are. x is f32, for quantized W packed in tiles of `tile` tokens (quantized.h), whose
-// sums are multiplied by `factors` [tokens]. w_stride: that of xvk_weights.
+// the range and the number of tokens are. For quantized W x is packed in tiles of `tile` tokens (quantized.h), whose sums
+// are multiplied by `factors` [tokens]. For float W x is f32; of more than XVK_FLOAT_AS_IS tokens, of which there are
+// XVK_FLOAT_TURN at most, it is packed by pack_f32, and XVK_FLOAT_ROOM floats at `room` are the kernel's to write on.
+// w_stride: that of xvk_weights.
+enum {
+  XVK_FLOAT_AS_IS = 3,
+  XVK_FLOAT_TURN = 96,
+  XVK_FLOAT_PANEL = 16,   // rows of W that are multiplied together
+  XVK_FLOAT_DEPTH = 512,  // and columns
+  XVK_FLOAT_LANES = 16,   // of the widest vectors
+  XVK_FLOAT_ROOM = XVK_FLOAT_PANEL * (XVK_FLOAT_DEPTH + XVK_FLOAT_TURN * XVK_FLOAT_LANES),
+};
 typedef struct {
   float *y;
   const void *x;
   const float *factors;
   const unsigned char *w;
+  float *room;
   int64_t y_stride, w_stride, tokens, rows, cols, tile;
 } xvk_gemm_work;
 
@@ -41,6 +52,13 @@ typedef struct {
   float unit;
   int32_t has_exponents;
 } xvk_pack_work;
+
+// x [tokens, cols] in the order that float products read it (gemm_float.h). Unit: a token.
+typedef struct {
+  float *packed;  // aligned to 64 bytes
+  const float *x;
+  int64_t tokens, cols;
+} xvk_pack_f32_work;
 
 // Unit: a panel of w. *faults becomes 1 when a weight is not finite or too large.
 typedef struct {
@@ -178,6 +196,7 @@ struct xvk_table {
   xvk_range *gemm[XVK_WEIGHT_DTYPES];
   xvk_widen *widen[XVK_FLOAT_DTYPES];
   xvk_range *pack_s16, *pack_s8;
+  xvk_range *pack_f32;                    // NULL: x is never packed for float weights
   int32_t pack_tile, pack_has_exponents;  // the tile of several tokens
   xvk_range *quantize_int8, *quantize_int4, *gptq_int8, *gptq_int4;
   xvk_range *rmsnorm, *rope, *swiglu, *add;
@@ -189,7 +208,7 @@ struct xvk_table {
 #define XVK_DECLARE_KERNELS(isa)                                                                        \
   xvk_range xvk_gemm_f32_f32_##isa, xvk_gemm_f32_f16_##isa, xvk_gemm_f32_bf16_##isa;                    \
   xvk_range xvk_gemm_s16_int8_##isa, xvk_gemm_s8_int4_##isa, xvk_gemm_s8_int4_f16_##isa;                \
-  xvk_range xvk_pack_s16_##isa, xvk_pack_s8_##isa;                                                      \
+  xvk_range xvk_pack_s16_##isa, xvk_pack_s8_##isa, xvk_pack_f32_##isa;                                  \
   xvk_range xvk_quantize_int8_##isa, xvk_quantize_int4_##isa, xvk_gptq_int8_##isa, xvk_gptq_int4_##isa; \
   xvk_widen xvk_widen_f32_f32_##isa, xvk_widen_f32_f16_##isa, xvk_widen_f32_bf16_##isa;                 \
   xvk_range xvk_rmsnorm_f32_##isa, xvk_rope_f32_##isa, xvk_swiglu_f32_##isa, xvk_add_f32_##isa;         \

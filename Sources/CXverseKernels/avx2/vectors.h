@@ -16,8 +16,11 @@ XVK_INLINE __m256 load8(xvk_dtype dtype, const unsigned char *place) {
   if (dtype == XVK_F32) return _mm256_loadu_ps((const void *)place);
   if (dtype == XVK_F16) return _mm256_cvtph_ps(_mm_loadu_si128((const void *)place));
   if (dtype == XVK_INT8) return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const void *)place)));
-  const __m256i bits = _mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)place));
-  return _mm256_castsi256_ps(_mm256_slli_epi32(bits, 16));
+  // One shuffle puts each number into the upper half of 32 bits, above zeros.
+  const __m256i upper = _mm256_setr_epi8(-1, -1, 0, 1, -1, -1, 2, 3, -1, -1, 4, 5, -1, -1, 6, 7, -1, -1, 8, 9, -1, -1,
+                                         10, 11, -1, -1, 12, 13, -1, -1, 14, 15);
+  const __m256i twice = _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)place));
+  return _mm256_castsi256_ps(_mm256_shuffle_epi8(twice, upper));
 }
 
 // The first `count` < 8 of 8 numbers, then zeros; reads nothing beyond them.
