@@ -4,23 +4,25 @@
 // VECTORS vectors of LANES rows are swept over up to MOST tokens in tiles of TILE, the sums of a tile in registers. One
 // token (decode) is bound by memory, more tokens by the multipliers: they sweep DEPTH groups at a time, so many blocks
 // stay in L1, as do the sums. (In y, whose rows are often a multiple of 4 KiB apart, few of them would find room in a
-// cache.) Every tile widens int8 and unpacks nibbles anew, which is cheaper than to write the result and read it again.
-// Only for more than FEW tokens are 4-bit codes unpacked into L1. The panels of a sweep are far apart, and memory is
-// read ahead at an even pace: each tile fetches its share of what is needed later.
+// cache.) For few tokens every tile widens int8 and unpacks nibbles anew, which is cheaper than to write the result and
+// read it again. For more than INT4_FEW or INT8_FEW tokens weights are unpacked into L1. The panels of a sweep are far
+// apart, and memory is read ahead at an even pace: each tile fetches its share of what is needed later.
 //
-// An includer defines, for vectors of LANES rows, the types ints and floats, LANES, TILE, FEW and
+// An includer defines, for vectors of LANES rows, the types ints and floats, LANES, TILE, INT4_FEW, INT8_FEW and
 //   ints zero_ints(void), load_ints(place), each_s32(value), and(a, b), widen_bytes(place)
 //   ints accumulate_s16(sum, a, b): adds the products of pairs of s16
-//   floats zero_floats(void), each_f32(value), to_float(ints), multiply(a, b), fused(a, b, c)
+//   floats zero_floats(void), each_f32(value), multiply(a, b)
 //   floats load_scales(place, mask, shift)
-//   floats times_scale(scales, x_scale): scales * x_scale, the latter as the set's activations store it
+//   floats add_sum(dtype, sum, scales, x_scale, y): y + sum * (scales * x_scale), the latter as the set's activations
+//     store it, in one fused multiply-add
 //   ints load_words(place), load_bytes(place): LANES u16 or u8 as s32
 //   void store_rows(y, floats, count): the first count rows
 // and for codes of 4 bits
 //   ints low_weights(both), high_weights(both): of the low or high nibbles of 4 columns, what multiplies fastest
 //   ints unpacked_weights(weights, zeros): the same for weights that are unpacked once
-//   ints first_sum(is_unpacked, zeros, x_sum), add_products(sum, weights, q), last_sum(sum, zeros, x_sum): the sum of a
-//     group; x_sum as it is stored, minus the sum of q
+//   floats int4_scales(is_unpacked, scales): what add_sum takes as scales
+//   ints first_sum(is_unpacked, zeros, x_sum, x_scale), add_products(sum, weights, q), last_sum(sum, zeros, x_sum): the
+//     sum of a group; x_sum and x_scale as they are stored, the former minus the sum of q
 // and after it what it declares.
 #include "quantized.h"
 
@@ -30,7 +32,7 @@ enum { VECTORS = 2, STRIPS = XVK_PANEL / LANES, STREAMS = VECTORS / STRIPS };
 // Bytes that are read ahead in each stream, with one token and with several: measured in bench_kernels.
 enum { PREFETCH_ONE = 8192 / STREAMS, PREFETCH = 6912 };
 
-// A strip of a group of 4 bits ready to be multiplied.
+// Steps of a group ready to be multiplied: all of a group of 4 bits, half of one of int8.
 typedef struct {
   ints weights[XVK_INT4_STEPS], zeros;
   floats scales;
@@ -52,21 +54,38 @@ XVK_INLINE ints int4_weights(const unsigned char *block, int first, int step) {
   return step % 2 == 0 ? low_weights(both) : high_weights(both);
 }
 
-XVK_INLINE strip unpack_int4(xvk_dtype dtype, const unsigned char *block, int first) {
-  strip s = {.zeros = block_zeros(dtype, block, first), .scales = block_scales(dtype, block, first)};
-  for (int step = 0; step < XVK_INT4_STEPS; ++step)
-    s.weights[step] = unpacked_weights(int4_weights(block, first, step), s.zeros);
-  return s;
+// The weights of the columns 2 step, 2 step + 1 of a strip.
+XVK_INLINE ints int8_weights(const unsigned char *block, int first, int step) {
+  return widen_bytes(block + 2 * (step * XVK_PANEL + first));
 }
 
 // Groups that are multiplied with all tokens while they are in L1: 9 KiB of int8 blocks, or 20 KiB of strips, for
 // vectors of 64 bytes. The sums of so many tokens are 12 KiB.
-enum { INT8_DEPTH = 8, INT4_DEPTH = 16, MOST = 96 };
+enum { INT8_DEPTH = 8, INT4_DEPTH = 16, INT8_STRIPS = INT4_DEPTH / INT8_DEPTH, MOST = 96 };
+
+// The strips of a group, each VECTORS after the one before.
+XVK_INLINE void unpack_int8(strip *to, const unsigned char *block, int first) {
+  for (int step = 0; step < XVK_INT8_STEPS; ++step)
+    to[step / XVK_INT4_STEPS * VECTORS].weights[step % XVK_INT4_STEPS] = int8_weights(block, first, step);
+  to->scales = block_scales(XVK_INT8, block, first);
+}
+
+XVK_INLINE void unpack_int4(xvk_dtype dtype, strip *to, const unsigned char *block, int first) {
+  const ints zeros = block_zeros(dtype, block, first);
+  for (int step = 0; step < XVK_INT4_STEPS; ++step)
+    to->weights[step] = unpacked_weights(int4_weights(block, first, step), zeros);
+  to->zeros = zeros;
+  to->scales = int4_scales(1, block_scales(dtype, block, first));
+}
+
+XVK_INLINE int64_t strips_of(xvk_dtype dtype, int64_t groups) {
+  return dtype == XVK_INT8 ? groups * INT8_STRIPS : groups;
+}
 
 // `groups` groups of the rows of some vectors. A vector has blocks, its rows beginning with `first` in them, or strips.
 typedef struct {
   const unsigned char *blocks[VECTORS];
-  strip (*strips)[INT4_DEPTH];
+  strip (*strips)[VECTORS];
   floats (*sums)[VECTORS];
   float *y[VECTORS];
   int64_t counts[VECTORS], groups;
@@ -80,15 +99,18 @@ typedef struct {
   int64_t token, ahead, share;
 } tile_work;
 
-// The products of a group: sums[t][v] of `tokens` tokens and `vectors` vectors.
-XVK_INLINE void multiply_int8(int tokens, int vectors, const unsigned char *const blocks[VECTORS],
-                              const int first[VECTORS], const unsigned char *x, ints sums[TILE][VECTORS]) {
+// The products of a group: sums[t][v] of `tokens` tokens and `vectors` vectors, with strips if they are unpacked.
+XVK_INLINE void multiply_int8(int is_unpacked, int tokens, int vectors, const strip *strips,
+                              const unsigned char *const blocks[VECTORS], const int first[VECTORS],
+                              const unsigned char *x, ints sums[TILE][VECTORS]) {
   for (int t = 0; t < tokens; ++t)
     for (int v = 0; v < vectors; ++v) sums[t][v] = zero_ints();
 #pragma clang loop unroll(full)
   for (int step = 0; step < XVK_INT8_STEPS; ++step) {
     ints weights[VECTORS];
-    for (int v = 0; v < vectors; ++v) weights[v] = widen_bytes(blocks[v] + 2 * (step * XVK_PANEL + first[v]));
+    for (int v = 0; v < vectors; ++v)
+      weights[v] = is_unpacked ? strips[step / XVK_INT4_STEPS * VECTORS + v].weights[step % XVK_INT4_STEPS]
+                               : int8_weights(blocks[v], first[v], step);
     for (int t = 0; t < tokens; ++t) {
       const ints q = each_s32(xvk_load_s32(x + (step * tokens + t) * XVK_STEP));
       for (int v = 0; v < vectors; ++v) sums[t][v] = accumulate_s16(sums[t][v], weights[v], q);
@@ -96,21 +118,22 @@ XVK_INLINE void multiply_int8(int tokens, int vectors, const unsigned char *cons
   }
 }
 
-// The same for 4 bits, with strips if they are unpacked.
-XVK_INLINE void multiply_int4(xvk_dtype dtype, int is_unpacked, int tokens, int vectors,
-                              const strip *const strips[VECTORS], const unsigned char *const blocks[VECTORS],
-                              const int first[VECTORS], const unsigned char *x, ints sums[TILE][VECTORS]) {
-  const unsigned char *const x_sums = x + (XVK_S8_GROUP - 4) * tokens;
+// The same for 4 bits.
+XVK_INLINE void multiply_int4(xvk_dtype dtype, int is_unpacked, int tokens, int vectors, const strip *strips,
+                              const unsigned char *const blocks[VECTORS], const int first[VECTORS],
+                              const unsigned char *x, ints sums[TILE][VECTORS]) {
+  const unsigned char *const x_sums = x + (XVK_S8_GROUP - 4) * tokens, *const x_scales = x_sums - 4 * tokens;
   ints zeros[VECTORS];
-  for (int v = 0; v < vectors; ++v) zeros[v] = is_unpacked ? strips[v]->zeros : block_zeros(dtype, blocks[v], first[v]);
+  for (int v = 0; v < vectors; ++v) zeros[v] = is_unpacked ? strips[v].zeros : block_zeros(dtype, blocks[v], first[v]);
   for (int t = 0; t < tokens; ++t)
     for (int v = 0; v < vectors; ++v)
-      sums[t][v] = first_sum(is_unpacked, zeros[v], each_s32(xvk_load_s32(x_sums + 4 * t)));
+      sums[t][v] = first_sum(is_unpacked, zeros[v], each_s32(xvk_load_s32(x_sums + 4 * t)),
+                             each_s32(xvk_load_s32(x_scales + 4 * t)));
 #pragma clang loop unroll(full)
   for (int step = 0; step < XVK_INT4_STEPS; ++step) {
     ints weights[VECTORS];
     for (int v = 0; v < vectors; ++v)
-      weights[v] = is_unpacked ? strips[v]->weights[step] : int4_weights(blocks[v], first[v], step);
+      weights[v] = is_unpacked ? strips[v].weights[step] : int4_weights(blocks[v], first[v], step);
     for (int t = 0; t < tokens; ++t) {
       const ints q = each_s32(xvk_load_s32(x + (step * tokens + t) * XVK_STEP));
       for (int v = 0; v < vectors; ++v) sums[t][v] = add_products(sums[t][v], weights[v], q);
@@ -125,20 +148,22 @@ XVK_INLINE void multiply_int4(xvk_dtype dtype, int is_unpacked, int tokens, int 
 XVK_INLINE void add_tile(xvk_dtype dtype, int is_unpacked, int tokens, int vectors, const sweep *w, int64_t group,
                          const unsigned char *const blocks[VECTORS], const unsigned char *x, floats y[TILE][VECTORS]) {
   const int64_t scales = (xvk_packed_size(dtype) - 8) * tokens;
-  const strip *strips[VECTORS];
+  const strip *const strips = w->strips[strips_of(dtype, group)];
   ints sums[TILE][VECTORS];
-  for (int v = 0; v < vectors; ++v) strips[v] = &w->strips[v][group];
+  floats scale[VECTORS];
   if (dtype == XVK_INT8) {
-    multiply_int8(tokens, vectors, blocks, w->first, x, sums);
+    multiply_int8(is_unpacked, tokens, vectors, strips, blocks, w->first, x, sums);
   } else {
     multiply_int4(dtype, is_unpacked, tokens, vectors, strips, blocks, w->first, x, sums);
   }
+  __asm__("" : "+r"(x));  // scales that are read twice would take the registers of sums in between
+  for (int v = 0; v < vectors; ++v) {
+    scale[v] = is_unpacked ? strips[v].scales : block_scales(dtype, blocks[v], w->first[v]);
+    if (!is_unpacked && dtype != XVK_INT8) scale[v] = int4_scales(0, scale[v]);
+  }
   for (int t = 0; t < tokens; ++t) {
     const floats x_scale = each_f32(xvk_load_f32(x + scales + 4 * t));
-    for (int v = 0; v < vectors; ++v) {
-      const floats scale = is_unpacked ? strips[v]->scales : block_scales(dtype, blocks[v], w->first[v]);
-      y[t][v] = fused(to_float(sums[t][v]), times_scale(scale, x_scale), y[t][v]);
-    }
+    for (int v = 0; v < vectors; ++v) y[t][v] = add_sum(dtype, sums[t][v], scale[v], x_scale, y[t][v]);
   }
 }
 
@@ -207,7 +232,7 @@ XVK_INLINE void all_groups(xvk_dtype dtype, int is_unpacked, int vectors, const 
   const int64_t groups = xvk_groups(g->cols), size = xvk_block_size(dtype);
   const int is_alone = g->tokens <= TILE && !is_unpacked;  // what is read once need not stay in L1
   const int64_t deepest = is_alone ? groups : dtype == XVK_INT8 ? INT8_DEPTH : INT4_DEPTH;
-  strip strips[VECTORS][INT4_DEPTH];
+  strip strips[INT4_DEPTH][VECTORS];
   floats sums[MOST][VECTORS];
   sweep w = {.strips = strips, .sums = sums};
   for (int64_t t = 0; t < g->tokens; ++t)
@@ -221,8 +246,14 @@ XVK_INLINE void all_groups(xvk_dtype dtype, int is_unpacked, int vectors, const 
       w.first[v] = v % STRIPS * LANES;
       w.y[v] = g->y + row;
       w.counts[v] = g->rows - row < LANES ? g->rows - row : LANES;
-      for (int64_t i = 0; i < w.groups && is_unpacked; ++i)
-        strips[v][i] = unpack_int4(dtype, w.blocks[v] + i * size, w.first[v]);
+      for (int64_t i = 0; i < w.groups && is_unpacked; ++i) {
+        strip *const to = &strips[strips_of(dtype, i)][v];
+        if (dtype == XVK_INT8) {
+          unpack_int8(to, w.blocks[v] + i * size, w.first[v]);
+        } else {
+          unpack_int4(dtype, to, w.blocks[v] + i * size, w.first[v]);
+        }
+      }
     }
     all_tiles(dtype, is_unpacked, vectors, &w, g, depth);
   }
@@ -248,7 +279,7 @@ XVK_INLINE void gemm(xvk_dtype dtype, const xvk_gemm_work *work, int64_t begin, 
     g.factors += token;
     g.y += token * g.y_stride;
     g.tokens = work->tokens - token < most ? work->tokens - token : most;
-    if (dtype == XVK_INT8 || work->tokens <= FEW) {
+    if (work->tokens <= (dtype == XVK_INT8 ? INT8_FEW : INT4_FEW)) {
       all_panels(dtype, 0, &g, begin, end);
     } else {
       all_panels(dtype, 1, &g, begin, end);

@@ -42,8 +42,8 @@ typedef struct {
   int64_t y_stride, w_stride, tokens, rows, cols, tile;
 } xvk_gemm_work;
 
-// Unit: a tile of `tile` tokens. Scales are multiplied by `unit`, a power of two; with has_exponents their binary logarithms
-// are stored instead.
+// Unit: a tile of `tile` tokens. Scales are multiplied by `unit`, a power of two; with has_exponents what xvk_stored_scale
+// and xvk_stored_sum make of scales and sums is stored.
 typedef struct {
   unsigned char *packed;
   float *factors;

@@ -29,7 +29,7 @@
 //                                                        f32 [n], s32 [n]              scales, nothing
 //
 // so that what a kernel reads next is what stands next. All tiles but the last have the same number of tokens.
-// Instruction sets that can scale by exponents want those of the scales instead.
+// Instruction sets that can scale by exponents want something else instead, as xvk_stored_scale and xvk_stored_sum say.
 #ifndef XVK_QUANTIZED_H
 #define XVK_QUANTIZED_H
 #include <math.h>
@@ -70,6 +70,25 @@ static inline int64_t xvk_packed_size(xvk_dtype dtype) { return dtype == XVK_INT
 static inline float xvk_exponent(float power) {
   const int32_t biased = (int32_t)(xvk_bits_of_float(power) >> 23);
   return biased == 0 ? -INFINITY : biased < 255 ? (float)(biased - 127) : power;
+}
+
+// Where the sum of a group of 4 bits begins at the bits of the float 1.5 * 2^23 * unit, for a power of two `unit`, it ends
+// as the bits of (1.5 * 2^23 + sum) * unit, as a sum is below 2^21: one subtraction then leaves sum * unit, exactly. The
+// unit is the scale of the activations times XVK_SUM_UNIT, so small that no scale is too large; that of the weights is
+// divided by it.
+#define XVK_SUM_UNIT 0x1p-20f
+
+// What is stored of the scale of a group of activations, a power of two: for s8 where a sum begins, for s16 an exponent.
+static inline float xvk_stored_scale(xvk_dtype dtype, float scale) {
+  return dtype == XVK_INT8 ? xvk_exponent(scale) : 0x1.8p+23f * XVK_SUM_UNIT * scale;
+}
+
+// What then is stored of minus the sum of its s8: that itself, or for more than XVK_FEW_TOKENS tokens, whose products are
+// those of q and 8 code - zero + 128, where the sum of these begins.
+enum { XVK_FEW_TOKENS = 16 };
+static inline int32_t xvk_stored_sum(int64_t tokens, float stored_scale, int32_t minus_sum) {
+  const uint32_t begins = xvk_bits_of_float(stored_scale) + 128 * (uint32_t)minus_sum;
+  return tokens <= XVK_FEW_TOKENS ? minus_sum : (int32_t)begins;
 }
 
 enum { XVK_FACTORS = 8 };

@@ -13,7 +13,8 @@
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 
 #define TILE_TOKENS 4
-enum { LANES = 8, TILE = TILE_TOKENS, FEW = 4 };
+#define INT8_FEW INT64_MAX
+enum { LANES = 8, TILE = TILE_TOKENS, INT4_FEW = 4 };
 typedef __m256i ints;
 typedef __m256 floats;
 
@@ -37,10 +38,11 @@ XVK_INLINE ints accumulate_s16(ints sum, ints a, ints b) {
 }
 XVK_INLINE floats zero_floats(void) { return _mm256_setzero_ps(); }
 XVK_INLINE floats each_f32(float value) { return _mm256_set1_ps(value); }
-XVK_INLINE floats to_float(ints a) { return _mm256_cvtepi32_ps(a); }
 XVK_INLINE floats multiply(floats a, floats b) { return _mm256_mul_ps(a, b); }
-XVK_INLINE floats fused(floats a, floats b, floats c) { return _mm256_fmadd_ps(a, b, c); }
-XVK_INLINE floats times_scale(floats scales, floats x_scale) { return multiply(scales, x_scale); }
+XVK_INLINE floats add_sum(xvk_dtype dtype, ints sum, floats scales, floats x_scale, floats y) {
+  (void)dtype;
+  return _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), multiply(scales, x_scale), y);
+}
 XVK_INLINE floats load_scales(const unsigned char *place, int mask, int shift) {
   return _mm256_cvtph_ps(
       _mm_srli_epi16(_mm_and_si128(_mm_loadu_si128((const void *)place), _mm_set1_epi16((short)mask)), shift));
@@ -58,14 +60,19 @@ XVK_INLINE void store_rows(float *y, floats value, int64_t count) {
 
 // ---- codes of 4 bits ----
 
+XVK_INLINE floats int4_scales(int is_unpacked, floats scales) {
+  (void)is_unpacked;
+  return scales;
+}
+
 XVK_INLINE ints low_weights(ints both) { return and(both, each_s32(0x0F0F0F0F)); }
 XVK_INLINE ints high_weights(ints both) { return low_weights(_mm256_srli_epi16(both, 4)); }
 XVK_INLINE ints unpacked_weights(ints weights, ints zeros) {
   (void)zeros;
   return weights;
 }
-XVK_INLINE ints first_sum(int is_unpacked, ints zeros, ints x_sum) {
-  (void)is_unpacked, (void)zeros, (void)x_sum;
+XVK_INLINE ints first_sum(int is_unpacked, ints zeros, ints x_sum, ints x_scale) {
+  (void)is_unpacked, (void)zeros, (void)x_sum, (void)x_scale;
   return zero_ints();
 }
 XVK_INLINE ints add_products(ints sum, ints weights, ints q) {

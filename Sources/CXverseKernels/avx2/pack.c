@@ -74,7 +74,7 @@ XVK_INLINE void pack_group(xvk_dtype dtype, unsigned char *packed, const group_v
   const int64_t scales = (xvk_packed_size(dtype) - 8) * tokens;
   const float scale = xvk_pack_scale(dtype, largest, inverse_factor);
   const float inverse = scale > 0 ? inverse_factor / scale : 0;
-  const float stored = p->has_exponents ? xvk_exponent(scale * p->unit) : scale * p->unit;
+  const float stored = p->has_exponents ? xvk_stored_scale(dtype, scale * p->unit) : scale * p->unit;
   __m256i q[4];
   for (int i = 0; i < 4; ++i) {
     const __m256 value = _mm256_mul_ps(g->values[i], _mm256_set1_ps(inverse));
@@ -93,6 +93,7 @@ XVK_INLINE void pack_group(xvk_dtype dtype, unsigned char *packed, const group_v
     store_steps(place, _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)), tokens);
     minus_sum = -sum_s32(_mm256_add_epi32(_mm256_add_epi32(q[0], q[1]), _mm256_add_epi32(q[2], q[3])));
   }
+  if (p->has_exponents) minus_sum = xvk_stored_sum(p->tokens, stored, minus_sum);
   memcpy(packed + scales + 4 * token, &stored, sizeof stored);
   memcpy(packed + scales + 4 * tokens + 4 * token, &minus_sum, sizeof minus_sum);
 }

@@ -7,7 +7,8 @@
 #pragma clang attribute push(__attribute__((target("avx2,avxvnni,fma,f16c"))), apply_to = function)
 
 #define TILE_TOKENS 6
-enum { LANES = 8, TILE = TILE_TOKENS, FEW = 16 };
+#define INT8_FEW INT64_MAX
+enum { LANES = 8, TILE = TILE_TOKENS, INT4_FEW = 16 };
 typedef __m256i ints;
 typedef __m256 floats;
 
@@ -30,10 +31,11 @@ XVK_INLINE ints accumulate_s16(ints sum, ints a, ints b) {
 }
 XVK_INLINE floats zero_floats(void) { return _mm256_setzero_ps(); }
 XVK_INLINE floats each_f32(float value) { return _mm256_set1_ps(value); }
-XVK_INLINE floats to_float(ints a) { return _mm256_cvtepi32_ps(a); }
 XVK_INLINE floats multiply(floats a, floats b) { return _mm256_mul_ps(a, b); }
-XVK_INLINE floats fused(floats a, floats b, floats c) { return _mm256_fmadd_ps(a, b, c); }
-XVK_INLINE floats times_scale(floats scales, floats x_scale) { return multiply(scales, x_scale); }
+XVK_INLINE floats add_sum(xvk_dtype dtype, ints sum, floats scales, floats x_scale, floats y) {
+  (void)dtype;
+  return _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), multiply(scales, x_scale), y);
+}
 XVK_INLINE floats load_scales(const unsigned char *place, int mask, int shift) {
   return _mm256_cvtph_ps(
       _mm_srli_epi16(_mm_and_si128(_mm_loadu_si128((const void *)place), _mm_set1_epi16((short)mask)), shift));
@@ -51,6 +53,11 @@ XVK_INLINE void store_rows(float *y, floats value, int64_t count) {
 
 // ---- codes of 4 bits ----
 
+XVK_INLINE floats int4_scales(int is_unpacked, floats scales) {
+  (void)is_unpacked;
+  return scales;
+}
+
 // 8 code, and for many tokens 8 code + 128 - zero.
 XVK_INLINE ints low_weights(ints both) { return and(_mm256_slli_epi16(both, 3), each_s32(0x78787878)); }
 XVK_INLINE ints high_weights(ints both) { return and(_mm256_srli_epi16(both, 1), each_s32(0x78787878)); }
@@ -59,7 +66,8 @@ XVK_INLINE ints unpacked_weights(ints weights, ints zeros) {
   return _mm256_add_epi8(weights, _mm256_sub_epi8(each_s32((int32_t)0x80808080), zero_bytes));
 }
 // zero * x_sum, both within 16 bits, the upper half of zero 0; or 128 * x_sum.
-XVK_INLINE ints first_sum(int is_unpacked, ints zeros, ints x_sum) {
+XVK_INLINE ints first_sum(int is_unpacked, ints zeros, ints x_sum, ints x_scale) {
+  (void)x_scale;
   return is_unpacked ? _mm256_slli_epi32(x_sum, 7) : _mm256_dpwssd_avx_epi32(zero_ints(), zeros, x_sum);
 }
 XVK_INLINE ints add_products(ints sum, ints weights, ints q) {

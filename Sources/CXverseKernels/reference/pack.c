@@ -40,7 +40,7 @@ static inline void pack_group(xvk_dtype dtype, unsigned char *packed, const floa
   const int64_t scales = (xvk_packed_size(dtype) - 8) * tokens;
   const float scale = xvk_pack_scale(dtype, largest_of(x, count), inverse_factor);
   const float inverse = scale > 0 ? inverse_factor / scale : 0;
-  const float stored = p->has_exponents ? xvk_exponent(scale * p->unit) : scale * p->unit;
+  const float stored = p->has_exponents ? xvk_stored_scale(dtype, scale * p->unit) : scale * p->unit;
   int32_t minus_sum = 0;
   for (int64_t i = 0; i < XVK_GROUP; ++i) {
     const float value = i < count ? x[i] * inverse : 0;
@@ -54,6 +54,7 @@ static inline void pack_group(xvk_dtype dtype, unsigned char *packed, const floa
       minus_sum -= q;
     }
   }
+  if (p->has_exponents) minus_sum = xvk_stored_sum(p->tokens, stored, minus_sum);
   memcpy(packed + scales + 4 * token, &stored, sizeof stored);
   memcpy(packed + scales + 4 * tokens + 4 * token, &minus_sum, sizeof minus_sum);
 }
