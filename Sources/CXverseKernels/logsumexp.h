@@ -1,7 +1,7 @@
 // logsumexp.h -- log(sum over i of e^x[i]), taken relative to the largest x, added up in double: the template of avx2/
 // and neon/logsumexp.c, over the vectors of avx2/floats.h and neon/vectors.h.
 #include <math.h>
-#include "kernels.h"
+#include "numbers.h"
 
 // Numbers at a time, and their sums, which are the same for vectors of any width.
 enum { AT_ONCE = 8, SUMS = 4, EACH = LANES / 2 };

@@ -1,6 +1,6 @@
 // swiglu.h -- y[t, i] = g / (1 + e^-g) * u with g = gate_up[t, i], u = gate_up[t, size + i]: the template of avx2/ and
 // neon/swiglu.c, over the vectors of avx2/floats.h and neon/vectors.h.
-#include "kernels.h"
+#include "numbers.h"
 
 XVK_INLINE floats gated(floats gate, floats up) {
   return multiply(divide(gate, add(each(1), exponential(negative(gate)))), up);
