@@ -154,7 +154,7 @@ check-installed: built
 
 STAGE = $(CURDIR)/.build/stage
 
-# The NEON kernels under emulation, and the quantized ones of this CPU without OpenMP.
+# The NEON kernels under emulation, and those of this CPU without OpenMP.
 check-neon:
 	@scripts/check-neon.sh
 

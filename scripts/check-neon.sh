@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds the C kernels for ARM, without OpenMP and BLAS, and compares their NEON set with the reference under qemu-user;
-# then does the same for this machine and all sets that its CPU runs.
+# Builds the C kernels for ARM, without OpenMP and BLAS, and tries their NEON set under qemu-user with the programs of
+# Tests/KernelTests/c; then does the same for this machine and all sets that its CPU runs.
 # usage: scripts/check-neon.sh
 
 set -eu
@@ -12,6 +12,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 clang=${CLANG:-clang}
 linker=${CROSS_CC:-aarch64-linux-gnu-gcc}
+names="quantized layers attention"
 
 say() { echo "check-neon: $*"; }
 
@@ -29,6 +30,14 @@ compiled() {
   done
 }
 
+# linked NAME COMMAND...: a program of these objects.
+linked() {
+  name=$1
+  shift
+  prefix=$work/Tests_KernelTests_c_
+  "$@" "$work"/Sources_*.o "${prefix}blas_stub.c.o" "$prefix$name.c.o" -lm -o "$work/$name"
+}
+
 command -v "$clang" >/dev/null ||
   die "$clang is missing, which is part of every Swift toolchain: put the toolchain's usr/bin into PATH, or set CLANG"
 
@@ -39,14 +48,18 @@ if [ "$(uname -m)" != aarch64 ]; then
   emulator=$(command -v qemu-aarch64-static || command -v qemu-aarch64) ||
     die "qemu-aarch64 is missing: apt-get install qemu-user-static"
   compiled --target=aarch64-linux-gnu -isystem /usr/aarch64-linux-gnu/include
-  "$linker" -static "$work"/*.o -lm -o "$work/quantized"
-  say "$emulator quantized neon"
-  "$emulator" "$work/quantized" neon || die "the NEON kernels do not give the reference's bits"
+  for name in $names; do
+    linked "$name" "$linker" -static
+    say "$emulator $name neon"
+    "$emulator" "$work/$name" neon || die "the NEON kernels fail"
+  done
   wanted=reference
 fi
 
 compiled
-"$clang" "$work"/*.o -lm -o "$work/quantized"
-say "quantized $wanted"
-"$work/quantized" "$wanted" || die "kernels of this CPU do not give the reference's bits"
+for name in $names; do
+  linked "$name" "$clang"
+  say "$name $wanted"
+  "$work/$name" "$wanted" || die "kernels of this CPU fail"
+done
 say "all good"

@@ -1,4 +1,4 @@
-// attention.h -- causal softmax attention over a blocked KV cache: the template of avx2/ and avx512/attention.c.
+// attention.h -- causal softmax attention over a blocked KV cache: the template of avx2/, avx512/ and neon/attention.c.
 //
 // A tile of queries meets a step of 64 positions, which stand in some blocks. With positions innermost in the keys,
 // scores = Q K and the weighted values P V have one shape: small matrices [queries, k] times rows. One loop serves
@@ -105,7 +105,7 @@ XVK_INLINE void outer_products(xvk_dtype dtype, int is_keys, int queries, int ve
   for (int i = 0; i < parts && is_keys; ++i) places[i] = key_place(p, column + i * each_part, size);
   floats sums[6][8];
   for (int i = 0; i < queries; ++i)
-    for (int v = 0; v < vectors; ++v) sums[i][v] = load(XVK_F32, (const void *)(c + i * p->c_stride + LANES * v));
+    for (int v = 0; v < vectors; ++v) sums[i][v] = load(XVK_F32, c + i * p->c_stride + LANES * v);
   for (int64_t k = p->begin; k < p->end;) {
     const int64_t last = is_keys ? p->end : last_of_part(p, k);
     if (!is_keys) places[0] = value_place(p, k) + column * size;
@@ -169,7 +169,7 @@ XVK_INLINE void multiply_all(xvk_dtype dtype, int is_keys, const product *p, ahe
 }
 
 XVK_INLINE void scale_numbers(float *x, int64_t count, floats factor) {
-  for (int64_t d = 0; d < count; d += LANES) put(x + d, multiply(load(XVK_F32, (const void *)(x + d)), factor));
+  for (int64_t d = 0; d < count; d += LANES) put(x + d, multiply(load(XVK_F32, x + d), factor));
 }
 
 // int8: the scales of the positions k and up.
@@ -185,7 +185,7 @@ XVK_INLINE void update_softmax(xvk_dtype dtype, float *p, xvk_softmax *state, in
   const int64_t numbers = BLOCK * size;
   floats largest_lanes = each(state->m), sums = zero();
   for (int64_t k = 0; k < count; k += LANES) {
-    floats score = multiply(load(XVK_F32, (const void *)(p + k)), each(scale));
+    floats score = multiply(load(XVK_F32, p + k), each(scale));
     if (dtype == XVK_INT8) score = multiply(score, load(XVK_F32, scales_at(keys, numbers, k)));
     if (k + LANES > visible) score = hide(score, visible - k);
     largest_lanes = larger(score, largest_lanes);
@@ -193,7 +193,7 @@ XVK_INLINE void update_softmax(xvk_dtype dtype, float *p, xvk_softmax *state, in
   }
   const float largest = largest_of(largest_lanes);
   for (int64_t k = 0; k < count; k += LANES) {
-    floats e = exponential(subtract(load(XVK_F32, (const void *)(p + k)), each(largest)));
+    floats e = exponential(subtract(load(XVK_F32, p + k), each(largest)));
     sums = add(sums, e);
     if (dtype == XVK_INT8) e = multiply(e, load(XVK_F32, scales_at(values, numbers, k)));
     put(p + k, e);
@@ -257,8 +257,8 @@ XVK_INLINE void merge(xvk_softmax *total, const xvk_softmax *chunk, int64_t size
   total->m = largest;
   total->s = first(fused(each(total->s), before, multiply(each(chunk->s), now)));
   for (int64_t d = 0; d < size; d += LANES) {
-    const floats added = multiply(load(XVK_F32, (const void *)(chunk->o + d)), now);
-    put(total->o + d, fused(load(XVK_F32, (const void *)(total->o + d)), before, added));
+    const floats added = multiply(load(XVK_F32, chunk->o + d), now);
+    put(total->o + d, fused(load(XVK_F32, total->o + d), before, added));
   }
 }
 

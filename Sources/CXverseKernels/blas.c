@@ -37,12 +37,6 @@ void xvk_blas_keep_serial(void) {
   if (openblas_get_parallel() == PARALLEL_OPENMP && openblas_get_num_threads() != 1) openblas_set_num_threads(1);
 }
 
-void xvk_blas_gemm(float *y, int64_t y_stride, const float *x, int64_t x_stride, const float *w, int64_t w_stride,
-                   int64_t tokens, int64_t rows, int64_t cols, int accumulate) {
-  cblas_sgemm(ROW_MAJOR, NO_TRANS, TRANS, (int)tokens, (int)rows, (int)cols, 1, x, (int)x_stride, w, (int)w_stride,
-              accumulate ? 1 : 0, y, (int)y_stride);
-}
-
 void xvk_blas_subtract(float *y, int64_t y_stride, const float *a, int64_t a_stride, const float *b, int64_t b_stride,
                        int64_t m, int64_t n, int64_t k) {
   cblas_sgemm(ROW_MAJOR, NO_TRANS, NO_TRANS, (int)m, (int)n, (int)k, -1, a, (int)a_stride, b, (int)b_stride, 1, y,

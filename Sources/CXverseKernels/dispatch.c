@@ -75,8 +75,8 @@ static const xvk_table avxvnni = {
 };
 
 static const xvk_table avx512 = {
-    .gemm = {FLOAT_PRODUCTS(avx2), QUANTIZED_PRODUCTS(avx512)},
-    .pack_f32 = xvk_pack_f32_avx2,
+    .gemm = {FLOAT_PRODUCTS(avx512), QUANTIZED_PRODUCTS(avx512)},
+    .pack_f32 = xvk_pack_f32_avx512,
     .pack_tile = 6,
     .pack_has_exponents = 1,
     .quantize_int8 = xvk_quantize_int8_avx512,
@@ -104,9 +104,27 @@ static int cpu_has_avx512(void) {
 #endif
 
 #if defined(__aarch64__)
+// Where a name ends in _reference, plain C is as fast: the compiler turns these loops to NEON by itself.
+#define NEON_KERNELS                                                                                               \
+  .widen = {[XVK_F32] = xvk_widen_f32_f32_reference,                                                               \
+            [XVK_F16] = xvk_widen_f32_f16_neon,                                                                    \
+            [XVK_BF16] = xvk_widen_f32_bf16_neon},                                                                 \
+  .pack_s16 = xvk_pack_s16_neon, .pack_s8 = xvk_pack_s8_neon, .pack_tile = 4,                                      \
+  .quantize_int8 = xvk_quantize_int8_reference, .quantize_int4 = xvk_quantize_int4_reference,                      \
+  .gptq_int8 = xvk_gptq_int8_reference, .gptq_int4 = xvk_gptq_int4_reference, .rmsnorm = xvk_rmsnorm_f32_neon,     \
+  .rope = xvk_rope_f32_reference, .swiglu = xvk_swiglu_f32_neon, .add = xvk_add_f32_reference,                     \
+  .logsumexp = xvk_logsumexp_f32_neon,                                                                             \
+  .kv_store =                                                                                                      \
+      {[XVK_F32] = xvk_kv_store_f32_neon, [XVK_F16] = xvk_kv_store_f16_neon, [XVK_INT8] = xvk_kv_store_int8_neon}, \
+  .attention = {[XVK_F32] = xvk_attention_f32_f32_neon,                                                            \
+                [XVK_F16] = xvk_attention_f32_f16_neon,                                                            \
+                [XVK_INT8] = xvk_attention_f32_int8_neon},                                                         \
+  .attention_merge = xvk_attention_merge_neon
+
 static const xvk_table neon = {
-    .gemm = {FLOAT_PRODUCTS(reference), QUANTIZED_PRODUCTS(neon)},
-    REFERENCE_KERNELS,
+    .gemm = {FLOAT_PRODUCTS(neon), QUANTIZED_PRODUCTS(neon)},
+    .pack_f32 = xvk_pack_f32_neon,
+    NEON_KERNELS,
 };
 
 static int cpu_has_dot_products(void) { return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0; }

@@ -2,8 +2,8 @@
 // and neon/gemm.c.
 //
 // Order of summation: each (token, row) has one vector of LANES sums; sum i takes the columns that leave the remainder
-// i when divided by LANES, in ascending order, with fused multiply-adds, and the sums are added in halves. All paths
-// below keep it, so the bits of y depend on neither the tokens nor the rows that are computed together.
+// i when divided by LANES, in ascending order, with fused multiply-adds; then the LANES sums are added, always in the
+// same order. All paths below keep it, so the bits of y depend on neither the tokens nor the rows that are computed together.
 //
 //   1 ... AS_IS    x as it is: 4 rows of W, a quarter of the range apart, go through all columns. Each is a stream of
 //                  memory that goes on without a break. Bound by memory.
@@ -20,8 +20,8 @@
 // An includer defines, for vectors of LANES floats, the type floats, LANES, FEW_ROWS and MANY_ROWS (of a tile of up to 6
 // and of 3 tokens: as many as keep all sums in registers) and
 //   floats zero(void), fused(a, b, c): a * b + c
-//   floats load(dtype, place), load_some(dtype, place, count): at any byte; the first count numbers, then zeros
-//   floats get(const float *), void put(float *, floats): aligned to a vector
+//   floats load(dtype, place), load_first(dtype, place, count): at any byte; the first count numbers, then zeros
+//   void put(float *, floats)
 //   float sum_of(floats)
 //   void sums_of(float sums[4], const floats v[4]): sum_of each
 #include "numbers.h"
@@ -46,6 +46,8 @@ _Static_assert(DEPTH % LANES == 0 && LANES <= XVK_FLOAT_LANES, "whole vectors");
 // and 0.85 with 4096. (bench_kernels 1 7 gemv) With a few tokens it makes no difference from 2048 to 8192 on a Zen 1.
 enum { PREFETCH = 1536, PREFETCH_NARROW = 2304, PREFETCH_FEW = 4096 };
 
+XVK_INLINE floats load_floats(const float *place) { return load(XVK_F32, (const unsigned char *)place); }
+
 // ---- x as it is ----
 
 // Adds LANES columns to the sums of a tile; `some` of them when it is not 0.
@@ -54,11 +56,11 @@ XVK_INLINE void step(xvk_dtype dtype, int rows, int tokens, floats sums[STREAMS]
   floats xs[AS_IS];
   for (int t = 0; t < tokens; ++t) {
     const unsigned char *const place = (const unsigned char *)(x + t * cols);
-    xs[t] = some ? load_some(XVK_F32, place, some) : load(XVK_F32, place);
+    xs[t] = some ? load_first(XVK_F32, place, some) : load(XVK_F32, place);
   }
   for (int r = 0; r < rows; ++r) {
     const unsigned char *const place = w + r * row_size;
-    const floats ws = some ? load_some(dtype, place, some) : load(dtype, place);
+    const floats ws = some ? load_first(dtype, place, some) : load(dtype, place);
     for (int t = 0; t < tokens; ++t) sums[r][t] = fused(ws, xs[t], sums[r][t]);
   }
 }
@@ -100,7 +102,7 @@ XVK_INLINE void streams(xvk_dtype dtype, int tokens, const xvk_gemm_work *g, int
 // Packed x: blocks of DEPTH columns, in each the tiles, in a tile [steps][tokens][LANES]; zeros fill up the last step.
 // The tiles of a product have nearly the same number of tokens, the larger ones first, and none has 1: its sums would
 // wait for each other.
-static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t lesser(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t whole_steps(int64_t cols) { return (cols + LANES - 1) / LANES * LANES; }
 
 static inline int64_t tiles_of(int64_t tokens) {
@@ -111,7 +113,7 @@ static inline int64_t tiles_of(int64_t tokens) {
 // The first token of a tile.
 static inline int64_t tile_begin(int64_t tokens, int64_t tile) {
   const int64_t tiles = tiles_of(tokens), least = tokens / tiles;
-  return tile * least + smaller(tile, tokens - tiles * least);
+  return tile * least + lesser(tile, tokens - tiles * least);
 }
 
 XVK_INLINE void pack(const xvk_pack_f32_work *p, int64_t begin, int64_t end) {
@@ -120,12 +122,12 @@ XVK_INLINE void pack(const xvk_pack_f32_work *p, int64_t begin, int64_t end) {
     while (tile_begin(p->tokens, tile + 1) <= token) ++tile;
     const int64_t first = tile_begin(p->tokens, tile), tokens = tile_begin(p->tokens, tile + 1) - first;
     for (int64_t block = 0; block < p->cols; block += DEPTH) {
-      const int64_t cols = smaller(p->cols - block, DEPTH);
+      const int64_t cols = lesser(p->cols - block, DEPTH);
       const float *const x = p->x + token * p->cols + block;
       float *const packed = p->packed + block * p->tokens + first * whole_steps(cols) + (token - first) * LANES;
       for (int64_t col = 0; col < cols; col += LANES) {
         const unsigned char *const place = (const unsigned char *)(x + col);
-        put(packed + col * tokens, cols - col < LANES ? load_some(XVK_F32, place, cols - col) : load(XVK_F32, place));
+        put(packed + col * tokens, cols - col < LANES ? load_first(XVK_F32, place, cols - col) : load(XVK_F32, place));
       }
     }
   }
@@ -143,7 +145,7 @@ typedef struct {
 XVK_INLINE panel panel_at(const xvk_gemm_work *g, int64_t row, int64_t apart, int64_t count, int most) {
   panel p = {.count = count};
   for (int i = 0; i < most; ++i) {
-    p.rows[i] = row + smaller(i, count - 1) * apart;
+    p.rows[i] = row + lesser(i, count - 1) * apart;
     p.w[i] = g->w + p.rows[i] * g->w_stride;
   }
   return p;
@@ -154,7 +156,7 @@ XVK_INLINE const unsigned char *after(const xvk_gemm_work *g, const panel *p, co
   return p->col + p->cols < g->cols ? w + DEPTH * size : w + PANEL * g->w_stride - p->col * size;
 }
 
-XVK_INLINE floats sums_before(const panel *p, const float *sums) { return p->col == 0 ? zero() : get(sums); }
+XVK_INLINE floats sums_before(const panel *p, const float *sums) { return p->col == 0 ? zero() : load_floats(sums); }
 
 // ---- few tokens ----
 
@@ -167,15 +169,15 @@ XVK_INLINE void multiply_few(xvk_dtype dtype, int tokens, const unsigned char *c
   for (int64_t col = 0; col + LANES <= cols; col += LANES, x += tokens * LANES) {
     for (int r = 0; r < FEW_ROWS; ++r) ws[r] = load(dtype, w[r] + col * size);
     for (int t = 0; t < tokens; ++t) {
-      const floats xs = get(x + t * LANES);
+      const floats xs = load_floats(x + t * LANES);
       for (int r = 0; r < FEW_ROWS; ++r) sums[r][t] = fused(ws[r], xs, sums[r][t]);
     }
   }
   const int64_t some = cols % LANES;
   if (some == 0) return;
   for (int r = 0; r < FEW_ROWS; ++r) {
-    ws[r] = load_some(dtype, w[r] + (cols - some) * size, some);
-    for (int t = 0; t < tokens; ++t) sums[r][t] = fused(ws[r], get(x + t * LANES), sums[r][t]);
+    ws[r] = load_first(dtype, w[r] + (cols - some) * size, some);
+    for (int t = 0; t < tokens; ++t) sums[r][t] = fused(ws[r], load_floats(x + t * LANES), sums[r][t]);
   }
 }
 
@@ -231,7 +233,7 @@ XVK_INLINE void few(xvk_dtype dtype, const xvk_gemm_work *g, int64_t row, int64_
   const int64_t size = xvk_dtype_size(dtype);
   panel p = panel_at(g, row, apart, count, most);
   for (p.col = 0; p.col < g->cols; p.col += DEPTH) {
-    p.cols = smaller(g->cols - p.col, DEPTH);
+    p.cols = lesser(g->cols - p.col, DEPTH);
     for (int i = 0; i < most; ++i) p.next[i] = most == FEW_ROWS ? p.w[i] + PREFETCH_FEW : after(g, &p, p.w[i], size);
     few_tokens(dtype, g, &p, (p.cols * size + 63) / 64);
     for (int i = 0; i < most; ++i) p.w[i] += DEPTH * size;
@@ -247,9 +249,9 @@ XVK_INLINE void multiply_many(xvk_dtype dtype, int is_first, int tokens, const u
 #pragma clang loop unroll_count(2)
   for (int64_t col = 0; col + LANES <= cols; col += LANES) {
     floats xs[MANY_TILE];
-    for (int t = 0; t < tokens; ++t) xs[t] = get(x + t * LANES);
+    for (int t = 0; t < tokens; ++t) xs[t] = load_floats(x + t * LANES);
     for (int r = 0; r < MANY_ROWS; ++r) {
-      const floats ws = is_first ? load(dtype, w[r] + col * size) : get(wide + r * LANES);
+      const floats ws = is_first ? load(dtype, w[r] + col * size) : load_floats(wide + r * LANES);
       if (is_first) put(wide + r * LANES, ws);
       for (int t = 0; t < tokens; ++t) sums[r][t] = fused(ws, xs[t], sums[r][t]);
     }
@@ -259,9 +261,9 @@ XVK_INLINE void multiply_many(xvk_dtype dtype, int is_first, int tokens, const u
   const int64_t some = cols % LANES;
   if (!is_first || some == 0) return;
   for (int r = 0; r < MANY_ROWS; ++r) {
-    const floats ws = load_some(dtype, w[r] + (cols - some) * size, some);
+    const floats ws = load_first(dtype, w[r] + (cols - some) * size, some);
     put(wide + r * LANES, ws);
-    for (int t = 0; t < tokens; ++t) sums[r][t] = fused(ws, get(x + t * LANES), sums[r][t]);
+    for (int t = 0; t < tokens; ++t) sums[r][t] = fused(ws, load_floats(x + t * LANES), sums[r][t]);
   }
 }
 
@@ -316,12 +318,12 @@ XVK_INLINE void many(xvk_dtype dtype, const xvk_gemm_work *g, int64_t first_row,
   const int64_t full = g->tokens - (MANY_TILE - 1) * tiles;  // tiles of 3 tokens; the others have 2
   panel p = panel_at(g, first_row, 1, count, PANEL);
   for (p.col = 0; p.col < g->cols; p.col += DEPTH) {
-    p.cols = smaller(g->cols - p.col, DEPTH);
+    p.cols = lesser(g->cols - p.col, DEPTH);
     for (int i = 0; i < PANEL; ++i) p.next[i] = after(g, &p, p.w[i], size);
     for (int64_t row = 0; row < count; row += MANY_ROWS) {
       sweep s = {.x = (const float *)g->x + p.col * g->tokens, .wide = g->room};
       s.sums = g->room + MANY_ROWS * DEPTH + row * g->tokens * LANES;
-      s.share = (smaller(g->cols, DEPTH) * size << 8) / tiles + 1;
+      s.share = (lesser(g->cols, DEPTH) * size << 8) / tiles + 1;
       sweep_tiles(dtype, 1, 3, 1, g, &p, row, &s);
       sweep_tiles(XVK_F32, 0, 3, full - 1, g, &p, row, &s);
       sweep_tiles(XVK_F32, 0, 2, tiles - full, g, &p, row, &s);
@@ -347,7 +349,7 @@ XVK_INLINE void gemm(xvk_dtype dtype, const xvk_gemm_work *g, int64_t begin, int
   const int64_t apart = g->tokens <= STREAMED ? (end - begin) / FEW_ROWS : 0;
   for (int64_t i = 0; i < apart; ++i) few(dtype, g, begin + i, apart, FEW_ROWS, FEW_ROWS);
   for (int64_t row = begin + FEW_ROWS * apart; row < end; row += PANEL) {
-    const int64_t count = smaller(end - row, PANEL);
+    const int64_t count = lesser(end - row, PANEL);
     if (g->tokens <= FEW) {
       few(dtype, g, row, 1, count, PANEL);
     } else {

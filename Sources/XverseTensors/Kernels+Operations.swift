@@ -7,6 +7,9 @@ import XverseCore
 /// Most multiply-adds between two looks at a cancel flag: about 64 tokens in one layer of a 7B model.
 private let multiplyAddsBetweenChecks = 1 << 33
 
+/// A long product is cut at multiples of so many rows, which leaves each thread whole panels.
+private let rowsOfPart = 512
+
 extension Kernels {
   /// Where a product goes: columns `column ..< column + weights.rows` of `y`.
   package struct Product {
@@ -55,8 +58,7 @@ extension Kernels {
   private func multiply(
     _ x: Matrix, alone product: Product, scratch: UnsafeMutablePointer<Float>, cancellation: Cancellation?
   ) throws(XverseError) {
-    // The cuts follow from the shapes alone: any number of threads gives the same bits.
-    let tile = XVK_GEMM_TILE
+    let tile = rowsOfPart
     let rowsPerPart = max(1, multiplyAddsBetweenChecks / max(1, x.rows * x.columns * tile)) * tile
     var row = 0
     while row < product.weights.rows {

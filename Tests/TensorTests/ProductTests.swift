@@ -101,22 +101,22 @@ struct ProductTests {
     }
   }
 
-  // From XVK_GEMM_BLAS tokens on the bits are those of BLAS, which may sum otherwise in tiles of other sizes.
   @Test("slices of a matrix give the bits of the whole", arguments: availableSets, DType.allCases)
   func slicesGiveSameBits(set: Kernels.InstructionSet, dtype: DType) throws {
     let kernels = try Kernels(instructionSet: set, threadCount: 2)
-    let rows = 2 * XVK_GEMM_TILE + 37
+    let slice = 512
+    let rows = 2 * slice + 37
     let weights = try WeightData(rows: rows, columns: 45, dtype: dtype, seed: 10)
-    for tokens in [1, 5, XVK_GEMM_BLAS - 1] {
+    for tokens in [1, 5, 47, 97] {
       var random = SeededRandom(seed: 11)
       let x = random.floats(tokens * 45)
       let whole = try weights.withMatrix { try kernels.product(x, $0) }
       var parts = [Float](repeating: untouched, count: whole.count)
 
       try weights.withMatrix { weights in
-        for start in stride(from: 0, to: rows, by: XVK_GEMM_TILE) {
-          let slice = weights.rows(start..<min(rows, start + XVK_GEMM_TILE))
-          try kernels.multiply(into: &parts, x, slice, column: start, width: rows)
+        for start in stride(from: 0, to: rows, by: slice) {
+          let part = weights.rows(start..<min(rows, start + slice))
+          try kernels.multiply(into: &parts, x, part, column: start, width: rows)
         }
       }
 
@@ -207,7 +207,7 @@ private struct HugeProduct {
   static let tokens = 1024
   static let columns = 2048
   static let firstPart = 4096
-  static let rows = firstPart + XVK_GEMM_TILE + 37
+  static let rows = firstPart + 512 + 37
 
   let x: [Float]
   let weights: [UInt16]

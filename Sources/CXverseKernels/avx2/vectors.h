@@ -1,4 +1,4 @@
-// vectors.h -- what the AVX2 kernels share: 8 floats at a time from f32, f16, bf16 and bytes, sums, the exponential.
+// vectors.h -- what the AVX2 kernels share: 8 floats at a time from f32, f16, bf16 and bytes, sums.
 //
 // A `xvk_dtype` argument of these functions is a constant wherever it is used: they are inlined, and only one of the
 // branches remains. It is f32, f16, bf16, or int8 for signed bytes. AVX2 stands for AVX2 + FMA + F16C.
@@ -37,37 +37,20 @@ XVK_INLINE float sum8(__m256 v) {
   return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 
+// sum8 of four vectors.
+XVK_INLINE void sums8(float sums[4], const __m256 v[4]) {
+  __m128 four[4];
+  for (int i = 0; i < 4; ++i) four[i] = _mm_add_ps(_mm256_castps256_ps128(v[i]), _mm256_extractf128_ps(v[i], 1));
+  const __m128 a = _mm_add_ps(_mm_movelh_ps(four[0], four[1]), _mm_movehl_ps(four[1], four[0]));
+  const __m128 b = _mm_add_ps(_mm_movelh_ps(four[2], four[3]), _mm_movehl_ps(four[3], four[2]));
+  _mm_storeu_ps(sums, _mm_add_ps(_mm_shuffle_ps(a, b, 0x88), _mm_shuffle_ps(a, b, 0xDD)));
+}
+
 // The largest of the 8 elements; any element when one of them is NaN.
 XVK_INLINE float max8(__m256 v) {
   const __m128 four = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
   const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
   return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
-}
-
-// e^x, off by at most 1.01 ulp from -87.3 to 88.3 (every float was tried); below it falls to 0 and above it rises to
-// infinity a little early. exp8(0) is exactly 1, exp8(-infinity) exactly 0, NaN stays NaN.
-//
-// x = n ln 2 + r with |r| <= ln 2 / 2, n ln 2 subtracted in two parts (Cody & Waite); e^r = 1 + r + r^2 p(r) with p the
-// polynomial of degree 4 whose largest error relative to e^r, 3.1e-9, is least (found by Lawson's iteration).
-XVK_INLINE __m256 exp8(__m256 x) {
-  // At these n is -127 and 128, the exponents of 0 and infinity. max and min return their second operand for NaN.
-  x = _mm256_min_ps(_mm256_set1_ps(89), _mm256_max_ps(_mm256_set1_ps(-88), x));
-  // The sum is so large that its last bit counts ones: rounding it rounds x / ln 2, and n stands in its low bits.
-  const __m256 large = _mm256_set1_ps(0x1.8p23f);
-  const __m256 sum = _mm256_fmadd_ps(x, _mm256_set1_ps(0x1.715476p+0f), large);
-  const __m256 n = _mm256_sub_ps(sum, large);
-  const __m256i exponent = _mm256_slli_epi32(_mm256_castps_si256(sum), 23);
-  const __m256i power = _mm256_add_epi32(exponent, _mm256_set1_epi32(127 << 23));
-
-  __m256 r = _mm256_fnmadd_ps(n, _mm256_set1_ps(0x1.63p-1f), x);
-  r = _mm256_fnmadd_ps(n, _mm256_set1_ps(-0x1.bd0106p-13f), r);
-  __m256 p = _mm256_set1_ps(0x1.6a2434p-10f);
-  p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(0x1.1239e2p-7f));
-  p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(0x1.5558f2p-5f));
-  p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(0x1.555492p-3f));
-  p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(0x1.fffffcp-2f));
-  p = _mm256_fmadd_ps(_mm256_mul_ps(r, r), p, r);
-  return _mm256_mul_ps(_mm256_add_ps(p, _mm256_set1_ps(1)), _mm256_castsi256_ps(power));
 }
 
 #pragma clang attribute pop

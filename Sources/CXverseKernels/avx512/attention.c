@@ -17,16 +17,17 @@ XVK_INLINE floats fused(floats a, floats b, floats c) { return _mm512_fmadd_ps(a
 XVK_INLINE floats add(floats a, floats b) { return _mm512_add_ps(a, b); }
 XVK_INLINE floats subtract(floats a, floats b) { return _mm512_sub_ps(a, b); }
 XVK_INLINE floats larger(floats a, floats b) { return _mm512_max_ps(a, b); }
+XVK_INLINE floats smaller(floats a, floats b) { return _mm512_min_ps(a, b); }
 XVK_INLINE void put(float *place, floats v) { _mm512_storeu_ps(place, v); }
 XVK_INLINE float first(floats v) { return _mm512_cvtss_f32(v); }
 
-XVK_INLINE floats load(xvk_dtype dtype, const unsigned char *place) {
+XVK_INLINE floats load(xvk_dtype dtype, const void *place) {
   if (dtype == XVK_F32) return _mm512_loadu_ps(place);
   if (dtype == XVK_F16) return _mm512_cvtph_ps(_mm256_loadu_si256((const void *)place));
   return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const void *)place)));
 }
 
-XVK_INLINE floats load_first(xvk_dtype dtype, const unsigned char *place, int64_t count) {
+XVK_INLINE floats load_first(xvk_dtype dtype, const void *place, int64_t count) {
   const __mmask16 some = (__mmask16)((1u << count) - 1);
   if (dtype == XVK_F32) return _mm512_maskz_loadu_ps(some, place);
   if (dtype == XVK_F16) return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(some, place));
@@ -43,24 +44,12 @@ XVK_INLINE __m256 high(floats v) { return _mm512_extractf32x8_ps(v, 1); }
 XVK_INLINE float sum_of(floats v) { return sum8(_mm256_add_ps(low(v), high(v))); }
 XVK_INLINE float largest_of(floats v) { return max8(_mm256_max_ps(low(v), high(v))); }
 
-// The bits of exp8.
-XVK_INLINE floats exponential(floats x) {
-  x = _mm512_min_ps(each(89), _mm512_max_ps(each(-88), x));
-  const floats large = each(0x1.8p23f);
-  const floats sum = fused(x, each(0x1.715476p+0f), large);
-  const floats n = subtract(sum, large);
+XVK_INLINE floats power_of(floats sum) {
   const __m512i exponent = _mm512_slli_epi32(_mm512_castps_si512(sum), 23);
-  const __m512i power = _mm512_add_epi32(exponent, _mm512_set1_epi32(127 << 23));
-  floats r = _mm512_fnmadd_ps(n, each(0x1.63p-1f), x);
-  r = _mm512_fnmadd_ps(n, each(-0x1.bd0106p-13f), r);
-  floats p = each(0x1.6a2434p-10f);
-  p = fused(p, r, each(0x1.1239e2p-7f));
-  p = fused(p, r, each(0x1.5558f2p-5f));
-  p = fused(p, r, each(0x1.555492p-3f));
-  p = fused(p, r, each(0x1.fffffcp-2f));
-  p = fused(multiply(r, r), p, r);
-  return multiply(add(p, each(1)), _mm512_castsi512_ps(power));
+  return _mm512_castsi512_ps(_mm512_add_epi32(exponent, _mm512_set1_epi32(127 << 23)));
 }
+
+#include "../exponential.h"
 
 #include "../attention.h"
 

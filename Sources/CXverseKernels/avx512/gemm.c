@@ -14,8 +14,7 @@ typedef __m512 floats;
 
 XVK_INLINE floats zero(void) { return _mm512_setzero_ps(); }
 XVK_INLINE floats fused(floats a, floats b, floats c) { return _mm512_fmadd_ps(a, b, c); }
-XVK_INLINE floats get(const float *place) { return _mm512_load_ps(place); }
-XVK_INLINE void put(float *place, floats v) { _mm512_store_ps(place, v); }
+XVK_INLINE void put(float *place, floats v) { _mm512_storeu_ps(place, v); }
 
 XVK_INLINE floats widened(xvk_dtype dtype, __m256i numbers) {
   if (dtype == XVK_F16) return _mm512_cvtph_ps(numbers);
@@ -24,7 +23,7 @@ XVK_INLINE floats widened(xvk_dtype dtype, __m256i numbers) {
 XVK_INLINE floats load(xvk_dtype dtype, const unsigned char *place) {
   return dtype == XVK_F32 ? _mm512_loadu_ps(place) : widened(dtype, _mm256_loadu_si256((const void *)place));
 }
-XVK_INLINE floats load_some(xvk_dtype dtype, const unsigned char *place, int64_t count) {
+XVK_INLINE floats load_first(xvk_dtype dtype, const unsigned char *place, int64_t count) {
   const __mmask16 some = (__mmask16)((1u << count) - 1);
   return dtype == XVK_F32 ? _mm512_maskz_loadu_ps(some, place)
                           : widened(dtype, _mm256_maskz_loadu_epi16(some, place));

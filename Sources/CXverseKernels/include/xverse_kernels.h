@@ -190,11 +190,8 @@ void xvk_gptq_unpack(const xvk_compute *c, uint8_t *codes, const void *words, in
  *
  * One call makes up to XVK_MAX_PRODUCTS products of the same x with different W, as one task of the threads.
  *
- * f32, f16, bf16: weights are widened exactly; all sums are f32. Three regimes, chosen by `tokens`:
- *   1                        GEMV: each weight byte is read once and x stays in cache. Bound: memory bandwidth.
- *   2 .. XVK_GEMM_BLAS - 1   own GEMM: the same order of summation as GEMV, so the same bits for each token.
- *   XVK_GEMM_BLAS ..         OpenBLAS sgemm over tiles of up to XVK_GEMM_TILE rows, widened to f32 panel by panel into
- *                            the thread's part of `scratch` (f32 weights are used in place). Bound: the multipliers.
+ * f32, f16, bf16: weights are widened exactly; all sums are f32 and have one order, which the instruction set decides:
+ * any number of tokens, rows and threads gives the same bits. One token is bound by memory, many by the multipliers.
  * int8, int4: x is rounded to 16 bits (int8) or 8 bits (int4), with a scale for each token and group of XVK_GROUP
  * columns, a power of two times a factor that the token has (quantized.h): an element moves by at most 1 / 32767 or 1 /
  * 127 of the largest magnitude in its group. Products of a group are then exact integers, groups are added in f32 in
@@ -202,11 +199,8 @@ void xvk_gptq_unpack(const xvk_compute *c, uint8_t *codes, const void *words, in
  * the set.
  *
  * Work is split by rows in units that do not depend on the number of threads.
- * sgemm may round a row otherwise when a call has another number of tokens or rows: cut products by their shape alone.
- * Measured on 2 threads of a Xeon whose OpenBLAS uses AVX-512 (bench_kernels): the own kernel makes 150 GFLOP/s from 8
- * tokens on; sgemm 80 with 16 tokens, 120 with 32, 160 with 48. Tiles of 256 rows reach 0.86 of sgemm's best, 512 0.91.
  */
-enum { XVK_GEMM_TILE = 512, XVK_GEMM_BLAS = 48, XVK_MAX_PRODUCTS = 3 };
+enum { XVK_MAX_PRODUCTS = 3 };
 
 /* One W and where its product goes. y_stride: distance in floats between the rows of y (>= w.rows), below 2^31: several
  * products can fill one wider matrix. All w of a call have the same dtype and cols. */

@@ -1,4 +1,4 @@
-// blas_stub.c -- in place of OpenBLAS where there is none: quantized.c, whose kernels need none, links, nothing more.
+// blas_stub.c -- in place of OpenBLAS where there is none: programs whose kernels need none link, nothing more.
 #include <stdlib.h>
 
 #define STUB(name) \

@@ -2,11 +2,7 @@
 // own, so that a CPU on which no Swift runs, or an emulated one, can be tried too. scripts/check-neon.sh builds it
 // without OpenMP and BLAS.
 // usage: quantized [SET ...]    sets that must be among those that ran
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include "xverse_kernels.h"
+#include "sets.h"
 
 // The blocks of int4_f16 are of codes from elsewhere; the others are quantized.
 typedef struct {
@@ -29,27 +25,13 @@ static const struct {
 
 static const int64_t token_counts[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 49};
 
-enum { GAP = 3, MOST_TOKENS = 49, MOST_ROWS = 172, MOST_COLS = 544, MOST_BLOCKS = 64, SETS = XVK_ISA_COUNT };
-static const float untouched = 12345;
+enum { GAP = 3, MOST_TOKENS = 49, MOST_ROWS = 172, MOST_COLS = 544, MOST_BLOCKS = 64 };
 
 static float x[MOST_TOKENS * MOST_COLS], weights[MOST_ROWS * MOST_COLS], importance[MOST_COLS];
 static float expected[MOST_TOKENS * (MOST_ROWS + GAP)], y[MOST_TOKENS * (MOST_ROWS + GAP)];
 static unsigned char reference_blocks[MOST_BLOCKS * XVK_INT8_BLOCK], blocks[MOST_BLOCKS * XVK_INT8_BLOCK];
 static uint8_t codes[MOST_ROWS * MOST_COLS], zeros[MOST_ROWS * MOST_COLS];
 static uint16_t scales[MOST_ROWS * MOST_COLS];
-static int failures;
-
-static uint64_t state = 1;
-
-// Of a bell's shape, as weights and activations are.
-static float random_number(void) {
-  float sum = 0;
-  for (int i = 0; i < 8; ++i) {
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    sum += (float)(int32_t)(state >> 32) * 0x1p-31f;
-  }
-  return sum;
-}
 
 static void fill_weights(void) {
   for (int64_t i = 0; i < MOST_ROWS * MOST_COLS; ++i) weights[i] = random_number();
@@ -74,20 +56,16 @@ static void spoil_tokens(int64_t cols) {
   x[13 * cols + width - 1] = NAN;
 }
 
-static int same_bits(float a, float b) { return memcmp(&a, &b, sizeof a) == 0 || (isnan(a) && isnan(b)); }
-
-static void fail(const char *set, const format *f, const char *what, int64_t rows, int64_t cols, int64_t tokens) {
-  if (++failures <= 20)
-    printf("%s: %s: other %s than the reference: %lld rows, %lld columns, %lld tokens\n", set, f->name, what,
-           (long long)rows, (long long)cols, (long long)tokens);
+static void fail_shape(const char *set, const format *f, const char *what, int64_t rows, int64_t cols, int64_t tokens) {
+  fail("%s: %s: other %s than the reference: %lld rows, %lld columns, %lld tokens", set, f->name, what, (long long)rows,
+       (long long)cols, (long long)tokens);
 }
 
 static void multiply(const xvk_compute *c, const format *f, float *to, int64_t rows, const float *from, int64_t tokens,
                      int64_t cols) {
-  float *const scratch = malloc(xvk_gemm_scratch(c, tokens, cols) * sizeof *scratch);
+  float *const scratch = checked(malloc(xvk_gemm_scratch(c, tokens, cols) * sizeof *scratch));
   const int64_t stride = (cols + XVK_GROUP - 1) / XVK_GROUP * f->block_size;
   const xvk_product product = {to, rows + GAP, {reference_blocks, f->dtype, rows, cols, stride}};
-  if (!scratch) abort();
   xvk_gemm(c, &product, 1, from, tokens, scratch);
   free(scratch);
 }
@@ -102,9 +80,9 @@ static void check_products(const xvk_compute *c, const char *set, const format *
                            int64_t cols) {
   int differ = 0;
   for (int64_t i = 0; i < tokens * (rows + GAP); ++i) y[i] = untouched;
-  multiply(c, f, y, rows, x, tokens, cols);
+  multiply(c, f, y, rows, guarded_floats(0, x, tokens * cols), tokens, cols);
   for (int64_t i = 0; i < tokens * (rows + GAP); ++i) differ |= !same_bits(y[i], expected[i]);
-  if (differ) fail(set, f, "products", rows, cols, tokens);
+  if (differ) fail_shape(set, f, "products", rows, cols, tokens);
 }
 
 static void check_blocks(const xvk_compute *c, const char *set, const format *f, const float *importance_or_null,
@@ -112,10 +90,10 @@ static void check_blocks(const xvk_compute *c, const char *set, const format *f,
   memset(blocks, 0xA5, size);
   if (!xvk_quantize(c, f->dtype, blocks, weights, importance_or_null, rows, cols) ||
       memcmp(blocks, reference_blocks, size) != 0)
-    fail(set, f, "blocks", rows, cols, 0);
+    fail_shape(set, f, "blocks", rows, cols, 0);
 }
 
-static void check_shape(const xvk_table *const tables[SETS], const format *f, int64_t rows, int64_t cols) {
+static void check_shape(const format *f, int64_t rows, int64_t cols) {
   const xvk_compute reference = {tables[XVK_ISA_REFERENCE], 1, 0};
   const int64_t panels = (rows + XVK_PANEL - 1) / XVK_PANEL, groups = (cols + XVK_GROUP - 1) / XVK_GROUP;
   const size_t size = (size_t)(panels * groups * f->block_size);
@@ -123,11 +101,11 @@ static void check_shape(const xvk_table *const tables[SETS], const format *f, in
   fill_activations();
   spoil_tokens(cols);
   if (!is_quantized_here(f) && !xvk_pack_int4_f16(&reference, reference_blocks, codes, scales, zeros, rows, cols))
-    fail("reference", f, "answer", rows, cols, 0);
+    fail_shape("reference", f, "answer", rows, cols, 0);
   for (int weighed = 1; weighed >= 0 && is_quantized_here(f); --weighed) {
     const float *const importances = weighed ? importance : NULL;
     if (!xvk_quantize(&reference, f->dtype, reference_blocks, weights, importances, rows, cols))
-      fail("reference", f, "answer", rows, cols, 0);
+      fail_shape("reference", f, "answer", rows, cols, 0);
     for (int32_t set = 1; set < SETS; ++set)
       if (tables[set])
         check_blocks(&(xvk_compute){tables[set], 2, 0}, xvk_isa_name(set), f, importances, rows, cols, size);
@@ -142,25 +120,10 @@ static void check_shape(const xvk_table *const tables[SETS], const format *f, in
 }
 
 int main(int argc, char **argv) {
-  const xvk_table *tables[SETS];
-  for (int32_t set = 0; set < SETS; ++set) {
-    tables[set] = xvk_table_for(set);
-    printf("%s: %s\n", xvk_isa_name(set),
-           tables[set]             ? "runs"
-           : xvk_isa_is_built(set) ? "this CPU lacks it"
-                                   : "not in this build");
-  }
-  for (int i = 1; i < argc; ++i) {
-    int32_t set = 0;
-    while (set < SETS && strcmp(argv[i], xvk_isa_name(set)) != 0) ++set;
-    if (set < SETS && tables[set]) continue;
-    printf("%s did not run\n", argv[i]);
-    return 1;
-  }
+  if (!find_sets(argc, argv)) return 1;
   fill_weights();
   for (size_t f = 0; f < sizeof formats / sizeof *formats; ++f)
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; ++s)
-      check_shape(tables, &formats[f], shapes[s].rows, shapes[s].cols);
-  printf(failures ? "%d differences\n" : "all sets give the reference's bits\n", failures);
-  return failures != 0;
+      check_shape(&formats[f], shapes[s].rows, shapes[s].cols);
+  return report("all sets give the reference's bits");
 }
