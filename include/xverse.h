@@ -37,7 +37,9 @@
  *            XVERSE_E_CANCELLED or XVERSE_E_DEADLINE the session is valid and xverse_session_length() is exact.
  * PROCESS    No signal handlers, setlocale, chdir, network, output, or files outside the given paths. Computing happens
  *            on one thread of the library's own per runtime and on OpenMP's workers; all signals are blocked there. When
- *            the pthread flavour of OpenBLAS is linked its number of threads is set to 1 for the process. Environment:
+ *            the pthread flavour of OpenBLAS is linked its number of threads is set to 1 for the process. Rounding modes,
+ *            traps and other floating-point settings of the calling thread change no result and are as before when a call
+ *            returns and inside callbacks. Environment:
  *            XVERSE_NUM_THREADS (default of option `threads`), XVERSE_LOG (off|error|warn|info|debug: log to stderr).
  *            A child after fork() gets XVERSE_E_FORKED from every call until it executes another program.
  * STRUCTS    Set `size` to sizeof the struct before the call; the library reads or writes no more than that, so programs

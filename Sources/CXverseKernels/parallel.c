@@ -116,11 +116,14 @@ __attribute__((noinline)) static void fork_and_join(int32_t threads, team *t, vo
   (void)threads;
 #endif
   {
+    xvk_float_environment inherited;
+    xvk_float_begin(&inherited);
 #ifdef _OPENMP
 #pragma omp master
 #endif
     if (body) lead(t, body, context);
     help(t);
+    xvk_float_end(&inherited);
   }
 }
 
@@ -139,7 +142,10 @@ void xvk_parallel(int32_t threads, int32_t parts, void (*task)(const void *conte
 void xvk_together(const xvk_compute *c, void (*body)(void *context), void *context) {
   team t = {.mutex = PTHREAD_MUTEX_INITIALIZER, .woken = PTHREAD_COND_INITIALIZER};
   if (c->threads <= 1 || led) {
+    xvk_float_environment inherited;
+    xvk_float_begin(&inherited);
     body(context);
+    xvk_float_end(&inherited);
   } else {
     fork_and_join(c->threads, &t, body, context);
   }

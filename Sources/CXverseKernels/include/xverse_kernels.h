@@ -53,6 +53,18 @@ int32_t xvk_isa_is_built(int32_t isa);
 /* Processors that this process may use; at least 1. */
 int32_t xvk_processor_count(void);
 
+/* The floating-point environment of a thread: its rounding mode, traps, flags, treatment of subnormal numbers. */
+typedef struct {
+  uint64_t control, status;
+  uint8_t x87[28];
+  int32_t has_x87;
+} xvk_float_environment;
+
+/* Gives the calling thread the environment that programs start with, and keeps the one it had; gives that back, flags and
+ * all. Kernels expect the former. A few nanoseconds each. */
+void xvk_float_begin(xvk_float_environment *saved);
+void xvk_float_end(const xvk_float_environment *saved);
+
 /* How a driver runs: copied around freely. threads >= 1. */
 typedef struct {
   const xvk_table *table;
