@@ -1,7 +1,6 @@
 /* machine_limits.h -- what this machine can do at best: the figures that the benchmarks hold their own against.
  *
- * Each call allocates what it needs, measures, and frees it again; nothing is kept. OpenMP's workers spin for a moment
- * after a call: let KMP_BLOCKTIME (200 ms by default) pass before measuring something else.
+ * Each call allocates what it needs, starts threads, measures, and gives all back; one call at a time.
  */
 #ifndef MACHINE_LIMITS_H
 #define MACHINE_LIMITS_H
