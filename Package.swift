@@ -9,7 +9,7 @@ let kernelFlags: [CSetting] = [
   .unsafeFlags(["-O3", "-fopenmp", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wpointer-arith"])
 ]
 /// libomp and OpenBLAS are loaded when they are first used.
-let kernelLibraries: [LinkerSetting] = [.linkedLibrary("openblas"), .linkedLibrary("m"), .linkedLibrary("dl")]
+let kernelLibraries: [LinkerSetting] = [.linkedLibrary("m"), .linkedLibrary("dl")]
 
 let package = Package(
   name: "xverse",

@@ -37,7 +37,8 @@
  *            XVERSE_E_CANCELLED or XVERSE_E_DEADLINE the session is valid and xverse_session_length() is exact.
  * PROCESS    No signal handlers, setlocale, chdir, network, output, or files outside the given paths. Computing happens
  *            on one thread of the library's own per runtime and on those that help it; all signals are blocked there. The
- *            first runtime whose option `threading` comes to OpenMP loads libomp into the process. Rounding modes, traps
+ *            first runtime whose option `threading` comes to OpenMP loads libomp into the process, and the first
+ *            quantization with a calibration text OpenBLAS, whose pthread flavour is set to 1 thread. Rounding modes, traps
  *            and other floating-point settings of the calling thread change no result and are as before when a call
  *            returns and inside callbacks. Environment: XVERSE_NUM_THREADS and XVERSE_THREADING (defaults of the options
  *            `threads` and `threading`), XVERSE_LOG (off|error|warn|info|debug: log to stderr).
@@ -111,7 +112,7 @@ const char *xverse_version(void);
 int32_t xverse_version_number(void);
 
 /* A JSON object: version, commit, compiler, kernels (the instruction sets built in), kernel (the one this CPU gets),
- * blas, openmp (whether it was built with it), threading (what option `threading` = auto came to when this was first
+ * openmp (whether it was built with it), threading (what option `threading` = auto came to when this was first
  * called), threading_reason. Lives as long as the process. */
 const char *xverse_build_info(void);
 
@@ -148,7 +149,8 @@ void xverse_free(void *memory);
  *                               embedding and lm_head 8.5); docs/quantization.md tells what that costs. xverse_convert
  *                               does it once and for all
  *           calibration         path of a text in the model's languages, of which 32768 tokens are used: quantizes every
- *                               matrix with the inputs in mind that this text gives it (GPTQ); an hour or more for 7B
+ *                               matrix with the inputs in mind that this text gives it (GPTQ); an hour or more for 7B;
+ *                               XVERSE_E_UNSUPPORTED without OpenBLAS
  *           load                mmap: weights stay in the files' mapping, shared between processes; a file that is truncated
  *                               while it is mapped ends the process with SIGBUS.  read: a private copy, immune to that
  *           verify              header: sizes, shapes and names.  values: also reads every weight, rejects NaN and infinity

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the C kernels for ARM, without OpenMP and BLAS, and compares their NEON set with the reference under qemu-user;
+# Builds the C kernels for ARM, without OpenMP, and compares their NEON set with the reference under qemu-user;
 # then does the same for this machine and all sets that its CPU runs.
 # usage: scripts/check-neon.sh
 

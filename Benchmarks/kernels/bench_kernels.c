@@ -8,7 +8,7 @@
 // Build, from the top of the repository, with the compiler of the Swift toolchain (another clang does as well):
 //   clang -O3 -Xclang -fopenmp -ISources/CXverseKernels/include -ISources/CMachineLimits/include
 //     Benchmarks/kernels/bench_kernels.c Sources/CXverseKernels/*.c Sources/CXverseKernels/*/*.c
-//     Sources/CMachineLimits/*.c -lopenblas -lm -ldl -o bench_kernels
+//     Sources/CMachineLimits/*.c -lm -ldl -o bench_kernels
 // Run: ./bench_kernels [threads [repeats [gemv | small | gemm | attention | layers]]]
 //
 // Each figure is the median of the repeats; limit and kernel take turns, so both see the same clock and neighbours.
@@ -368,8 +368,7 @@ int main(int argc, char **argv) {
   compute = (xvk_compute){xvk_table_for(xvk_best_isa()), argc > 1 ? atoi(argv[1]) : 2, XVK_PTHREAD};
   if (argc > 2 && atoi(argv[2]) > 0 && atoi(argv[2]) <= MAX_REPEATS) repeats = atoi(argv[2]);
   char *const only = argc > 3 ? argv[3] : NULL;
-  printf("%s\n%s, %d threads, medians of %d\n", xvk_blas_prepare(), xvk_isa_name(xvk_best_isa()), compute.threads,
-         repeats);
+  printf("%s, %d threads, medians of %d\n", xvk_isa_name(xvk_best_isa()), compute.threads, repeats);
 
   memory = mmap(NULL, memory_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return 1;

@@ -5,6 +5,7 @@
 #include "medians.h"
 #include "threads.h"
 
+#include <dlfcn.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -13,10 +14,9 @@
 #include <immintrin.h>
 #endif
 
-// From OpenBLAS's cblas.h, whose place differs between distributions; 101, 111, 112: row-major, plain, transposed.
-void cblas_sgemm(int order, int trans_a, int trans_b, int m, int n, int k, float alpha, const float *a, int lda,
-                 const float *b, int ldb, float beta, float *c, int ldc);
-void openblas_set_num_threads(int threads);
+// As in OpenBLAS's cblas.h; 101, 111, 112: row-major, plain, transposed.
+typedef void sgemm(int order, int trans_a, int trans_b, int m, int n, int k, float alpha, const float *a, int lda,
+                   const float *b, int ldb, float beta, float *c, int ldc);
 enum { ROW_MAJOR = 101, NO_TRANS = 111, TRANS = 112 };
 
 enum { LINE = 64, HUGE_PAGE = 2 << 20, STREAMS = 4 };
@@ -103,6 +103,7 @@ double ml_read_bandwidth(size_t bytes, int threads, int repeats) {
 enum { M = 512, N = 4096, K = 4096 };
 
 typedef struct {
+  sgemm *multiply;
   const float *a, *b;
   float *c;
   int threads;
@@ -111,7 +112,7 @@ typedef struct {
 static void multiply_share(const void *context, int thread) {
   const sgemm_work *const w = context;
   const int first = (int)((long)N * thread / w->threads), end = (int)((long)N * (thread + 1) / w->threads);
-  cblas_sgemm(ROW_MAJOR, NO_TRANS, TRANS, M, end - first, K, 1, w->a, K, w->b + (size_t)first * K, K, 0, w->c + first,
+  w->multiply(ROW_MAJOR, NO_TRANS, TRANS, M, end - first, K, 1, w->a, K, w->b + (size_t)first * K, K, 0, w->c + first,
               N);
 }
 
@@ -119,13 +120,16 @@ double ml_sgemm_peak(int threads, int repeats) {
   threads = clamped(threads, 1, N);
   repeats = clamped(repeats, 1, MAX_REPEATS);
   const size_t floats = (size_t)M * K + (size_t)N * K + (size_t)M * N;
-  void *memory = NULL;
-  if (posix_memalign(&memory, LINE, floats * sizeof(float)) != 0) return 0;
+  void *memory = NULL, *const library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
+  if (library == NULL) return 0;
+  sgemm *const multiply = (sgemm *)dlsym(library, "cblas_sgemm");
+  void (*const set_threads)(int) = (void (*)(int))dlsym(library, "openblas_set_num_threads");
+  if (multiply == NULL || set_threads == NULL || posix_memalign(&memory, LINE, floats * sizeof(float)) != 0) return 0;
   float *const a = memory, *const b = a + (size_t)M * K, *const c = b + (size_t)N * K;
   // Any normal numbers do; zeros and denormals might run at another speed.
   for (size_t i = 0; i < floats; i++) a[i] = 0.5f + (float)(i % 251) / 251.0f;
-  openblas_set_num_threads(1);
-  const sgemm_work work = {a, b, c, threads};
+  set_threads(1);
+  const sgemm_work work = {multiply, a, b, c, threads};
 
   double rates[MAX_REPEATS];
   // One run more: the first lets OpenBLAS allocate its work memory.

@@ -1,4 +1,4 @@
-// blas.h -- the one BLAS call that the drivers make.
+// blas.h -- what OpenBLAS does for quantization with a calibration text; nothing else here needs it.
 #ifndef XVK_BLAS_H
 #define XVK_BLAS_H
 #include <stdint.h>
@@ -8,7 +8,8 @@
 void xvk_blas_gemm(float *y, int64_t y_stride, const float *x, int64_t x_stride, const float *w, int64_t w_stride,
                    int64_t tokens, int64_t rows, int64_t cols, int accumulate);
 
-// Makes sure that OpenBLAS calls of this thread, and of threads it forks, stay on their thread.
+// Makes sure that OpenBLAS is there, as far as it can be, and that its calls stay on their thread: of this thread and of
+// those that it forks.
 void xvk_blas_keep_serial(void);
 
 // y [m, n] -= a [m, k] b [k, n], rows of stride y_stride, a_stride, b_stride.

@@ -183,16 +183,14 @@ static int run_pthreads(int32_t threads, team *t, void (*body)(void *context), v
   return body ? error : 0;
 }
 
-#ifdef _OPENMP
 static void *wait_for_mutex(void *mutex) {
   pthread_mutex_lock(mutex);
   pthread_mutex_unlock(mutex);
   return NULL;
 }
 
-// libomp ends the process when it cannot start its threads. All at a time, as the limits count those that live;
-// afterwards none.
-static int openmp_start_error(int32_t count) {
+// All at a time, as the limits count those that live.
+int32_t xvk_thread_error(int32_t count) {
   pthread_t threads[MOST_THREADS];
   pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
   int32_t started;
@@ -203,7 +201,6 @@ static int openmp_start_error(int32_t count) {
   pthread_mutex_destroy(&mutex);
   return error;
 }
-#endif
 
 void xvk_parallel(int32_t threads, int32_t parts, void (*task)(const void *context, int64_t part),
                   const void *context) {
@@ -233,7 +230,8 @@ int32_t xvk_together(const xvk_compute *c, void (*body)(void *context), void *co
     xvk_float_end(&inherited);
 #ifdef _OPENMP
   } else if (c->threading == XVK_OPENMP) {
-    error = xvk_openmp_load() ? openmp_start_error(c->threads) : ENOENT;
+    // libomp ends the process when it cannot start them.
+    error = xvk_openmp_load() ? xvk_thread_error(c->threads) : ENOENT;
     if (!error) run_openmp(c->threads, &t, body, context);
 #endif
   } else {

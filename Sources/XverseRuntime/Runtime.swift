@@ -33,7 +33,6 @@ package final class Runtime: @unchecked Sendable {
     self.allocator = allocator
     self.log = log
     kvBlocks = KVBlockPool(allocator: allocator)
-    Kernels.prepareBLAS()
     arena = ScratchArena(allocator: allocator)
     let isPinned = limits.processors != ProcessorSet(ofThread: 0)
     computeThread = try ComputeThread(kernels, on: isPinned ? limits.processors : nil)

@@ -1,6 +1,7 @@
 // Kernels.swift -- which kernels run and on how many threads. Kernels+Operations.swift calls them.
 
 import CXverseKernels
+import Glibc
 import XverseCore
 
 /// A set of kernels for one instruction set, and the number of threads they use. A plain value.
@@ -83,9 +84,19 @@ package struct Kernels: @unchecked Sendable {
     }
   }
 
-  /// Prepares the linked BLAS, once a process; returns what it calls itself.
-  @discardableResult
-  package static func prepareBLAS() -> String { String(cString: xvk_blas_prepare()) }
+  /// Loads OpenBLAS, which quantization with a calibration text needs.
+  ///
+  /// - Throws: `unsupported` when it is not installed, `outOfMemory`.
+  package func loadBLAS() throws(XverseError) {
+    let error = xvk_blas_load(compute.threads)
+    if error == ENOENT {
+      throw .unsupported("option 'calibration' needs OpenBLAS, and libopenblas.so.0 is not installed")
+    }
+    if error != 0 {
+      throw XverseError(
+        .outOfMemory, "option 'calibration' needs OpenBLAS, for which memory or threads are too few in this process")
+    }
+  }
 
   /// Names the calling thread, and with it those that it starts.
   package static func nameThisThread(_ name: String) { xvk_name_thread(name) }

@@ -233,7 +233,7 @@ extension ABI {
       #expect(kernels.contains("reference") && kernels.contains(root["kernel"] as? String ?? ""))
       #expect(
         Set(root.keys) == [
-          "version", "commit", "compiler", "kernels", "kernel", "blas", "openmp", "threading", "threading_reason",
+          "version", "commit", "compiler", "kernels", "kernel", "openmp", "threading", "threading_reason",
         ])
       #expect(["openmp", "pthread"].contains(root["threading"] as? String))
       #expect(xverse_build_info() == xverse_build_info())

@@ -90,11 +90,11 @@ int32_t xvk_threading_for(int32_t threads, char *reason, size_t size);
  * libomp. threads <= 1024. */
 int32_t xvk_together(const xvk_compute *c, void (*body)(void *context), void *context);
 
-/* Description of the linked BLAS ("OpenBLAS 0.3.21 ...") and, once, its setup: OpenBLAS must never thread by itself, as
- * the drivers give each of their threads a slice of its own. Sets the process-wide number of OpenBLAS threads to 1 when
- * the pthread flavour is linked; the OpenMP flavour is set to 1 by each gemm on its own thread. Call before the first
- * gemm: should the host raise the number later, its choice stands. */
-const char *xvk_blas_prepare(void);
+/* Loads OpenBLAS, once a process, for xvk_gram, xvk_factor_inverse and xvk_gptq on so many threads; they must not be called
+ * before. It never threads by itself: its pthread flavour is told so here, once, and should the host raise the number
+ * later, its choice stands; the OpenMP flavour is told by each call on its own thread. Returns 0, ENOENT when there is
+ * none, or another errno when the process may not have the threads and the address space that it takes. */
+int32_t xvk_blas_load(int32_t threads);
 
 /* 1 when the library was built with OpenMP, else 0. */
 int32_t xvk_has_openmp(void);
