@@ -28,7 +28,8 @@ package final class Runtime: @unchecked Sendable {
   ) throws(XverseError) {
     let limits = ProcessorLimits.current
     let count = threadCount ?? limits.threadCount
-    let team = threading.map { (threading: $0, reason: "as asked for") } ?? Kernels.Threading.suitable(threadCount: count)
+    let team =
+      threading.map { (threading: $0, reason: "as asked for") } ?? Kernels.Threading.suitable(threadCount: count)
     kernels = try Kernels(instructionSet: instructionSet, threadCount: count, threading: team.threading)
     self.allocator = allocator
     self.log = log

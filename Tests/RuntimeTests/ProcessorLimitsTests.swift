@@ -103,7 +103,9 @@ struct ProcessorLimitsTests {
     groups: String, mounts: String, _ folders: [String: [String: String]]
   ) throws -> TemporaryDirectory {
     let root = try TemporaryDirectory()
-    for (folder, files) in folders.merging(["/proc/self": ["cgroup": groups, "mountinfo": mounts]], uniquingKeysWith: { $1 }) {
+    var folders = folders
+    folders["/proc/self"] = ["cgroup": groups, "mountinfo": mounts]
+    for (folder, files) in folders {
       try FileManager.default.createDirectory(atPath: root.path + folder, withIntermediateDirectories: true)
       for (name, text) in files { try root.write(folder + "/" + name, text) }
     }
