@@ -185,11 +185,11 @@ class _Call:
         self._answers = queue.SimpleQueue()
         self._is_cancelled = False
         self._finished = threading.Event()
-        thread = threading.Thread(target=self._run, daemon=True)
+        self._thread = threading.Thread(target=self._run, daemon=True)
         with _calls_lock:
             if _is_ending:
                 raise RuntimeError("the interpreter is shutting down")
-            thread.start()
+            self._thread.start()
             _calls.add(self)
 
     def _run(self):
@@ -223,7 +223,7 @@ class _Call:
         finally:
             self.cancel()
             if not _is_ending:
-                self._finished.wait()
+                self._thread.join()
 
     def cancel(self):
         self._is_cancelled = True
