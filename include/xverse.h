@@ -36,9 +36,15 @@
  *            once in 2^33 multiply-adds (about the work of 64 tokens in one layer of a 7B model). After
  *            XVERSE_E_CANCELLED or XVERSE_E_DEADLINE the session is valid and xverse_session_length() is exact.
  * PROCESS    No signal handlers, setlocale, chdir, network, output, or files outside the given paths. Computing happens
- *            on one thread of the library's own per runtime and on OpenMP's workers; all signals are blocked there. When
- *            the pthread flavour of OpenBLAS is linked its number of threads is set to 1 for the process. Environment:
- *            XVERSE_NUM_THREADS (default of option `threads`), XVERSE_LOG (off|error|warn|info|debug: log to stderr).
+ *            on one thread of the library's own per runtime and on those that help it; all signals are blocked there. The
+ *            first runtime whose option `threading` comes to OpenMP loads libomp into the process, and the first
+ *            quantization with a calibration text OpenBLAS, whose pthread flavour is set to 1 thread. Rounding modes, traps
+ *            and other floating-point settings of the calling thread change no result and are as before when a call
+ *            returns and inside callbacks. Environment: XVERSE_NUM_THREADS and XVERSE_THREADING (defaults of the options
+ *            `threads` and `threading`), XVERSE_LOG (off|error|warn|info|debug: log to stderr).
+ *            When the process ends, by exit() or from main, while other threads are inside the library, their calls end
+ *            with XVERSE_E_CANCELLED and call nothing of the host any more; exit() waits until the compute threads have
+ *            stopped, at most 10 seconds. From then on nothing can be computed.
  *            A child after fork() gets XVERSE_E_FORKED from every call until it executes another program.
  * STRUCTS    Set `size` to sizeof the struct before the call; the library reads or writes no more than that, so programs
  *            and libraries of different minor versions fit together. Members are only ever appended.
@@ -106,7 +112,8 @@ const char *xverse_version(void);
 int32_t xverse_version_number(void);
 
 /* A JSON object: version, commit, compiler, kernels (the instruction sets built in), kernel (the one this CPU gets),
- * blas, openmp. Lives as long as the process. */
+ * openmp (whether it was built with it), threading (what option `threading` = auto came to when this was first
+ * called), threading_reason. Lives as long as the process. */
 const char *xverse_build_info(void);
 
 /* The name of a status, "XVERSE_OK"; "unknown status" for another number. Static. */
@@ -128,7 +135,13 @@ void xverse_free(void *memory);
  * once, with the nearest key (or all keys) or the bounds in the message, and changes nothing. xverse_options_describe
  * lists all keys.
  *
- * RUNTIME   threads             compute threads; default: the CPUs this process may use, or XVERSE_NUM_THREADS
+ * RUNTIME   threads             compute threads; default: XVERSE_NUM_THREADS, or the CPUs this process may use (the affinity
+ *                               masks of all its threads together), at most as many as its cgroup grants CPU time for
+ *           threading           auto | openmp | pthread: who starts the compute threads; what they compute is the same.
+ *                               openmp: libomp, which ends the process when it finds odd OMP_* or KMP_* settings, tight
+ *                               limits, or another OpenMP runtime of LLVM or Intel, and which makes theirs end it when
+ *                               they come later.  pthread: nothing of all that matters.  auto: openmp where nothing in
+ *                               the process speaks against it yet, else pthread; default: XVERSE_THREADING, or auto
  *           memory_limit        most bytes of memory held at a time, mapped files not counted; 0 = no limit
  *           isa                 auto | reference | avx2 | avxvnni | avx512 | neon: which kernels; a set that the CPU lacks is
  *                               XVERSE_E_UNSUPPORTED
@@ -136,7 +149,8 @@ void xverse_free(void *memory);
  *                               embedding and lm_head 8.5); docs/quantization.md tells what that costs. xverse_convert
  *                               does it once and for all
  *           calibration         path of a text in the model's languages, of which 32768 tokens are used: quantizes every
- *                               matrix with the inputs in mind that this text gives it (GPTQ); an hour or more for 7B
+ *                               matrix with the inputs in mind that this text gives it (GPTQ); an hour or more for 7B;
+ *                               XVERSE_E_UNSUPPORTED without OpenBLAS
  *           load                mmap: weights stay in the files' mapping, shared between processes; a file that is truncated
  *                               while it is mapped ends the process with SIGBUS.  read: a private copy, immune to that
  *           verify              header: sizes, shapes and names.  values: also reads every weight, rejects NaN and infinity
@@ -234,8 +248,8 @@ enum { XVERSE_LOG_OFF = 0, XVERSE_LOG_ERROR = 1, XVERSE_LOG_WARN = 2, XVERSE_LOG
 typedef void (*xverse_log_fn)(void *user, int32_t level, const char *message, size_t len);
 
 /* options: kind RUNTIME or NULL; allocator: copied, or NULL for the C library's.
- * Errors: UNSUPPORTED (isa), INVALID (options of another kind, allocator without functions), NOMEM (threads among it), IO
- * (no file descriptor or shared memory to start OpenMP with). */
+ * Errors: UNSUPPORTED (isa; threading openmp without libomp), INVALID (options of another kind, allocator without
+ * functions), NOMEM (threads among it). The log tells at level info how many threads there are, of which kind, and why. */
 xverse_status xverse_runtime_create(const xverse_options *options, const xverse_allocator *allocator,
                                     xverse_runtime **out);
 void xverse_runtime_release(xverse_runtime *runtime);

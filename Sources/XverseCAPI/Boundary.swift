@@ -5,7 +5,7 @@ import CXverse
 import Glibc
 import XverseCore
 
-/// Runs the body of an exported function.
+/// Runs the body of an exported function, whatever floating-point environment the host's thread has.
 ///
 /// - Parameter allowedInCallback: Whether the function may be called from inside a callback: getters and tokenizer calls.
 func reportingErrors(
@@ -13,11 +13,12 @@ func reportingErrors(
 ) -> xverse_status {
   do throws(XverseError) {
     try requireOwnProcess()
-    if !allowedInCallback && ThreadState.current.callbackDepth > 0 {
+    let thread = ThreadState.current
+    if !allowedInCallback && thread.callbackDepth > 0 {
       throw .misuse(
         "called from inside a callback, where only xverse_cancel_trigger, tokenizer calls and getters may be")
     }
-    try body()
+    try thread.insideLibrary(body)
     return xverse_status(XVERSE_OK)
   } catch {
     ThreadState.current.set(error)

@@ -113,6 +113,7 @@ private struct StreamReporter {
 
   /// Returns whether to go on.
   func report(_ event: borrowing GenerationEvent) -> Bool {
+    guard !ProcessEnd.hasBegun else { return false }
     var told = xverse_event()
     told.size = UInt32(MemoryLayout<xverse_event>.size)
     told.kind = event.kind.rawValue

@@ -12,7 +12,7 @@ extension MemoryEstimation {
       options: load.model,
       quantizedType: load.quantization.scheme.map { scheme in { scheme.dtype(for: $0) } },
       context: session.context, cacheElement: session.cacheElement,
-      kernels: try Kernels(threadCount: DefaultRuntime.threadCount() ?? Kernels.processorCount))
+      kernels: try Kernels(threadCount: DefaultRuntime.threadCount() ?? ProcessorLimits.current.threadCount))
   }
 }
 
