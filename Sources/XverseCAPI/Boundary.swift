@@ -4,6 +4,7 @@
 import CXverse
 import Glibc
 import XverseCore
+import XverseFormats
 
 /// Runs the body of an exported function, whatever floating-point environment the host's thread has.
 ///
@@ -78,6 +79,12 @@ func string(_ pointer: UnsafePointer<CChar>?, _ name: StaticString) throws(Xvers
   return string
 }
 
+/// A caller's path: bytes up to the NUL, copied.
+func path(_ pointer: UnsafePointer<CChar>?, _ name: StaticString) throws(XverseError) -> FilePath {
+  let pointer = try required(pointer, name)
+  return try FilePath(bytes: Array(UnsafeRawBufferPointer(start: pointer, count: strlen(pointer))))
+}
+
 private func elementCount<Element>(
   _ count: Int, of type: Element.Type, _ name: StaticString
 ) throws(XverseError) -> Int {
@@ -136,7 +143,10 @@ func deliver<Struct>(
 /// After fork the child has no compute thread and must not touch what the parent's threads held.
 func requireOwnProcess() throws(XverseError) {
   guard getpid() == ownProcess else {
-    throw XverseError(.forked, "called in a child process after fork(); execute a program or load the library there")
+    throw XverseError(
+      .forked,
+      "called in a child process after fork(), but the library had been called before it: execute a program in the child, or "
+        + "fork before the first call")
   }
 }
 

@@ -25,7 +25,8 @@ func generationOptions(
   let defaults = GenerationOptions(model.generationDefaults)
   guard handle != nil else { return defaults }
   let options = try optionValues(handle, name, over: SamplingOptions(generation: defaults)).resolved
-  try options.sampling.validate(vocabularySize: model.configuration.vocabularySize)
+  // All other values were checked when they were set, and the model's own are when they are used.
+  try options.sampling.validateLogitBias(vocabularySize: model.configuration.vocabularySize)
   return options
 }
 

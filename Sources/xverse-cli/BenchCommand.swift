@@ -52,7 +52,7 @@ enum BenchCommand: Command {
   }
 
   private static func workload(_ info: xverse_model_info, _ arguments: Arguments) throws(ToolError) -> Workload {
-    let path = arguments.operands[0]
+    let path = arguments.operands[0].path
     var estimate = xverse_memory_estimate()
     estimate.size = UInt32(MemoryLayout<xverse_memory_estimate>.size)
     let (model, session) = (try LibraryOptions(.model, from: arguments), try LibraryOptions(.session, from: arguments))
