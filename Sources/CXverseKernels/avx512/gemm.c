@@ -25,8 +25,7 @@ XVK_INLINE floats load(xvk_dtype dtype, const unsigned char *place) {
 }
 XVK_INLINE floats load_first(xvk_dtype dtype, const unsigned char *place, int64_t count) {
   const __mmask16 some = (__mmask16)((1u << count) - 1);
-  return dtype == XVK_F32 ? _mm512_maskz_loadu_ps(some, place)
-                          : widened(dtype, _mm256_maskz_loadu_epi16(some, place));
+  return dtype == XVK_F32 ? _mm512_maskz_loadu_ps(some, place) : widened(dtype, _mm256_maskz_loadu_epi16(some, place));
 }
 
 XVK_INLINE __m256 halves(floats v) { return _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1)); }

@@ -113,6 +113,12 @@ extension BadDirectory {
     generation("{\"top_p\": 2}", XVERSE_OK),
     generation("{\"temperature\": -1}", XVERSE_OK),
     generation("{\"temperature\": 1e400}", XVERSE_OK),
+    BadDirectory(
+      name: "a repetition_penalty of 0, which greedy answers need too", status: XVERSE_E_CORRUPT,
+      words: ["generation_config.json", "'repetition_penalty'", "0"], isFoundByGenerationAlone: true
+    ) {
+      try $0.write("generation_config.json", "{\"repetition_penalty\": 0}")
+    },
     generation("{\"top_k\": -1}", XVERSE_OK),
     generation("{\"eos_token_id\": [3, 2147483648]}", XVERSE_OK),
     generation("{\"eos_token_id\": \"3\"}", XVERSE_E_CORRUPT, "'eos_token_id'", "\"3\""),

@@ -262,7 +262,9 @@ static void check_extreme_sums(int64_t count) {
 int main(int argc, char **argv) {
   static const int64_t sizes[] = {1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 33, 172, MOST_SIZE};
   static const int64_t head_sizes[] = {2, 8, 14, 16, 64, 80, 128};
-  static const struct { int64_t rows, cols; } shapes[] = {{1, 1}, {7, 33}, {16, 8}, {33, 172}, {65, 20}, {19, 530}, {5, MOST_COLS}};
+  static const struct {
+    int64_t rows, cols;
+  } shapes[] = {{1, 1}, {7, 33}, {16, 8}, {33, 172}, {65, 20}, {19, 530}, {5, MOST_COLS}};
   static float gate_up[TOKENS * 2 * MOST_SIZE];
   if (!find_sets(argc, argv)) return 1;
   check_rows(XVK_F16, "rows of f16");
