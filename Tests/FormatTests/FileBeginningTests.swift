@@ -94,7 +94,7 @@ struct FileBeginningTests {
       var output = try OutputFile(path: file)
       try bytes.withUnsafeBytes { try output.write($0) }
       #expect(!(try checkpoint(file).tensorNames).isEmpty)
-      #expect(try file.name.bytes == place + [0xFF] && file.directory == folder)
+      #expect(file.name.bytes == place + [0xFF] && file.directory == folder)
     }
     // The only .gguf file of a directory, and its parts.
     let folder = try FilePath(bytes: Array(directory.path.utf8) + [0x2F] + gbk)
