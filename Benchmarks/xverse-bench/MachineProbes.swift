@@ -12,7 +12,7 @@ enum MachineLimit: String, CaseIterable {
   case memory
   /// Fused multiply-adds of f32: operations a second, as below.
   case f32
-  /// OpenBLAS.
+  /// OpenBLAS, which float products are compared with.
   case sgemm
   /// Products of 16 bits, as int8 weights need them.
   case s16
@@ -22,7 +22,7 @@ enum MachineLimit: String, CaseIterable {
   /// The limit of products with weights of a type.
   static func arithmetic(_ dtype: DType) -> MachineLimit {
     switch dtype {
-    case .float32, .float16, .bfloat16: .sgemm
+    case .float32, .float16, .bfloat16: .f32
     case .int8: .s16
     case .int4, .int4F16: .s8
     }

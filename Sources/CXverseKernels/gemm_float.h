@@ -28,7 +28,7 @@
 
 enum {
   AS_IS = XVK_FLOAT_AS_IS,
-  STREAMED = 8,
+  STREAMED = 16,
   FEW = 32,
   FEW_TILE = 6,
   MANY_TILE = 3,
@@ -43,7 +43,7 @@ _Static_assert(DEPTH % LANES == 0 && LANES <= XVK_FLOAT_LANES, "whole vectors");
 
 // Bytes that are fetched ahead in each stream while x is as it is. One core of a Zen 5 reads f32 at 0.98 of what it can
 // read bare; bf16 and f16, which take twice the instructions a byte, at 0.90 with 1536, 0.99 and 0.96 with 2304, 0.98
-// and 0.85 with 4096. (bench_kernels 1 7 gemv) With a few tokens it makes no difference from 2048 to 8192 on a Zen 1.
+// and 0.85 with 4096. (bench_kernels 1 7 gemv)
 enum { PREFETCH = 1536, PREFETCH_NARROW = 2304, PREFETCH_FEW = 4096 };
 
 XVK_INLINE floats load_floats(const float *place) { return load(XVK_F32, (const unsigned char *)place); }
@@ -160,37 +160,47 @@ XVK_INLINE floats sums_before(const panel *p, const float *sums) { return p->col
 
 // ---- few tokens ----
 
-// sums += W x
-XVK_INLINE void multiply_few(xvk_dtype dtype, int tokens, const unsigned char *const w[FEW_ROWS], const float *x,
-                             int64_t cols, floats sums[FEW_ROWS][FEW_TILE]) {
-  const int64_t size = xvk_dtype_size(dtype);
+// sums += W x for LANES columns.
+XVK_INLINE void few_step(xvk_dtype dtype, int tokens, const unsigned char *const w[FEW_ROWS], int64_t offset,
+                         const float *x, floats sums[FEW_ROWS][FEW_TILE]) {
   floats ws[FEW_ROWS];
-#pragma clang loop unroll_count(2)
-  for (int64_t col = 0; col + LANES <= cols; col += LANES, x += tokens * LANES) {
-    for (int r = 0; r < FEW_ROWS; ++r) ws[r] = load(dtype, w[r] + col * size);
-    for (int t = 0; t < tokens; ++t) {
-      const floats xs = load_floats(x + t * LANES);
-      for (int r = 0; r < FEW_ROWS; ++r) sums[r][t] = fused(ws[r], xs, sums[r][t]);
-    }
-  }
-  const int64_t some = cols % LANES;
-  if (some == 0) return;
-  for (int r = 0; r < FEW_ROWS; ++r) {
-    ws[r] = load_first(dtype, w[r] + (cols - some) * size, some);
-    for (int t = 0; t < tokens; ++t) sums[r][t] = fused(ws[r], load_floats(x + t * LANES), sums[r][t]);
+  for (int r = 0; r < FEW_ROWS; ++r) ws[r] = load(dtype, w[r] + offset);
+  for (int t = 0; t < tokens; ++t) {
+    const floats xs = load_floats(x + t * LANES);
+    for (int r = 0; r < FEW_ROWS; ++r) sums[r][t] = fused(ws[r], xs, sums[r][t]);
   }
 }
 
-// A tile of x, the tokens token ..< token + tokens, with all rows; it fetches the bytes line ..< end of each.
-XVK_INLINE void few_rows(xvk_dtype dtype, int tokens, const xvk_gemm_work *g, const panel *p, const float *x,
-                         float *place, int64_t token, int64_t line, int64_t end) {
+// sums += W x; fetches meanwhile what comes PREFETCH_FEW bytes later in each row.
+XVK_INLINE void multiply_few(xvk_dtype dtype, int fetches, int tokens, const unsigned char *const w[FEW_ROWS],
+                             const float *x, int64_t cols, floats sums[FEW_ROWS][FEW_TILE]) {
+  const int64_t size = xvk_dtype_size(dtype);
+  int64_t col = 0;
+  for (; col + LANES * UNROLL <= cols; col += LANES * UNROLL, x += tokens * LANES * UNROLL) {
+    for (int r = 0; r < FEW_ROWS && fetches; ++r)
+      for (int line = 0; line < LANES * UNROLL * size; line += 64)
+        __builtin_prefetch(w[r] + col * size + line + PREFETCH_FEW, 0, 3);
+    for (int i = 0; i < UNROLL; ++i) few_step(dtype, tokens, w, (col + i * LANES) * size, x + i * tokens * LANES, sums);
+  }
+  for (; col + LANES <= cols; col += LANES, x += tokens * LANES) few_step(dtype, tokens, w, col * size, x, sums);
+  if (col == cols) return;
+  for (int r = 0; r < FEW_ROWS; ++r) {
+    const floats ws = load_first(dtype, w[r] + col * size, cols - col);
+    for (int t = 0; t < tokens; ++t) sums[r][t] = fused(ws, load_floats(x + t * LANES), sums[r][t]);
+  }
+}
+
+// A tile of x, the tokens token ..< token + tokens, with all rows; it fetches the bytes line ..< end of those that come
+// next, or with `streams` as it reads.
+XVK_INLINE void few_rows(xvk_dtype dtype, int streams, int tokens, const xvk_gemm_work *g, const panel *p,
+                         const float *x, float *place, int64_t token, int64_t line, int64_t end) {
   for (int64_t row = 0; row < p->count; row += FEW_ROWS, place += FEW_ROWS * tokens * LANES) {
     for (int64_t i = line; i < end; i += 64)
       for (int r = 0; r < FEW_ROWS; ++r) __builtin_prefetch(p->next[row + r] + i, 0, 3);
     floats sums[FEW_ROWS][FEW_TILE];
     for (int r = 0; r < FEW_ROWS; ++r)
       for (int t = 0; t < tokens; ++t) sums[r][t] = sums_before(p, place + (r * tokens + t) * LANES);
-    multiply_few(dtype, tokens, p->w + row, x, p->cols, sums);
+    multiply_few(dtype, streams, tokens, p->w + row, x, p->cols, sums);
     if (p->col + p->cols < g->cols) {
       for (int r = 0; r < FEW_ROWS; ++r)
         for (int t = 0; t < tokens; ++t) put(place + (r * tokens + t) * LANES, sums[r][t]);
@@ -202,40 +212,45 @@ XVK_INLINE void few_rows(xvk_dtype dtype, int tokens, const xvk_gemm_work *g, co
   }
 }
 
-XVK_INLINE void few_tokens(xvk_dtype dtype, const xvk_gemm_work *g, const panel *p, int64_t line_count) {
-  const int64_t tiles = tiles_of(g->tokens), steps = whole_steps(p->cols);
-  int64_t token = 0, line = 0;
-  for (int64_t i = 0; i < tiles; ++i) {
-    const int64_t tokens = tile_begin(g->tokens, i + 1) - token, end = line_count * (i + 1) / tiles * 64;
-    const float *const x = (const float *)g->x + p->col * g->tokens + token * steps;
-    float *const sums = g->room + token * PANEL * LANES;
-    switch (tokens) {
-      case 3:
-        few_rows(dtype, 3, g, p, x, sums, token, line, end);
-        break;
-      case 4:
-        few_rows(dtype, 4, g, p, x, sums, token, line, end);
-        break;
-      case 5:
-        few_rows(dtype, 5, g, p, x, sums, token, line, end);
-        break;
-      default:
-        few_rows(dtype, FEW_TILE, g, p, x, sums, token, line, end);
-        break;
-    }
-    token += tokens;
-    line = end;
+XVK_INLINE void any_few_rows(xvk_dtype dtype, int streams, int64_t tokens, const xvk_gemm_work *g, const panel *p,
+                             const float *x, float *place, int64_t token, int64_t line, int64_t end) {
+  switch (tokens) {
+    case 3:
+      few_rows(dtype, streams, 3, g, p, x, place, token, line, end);
+      break;
+    case 4:
+      few_rows(dtype, streams, 4, g, p, x, place, token, line, end);
+      break;
+    case 5:
+      few_rows(dtype, streams, 5, g, p, x, place, token, line, end);
+      break;
+    default:
+      few_rows(dtype, streams, FEW_TILE, g, p, x, place, token, line, end);
+      break;
   }
 }
 
-// All columns of the rows row, row + apart ... of `count`.
-XVK_INLINE void few(xvk_dtype dtype, const xvk_gemm_work *g, int64_t row, int64_t apart, int64_t count, int most) {
-  const int64_t size = xvk_dtype_size(dtype);
+// All columns of the rows row, row + apart ... of `count`, which is FEW_ROWS for streams.
+XVK_INLINE void few(xvk_dtype dtype, int streams, const xvk_gemm_work *g, int64_t row, int64_t apart, int64_t count) {
+  const int64_t size = xvk_dtype_size(dtype), tiles = tiles_of(g->tokens);
+  const int most = streams ? FEW_ROWS : PANEL;
   panel p = panel_at(g, row, apart, count, most);
   for (p.col = 0; p.col < g->cols; p.col += DEPTH) {
     p.cols = lesser(g->cols - p.col, DEPTH);
-    for (int i = 0; i < most; ++i) p.next[i] = most == FEW_ROWS ? p.w[i] + PREFETCH_FEW : after(g, &p, p.w[i], size);
-    few_tokens(dtype, g, &p, (p.cols * size + 63) / 64);
+    for (int i = 0; i < most && !streams; ++i) p.next[i] = after(g, &p, p.w[i], size);
+    const int64_t lines = streams ? 0 : (p.cols * size + 63) / 64;
+    int64_t token = 0;
+    for (int64_t i = 0; i < tiles; ++i) {
+      const int64_t tokens = tile_begin(g->tokens, i + 1) - token;
+      const float *const x = (const float *)g->x + p.col * g->tokens + token * whole_steps(p.cols);
+      float *const sums = g->room + token * PANEL * LANES;
+      if (streams && i == 0) {
+        any_few_rows(dtype, 1, tokens, g, &p, x, sums, token, 0, 0);
+      } else {
+        any_few_rows(dtype, 0, tokens, g, &p, x, sums, token, lines * i / tiles * 64, lines * (i + 1) / tiles * 64);
+      }
+      token += tokens;
+    }
     for (int i = 0; i < most; ++i) p.w[i] += DEPTH * size;
   }
 }
@@ -347,11 +362,11 @@ XVK_INLINE void gemm(xvk_dtype dtype, const xvk_gemm_work *g, int64_t begin, int
       break;
   }
   const int64_t apart = g->tokens <= STREAMED ? (end - begin) / FEW_ROWS : 0;
-  for (int64_t i = 0; i < apart; ++i) few(dtype, g, begin + i, apart, FEW_ROWS, FEW_ROWS);
+  for (int64_t i = 0; i < apart; ++i) few(dtype, 1, g, begin + i, apart, FEW_ROWS);
   for (int64_t row = begin + FEW_ROWS * apart; row < end; row += PANEL) {
     const int64_t count = lesser(end - row, PANEL);
     if (g->tokens <= FEW) {
-      few(dtype, g, row, 1, count, PANEL);
+      few(dtype, 0, g, row, 1, count);
     } else {
       many(dtype, g, row, count);
     }

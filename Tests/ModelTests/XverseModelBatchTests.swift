@@ -67,8 +67,7 @@ struct XverseModelBatchTests {
     KVElement.allCases)
   func mixesPromptsAndTokens(set: Kernels.InstructionSet, element: KVElement) throws {
     let tiny = try TinyModel(tinyCheckpoint { $0.kvHeadCount = 2 })
-    // Fewer than 48 tokens in all: float products have the same bits there.
-    let counts = [1, 20, 3, 1]
+    let counts = [1, 100, 3, 40]
     func sequences() throws -> [TinySequence] {
       try Self.prompts(seed: 3).map { prompt in
         let sequence = try TinySequence(tiny.model, set: set, element: element)
@@ -83,6 +82,29 @@ struct XverseModelBatchTests {
 
     let isSame = sameBits(logits, expected)
     #expect(isSame)
+  }
+
+  @Test(
+    "a long prompt has the same bits at once, in chunks and beside others", arguments: availableSets,
+    [TinyCheckpoint.DType.float32, .float16, .bfloat16])
+  func cutsPrompts(set: Kernels.InstructionSet, dtype: TinyCheckpoint.DType) throws {
+    let tiny = try TinyModel(tinyCheckpoint { ($0.dtype, $0.maximumPositions) = (dtype, 512) })
+    let prompt = randomTokens(400, seed: 50)
+    let alone = Array(try TinySequence(tiny.model, set: set).evaluate(prompt).suffix(1))
+    for chunk in [1, 7, 47, 48, 64, 200] {
+      let logits = try TinySequence(tiny.model, set: set, threadCount: 2).evaluate(prompt, inChunksOf: chunk)
+
+      let isSame = sameBits(Array(logits.suffix(1)), alone)
+      #expect(isSame, "chunks of \(chunk)")
+    }
+    for threadCount in [3, 8] {
+      let sequences = try (0..<3).map { _ in try TinySequence(tiny.model, set: set, threadCount: threadCount) }
+
+      let logits = try Self.evaluate([randomTokens(60, seed: 51), prompt, [5]], sequences)
+
+      let isSame = sameBits([logits[1]], alone)
+      #expect(isSame, "\(threadCount) threads")
+    }
   }
 
   @Test("returns the states that are wanted, in the order of the segments")
