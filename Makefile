@@ -144,13 +144,15 @@ format:
 built:
 	@scripts/build.sh $(MAKE) all
 
-# Exported symbols, examples, and documentation with what it says of the demonstration model.
+# Exported symbols, examples, documentation with what it says of the demonstration model, and what the library does to its
+# host.
 check-installed: built
 	@scripts/check-exports.sh $(BUILT_LIBRARY)
 	@scripts/check-examples.sh $(if $(MODEL),"$$MODEL")
 	@$(MAKE) -s install DESTDIR= PREFIX='$(STAGE)' LIBDIR='$(STAGE)/lib' INCLUDEDIR='$(STAGE)/include' \
 	  BINDIR='$(STAGE)/bin' PC_RPATH=1
 	@scripts/check_docs.py '$(STAGE)' $(if $(MODEL),"$$MODEL")
+	@scripts/check_host.py '$(STAGE)'
 
 STAGE = $(CURDIR)/.build/stage
 

@@ -3,14 +3,13 @@
 
 import PackageDescription
 
-/// OpenMP through clang's own pragmas and Debian's libomp; SwiftPM compiles C with -O2 only, which leaves loops
+/// OpenMP through clang's own pragmas; SwiftPM compiles C with -O2 only, which leaves loops
 /// unvectorized. These are the only unsafe flags of the package.
 let kernelFlags: [CSetting] = [
   .unsafeFlags(["-O3", "-fopenmp", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wpointer-arith"])
 ]
-let kernelLibraries: [LinkerSetting] = [
-  .linkedLibrary("openblas"), .linkedLibrary(":libomp.so.5"), .linkedLibrary("m"),
-]
+/// libomp and OpenBLAS are loaded when they are first used.
+let kernelLibraries: [LinkerSetting] = [.linkedLibrary("m"), .linkedLibrary("dl")]
 
 let package = Package(
   name: "xverse",
@@ -42,8 +41,7 @@ let package = Package(
     // xverse.h implemented.
     .target(
       name: "XverseCAPI", dependencies: ["XverseRuntime", "XverseConversion", "CXverse"], exclude: ["exports.map"]),
-    // Probes of the machine's limits, for the benchmarks. Linked into the tool they add 4 KB and no library: the tool holds
-    // libxverse itself, whose kernels need OpenBLAS and OpenMP.
+    // Probes of the machine's limits, for the benchmarks.
     .target(name: "CMachineLimits", cSettings: kernelFlags, linkerSettings: kernelLibraries),
     // Samples, tables and facts about the machine, for the benchmarks.
     .target(name: "XverseMeasurement"),

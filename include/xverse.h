@@ -17,31 +17,40 @@
  *            Sessions, samplers, detokenizers, requests and options have one owner at a time: a second thread that
  *            enters one meanwhile gets XVERSE_E_BUSY and harms nothing. Every object may move between threads.
  * ERRORS     Every function that can fail returns xverse_status: 0 is XVERSE_OK, negative an error, positive
- *            information. xverse_last_error() then has one sentence that names the file, tensor, option or argument, the
- *            value found and the value expected. After an error the out-handle is NULL and every object is as it was
- *            before the call. Nothing here prints, exits or aborts. NULL for a required pointer is XVERSE_E_INVALID.
+ *            information. xverse_last_error() then has one sentence that names the file, tensor, option or argument,
+ *            the value found and the value expected. After an error the out-handle is NULL and every object is as it
+ *            was before the call. Nothing here prints, exits or aborts. NULL for a required pointer is
+ *            XVERSE_E_INVALID.
  * OWNERSHIP  *_free ends the only reference; *_release gives back one of several (*_retain adds one). Both accept NULL.
  *            The order of freeing never matters: a session keeps its model alive, a model its runtime. A `char **`
  *            result belongs to the caller, ends with NUL and goes back with xverse_free. A `const char *` result lives
  *            as long as the object it came from, or as its function says.
  * STRINGS    UTF-8, pointer and length in bytes; XVERSE_NTS as length means "ends with NUL". Text that is not valid
- *            UTF-8 is no error: its stray bytes become byte tokens. Paths and keys end with NUL.
+ *            UTF-8 is no error: its stray bytes become byte tokens. Keys end with NUL. Paths end with NUL and are bytes
+ *            in whatever encoding the file system has: any path that open(2) takes.
  * ARRAYS     The caller's array and its capacity; *n always receives the number that is there. A capacity that is too
  *            small is XVERSE_E_RANGE and writes nothing else; capacity 0 with a NULL array asks for the number.
- * CALLBACKS  The user pointer comes first; 0 means go on, anything else stop: the call then ends with XVERSE_STOPPED and
- *            what was done so far is valid. Callbacks run on the thread that made the call. Inside one, only
+ * CALLBACKS  The user pointer comes first; 0 means go on, anything else stop: the call then ends with XVERSE_STOPPED
+ *            and what was done so far is valid. Callbacks run on the thread that made the call. Inside one, only
  *            xverse_cancel_trigger, tokenizer calls and getters are allowed; others return XVERSE_E_MISUSE.
  * CANCEL     A cancel object is a flag that stays set, with an optional deadline. It is looked at before every file and
  *            after every 64 MiB read while loading, before every tensor while verifying, and while evaluating at least
  *            once in 2^33 multiply-adds (about the work of 64 tokens in one layer of a 7B model). After
  *            XVERSE_E_CANCELLED or XVERSE_E_DEADLINE the session is valid and xverse_session_length() is exact.
  * PROCESS    No signal handlers, setlocale, chdir, network, output, or files outside the given paths. Computing happens
- *            on one thread of the library's own per runtime and on OpenMP's workers; all signals are blocked there. When
- *            the pthread flavour of OpenBLAS is linked its number of threads is set to 1 for the process. Environment:
- *            XVERSE_NUM_THREADS (default of option `threads`), XVERSE_LOG (off|error|warn|info|debug: log to stderr).
- *            A child after fork() gets XVERSE_E_FORKED from every call until it executes another program.
- * STRUCTS    Set `size` to sizeof the struct before the call; the library reads or writes no more than that, so programs
- *            and libraries of different minor versions fit together. Members are only ever appended.
+ *            on one thread of the library's own per runtime and on those that help it; all signals are blocked there.
+ *            The first runtime whose option `threading` comes to OpenMP loads libomp into the process, and the first
+ *            quantization with a calibration text OpenBLAS, whose pthread flavour is set to 1 thread. Rounding modes,
+ *            traps and other floating-point settings of the calling thread change no result and are as before when a
+ *            call returns and inside callbacks. Environment: XVERSE_NUM_THREADS and XVERSE_THREADING (defaults of the
+ *            options `threads` and `threading`), XVERSE_LOG (off|error|warn|info|debug: log to stderr).
+ *            When the process ends, by exit() or from main, while other threads are inside the library, their calls end
+ *            with XVERSE_E_CANCELLED and call nothing of the host any more; exit() waits until the compute threads have
+ *            stopped, at most 10 seconds. From then on nothing can be computed.
+ *            A child of a process that has called the library before fork() gets XVERSE_E_FORKED from every call until
+ *            it executes another program.
+ * STRUCTS    Set `size` to sizeof the struct before the call; the library reads or writes no more than that, so
+ *            programs and libraries of different minor versions fit together. Members are only ever appended.
  */
 #ifndef XVERSE_H
 #define XVERSE_H
@@ -106,7 +115,8 @@ const char *xverse_version(void);
 int32_t xverse_version_number(void);
 
 /* A JSON object: version, commit, compiler, kernels (the instruction sets built in), kernel (the one this CPU gets),
- * blas, openmp. Lives as long as the process. */
+ * openmp (whether it was built with it), threading (what option `threading` = auto came to when this was first
+ * called), threading_reason. Lives as long as the process. */
 const char *xverse_build_info(void);
 
 /* The name of a status, "XVERSE_OK"; "unknown status" for another number. Static. */
@@ -128,19 +138,35 @@ void xverse_free(void *memory);
  * once, with the nearest key (or all keys) or the bounds in the message, and changes nothing. xverse_options_describe
  * lists all keys.
  *
- * RUNTIME   threads             compute threads; default: the CPUs this process may use, or XVERSE_NUM_THREADS
+ * What neither options nor the model's generation_config.json say about sampling is as in transformers'
+ * GenerationConfig: greedy, and when it draws, temperature 1, top_k 50 and all else off; but without max_new_tokens
+ * generation goes on until the context is full, not for 20 tokens. A value of the file that cannot be used is an error
+ * (CORRUPT) of the generation that needs it, unless an option replaces it.
+ *
+ * RUNTIME   threads             compute threads; default: XVERSE_NUM_THREADS, or the CPUs this process may use (the
+ *                               affinity masks of all its threads together), at most as many as its cgroup grants CPU
+ *                               time for
+ *           threading           auto | openmp | pthread: who starts the compute threads; what they compute is the same.
+ *                               openmp: libomp, which ends the process when it finds odd OMP_* or KMP_* settings, tight
+ *                               limits, or another OpenMP runtime of LLVM or Intel, and which makes theirs end it when
+ *                               they come later.  pthread: nothing of all that matters.  auto: openmp where nothing in
+ *                               the process speaks against it yet, else pthread; default: XVERSE_THREADING, or auto
  *           memory_limit        most bytes of memory held at a time, mapped files not counted; 0 = no limit
- *           isa                 auto | reference | avx2 | avxvnni | avx512 | neon: which kernels; a set that the CPU lacks is
- *                               XVERSE_E_UNSUPPORTED
- * MODEL     quantize            none | int8 | int4: float weights become 8.5 or 4.5 bits each while they are read (int4: the
- *                               embedding and lm_head 8.5); docs/quantization.md tells what that costs. xverse_convert
- *                               does it once and for all
- *           calibration         path of a text in the model's languages, of which 32768 tokens are used: quantizes every
- *                               matrix with the inputs in mind that this text gives it (GPTQ); an hour or more for 7B
- *           load                mmap: weights stay in the files' mapping, shared between processes; a file that is truncated
- *                               while it is mapped ends the process with SIGBUS.  read: a private copy, immune to that
- *           verify              header: sizes, shapes and names.  values: also reads every weight, rejects NaN and infinity
- *           tokenizer           path of a tokenizer.json, of its directory or of a .gguf file, in place of the model's own
+ *           isa                 auto | reference | avx2 | avxvnni | avx512 | neon: which kernels; a set that the CPU
+ *                               lacks is XVERSE_E_UNSUPPORTED
+ * MODEL     quantize            none | int8 | int4: float weights become 8.5 or 4.5 bits each while they are read
+ *                               (int4: the embedding and lm_head 8.5); docs/quantization.md tells what that costs.
+ *                               xverse_convert does it once and for all
+ *           calibration         path of a text in the model's languages, of which 32768 tokens are used: quantizes
+ *                               every matrix with the inputs in mind that this text gives it (GPTQ); an hour or more
+ *                               for 7B; XVERSE_E_UNSUPPORTED without OpenBLAS
+ *           load                mmap: weights stay in the files' mapping, shared between processes; a file that is
+ *                               truncated while it is mapped ends the process with SIGBUS.  read: a private copy,
+ *                               immune to that
+ *           verify              header: sizes, shapes and names.  values: also reads every weight, rejects NaN and
+ *                               infinity
+ *           tokenizer           path of a tokenizer.json, of its directory or of a GGUF file, in place of the model's
+ *                               own
  *           vocab_only          1: configuration and tokenizer only; sessions cannot be made from it
  *           rope_theta          base of the rotary frequencies; default: config.json's
  *           rope_scaling        none | linear:FACTOR | dynamic:FACTOR; default: config.json's
@@ -150,7 +176,7 @@ void xverse_free(void *memory);
  *           overflow            error: XVERSE_E_CONTEXT_FULL.  shift: the oldest half is dropped and the rest evaluated
  *                               anew, so the session is as if it had begun with what remains; an error while that
  *                               happens leaves what was evaluated until then
- * SAMPLING  names and meaning are Hugging Face's; defaults come from the model's generation_config.json, else greedy
+ * SAMPLING  names and meaning are Hugging Face's; defaults come from the model's generation_config.json, else as above
  *           do_sample           0: greedy (the most probable token).  1: draw from the distribution
  *           temperature         0 is greedy; setting it above 0 also sets do_sample
  *           top_k top_p min_p typical_p                       0, 1, 0, 1 switch them off
@@ -160,12 +186,13 @@ void xverse_free(void *memory);
  *           seed                of the random numbers; -1: from the system
  *           max_new_tokens      most tokens to generate; 0: prefill only
  *           stop                JSON array of strings: generation ends before the first of them, which is not shown
- *           logit_bias          JSON object {"id": bias}: added to the logits
+ *           logit_bias          JSON object {"id": bias}: added to the logits; at most 2^60; below -2^60: never
  *           ignore_eos          1: end-of-sequence tokens do not end generation
  *           logprobs            1: also return the log-probability of every generated token
  *           deadline_ms         end generation after this time with XVERSE_FINISH_DEADLINE; 0: none
  * CONVERT   quantize calibration tokenizer                    as for MODEL
- *           max_shard_size      most bytes of weights in one file, with model.safetensors.index.json for several; 0: one file
+ *           max_shard_size      most bytes of weights in one file, with model.safetensors.index.json for several; 0:
+ *                               one file
  *           format              safetensors: a Hugging Face directory.  gguf: a file that llama.cpp loads
  *           type                f16 | q8_0 | q4_0 (embedding and head q8_0): of a GGUF file's matrices; default: f16
  * SCORE     context             tokens in a window of xverse_model_perplexity
@@ -229,13 +256,14 @@ typedef struct {
 
 enum { XVERSE_LOG_OFF = 0, XVERSE_LOG_ERROR = 1, XVERSE_LOG_WARN = 2, XVERSE_LOG_INFO = 3, XVERSE_LOG_DEBUG = 4 };
 
-/* message: one line of `len` bytes without the line feed, also NUL-terminated; valid during the call. Runs on the thread
- * that caused it, under the same rules as other callbacks. */
+/* message: one line of `len` bytes without the line feed, also NUL-terminated; valid during the call. Runs on the
+ * thread that caused it, under the same rules as other callbacks. */
 typedef void (*xverse_log_fn)(void *user, int32_t level, const char *message, size_t len);
 
 /* options: kind RUNTIME or NULL; allocator: copied, or NULL for the C library's.
- * Errors: UNSUPPORTED (isa), INVALID (options of another kind, allocator without functions), NOMEM (threads among it), IO
- * (no file descriptor or shared memory to start OpenMP with). */
+ * Errors: UNSUPPORTED (isa; threading openmp without libomp), INVALID (options of another kind, allocator without
+ * functions), NOMEM (threads among it). The log tells at level info how many threads there are, of which kind, and
+ * why. */
 xverse_status xverse_runtime_create(const xverse_options *options, const xverse_allocator *allocator,
                                     xverse_runtime **out);
 void xverse_runtime_release(xverse_runtime *runtime);
@@ -260,8 +288,8 @@ void xverse_cancel_reset(xverse_cancel *cancel, int64_t deadline_ms);
 
 /* ------------------------------------------------------------------------------------------------ 5 model ---- */
 
-/* phase, static: "load", "import" (weights that are converted, as those of most GGUF files), "verify", "quantize" or "write",
- * done of total in bytes; "calibrate" in layers, lm_head one more; "prefill" or "score" in tokens. */
+/* phase, static: "load", "import" (weights that are converted, as those of most GGUF files), "verify", "quantize" or
+ * "write", done of total in bytes; "calibrate" in layers, lm_head one more; "prefill" or "score" in tokens. */
 typedef int32_t (*xverse_progress_fn)(void *user, const char *phase, int64_t done, int64_t total);
 
 typedef struct {
@@ -286,45 +314,48 @@ typedef struct {
 /* Loads a model: the everyday call.
  * path: a Hugging Face directory with config.json, tokenizer.json and model.safetensors or
  * model.safetensors.index.json with its shards (f32, f16, bf16, or what xverse_convert wrote), or pytorch_model.bin or
- * pytorch_model.bin.index.json with its shards (torch.save of PyTorch 1.6 or later), or one .safetensors or .bin file
- * beside those two; or a .gguf file, which brings everything with it (the first of several parts), or a directory with no
- * other weights and a single one. docs/formats.md tells what becomes of its types.
+ * pytorch_model.bin.index.json with its shards (torch.save of PyTorch 1.6 or later), or one file of either kind beside
+ * those two; or a GGUF file, which brings everything with it (the first of several parts), or a directory with no other
+ * weights and a single .gguf file. A file is what its first bytes say, whatever its name. What transformers opens and
+ * answers with opens here too: oddities of the files that change no answer are told in the log as warnings.
+ * docs/formats.md tells what becomes of the types and of the oddities.
  * options: kind MODEL or NULL.
  * Errors: NOTFOUND, IO, CORRUPT, UNSUPPORTED, UNSAFE, LIMIT (each naming the file and the field or tensor), INVALID,
  * NOMEM. */
 xverse_status xverse_model_open(const char *path, const xverse_options *options, xverse_model **out);
 
-/* The same on a runtime of one's own, with progress (phase "load", in bytes) and cancellation; runtime, options, cancel,
- * fn may be NULL. Errors: also CANCELLED, DEADLINE; STOPPED when fn asked to stop, with *out NULL. */
+/* The same on a runtime of one's own, with progress (phase "load", in bytes) and cancellation; runtime, options,
+ * cancel, fn may be NULL. Errors: also CANCELLED, DEADLINE; STOPPED when fn asked to stop, with *out NULL. */
 xverse_status xverse_model_load(xverse_runtime *runtime, const char *path, const xverse_options *options,
                                 xverse_cancel *cancel, xverse_progress_fn fn, void *user, xverse_model **out);
 
-/* The files of a model behind functions of yours: memory, an archive, an encrypted store. The functions are callbacks, called
- * by the thread that loads, one at a time, during xverse_model_load_source only. They are asked for the files of a Hugging
- * Face directory by their names: "config.json", "tokenizer.json", "model.safetensors" ..., or for "model.gguf" when there is no
- * "config.json". */
+/* The files of a model behind functions of yours: memory, an archive, an encrypted store. The functions are callbacks,
+ * called by the thread that loads, one at a time, during xverse_model_load_source only. They are asked for the files of
+ * a Hugging Face directory by their names: "config.json", "tokenizer.json", "model.safetensors" ..., or for
+ * "model.gguf" when there is no "config.json". */
 typedef struct {
   uint32_t size;
   uint32_t reserved; /* not read */
   /* Bytes of the file; negative when there is no such file. */
   int64_t (*length)(void *user, const char *name);
-  /* Copies at most len bytes from offset on to buf; returns how many, at least 1; 0 at the end, negative when they cannot be
-   * read, which is XVERSE_E_IO. */
+  /* Copies at most len bytes from offset on to buf; returns how many, at least 1; 0 at the end, negative when they
+   * cannot be read, which is XVERSE_E_IO. */
   int64_t (*read_at)(void *user, const char *name, int64_t offset, void *buf, size_t len);
   /* May be NULL. Called once, when nothing will be read any more: before xverse_model_load_source returns, whatever it
    * returns, unless the source itself was refused with INVALID or nothing was called at all (MISUSE, FORKED). */
   void (*close)(void *user);
 } xverse_source;
 
-/* xverse_model_load from a source: weights are copied to memory (option load does not matter). source_user: passed to its
- * functions. Errors: as xverse_model_load; IO when read_at failed, CALLBACK when it returned more than it was asked for. */
+/* xverse_model_load from a source: weights are copied to memory (option load does not matter). source_user: passed to
+ * its functions. Errors: as xverse_model_load; IO when read_at failed, CALLBACK when it returned more than it was asked
+ * for. */
 xverse_status xverse_model_load_source(xverse_runtime *runtime, const xverse_source *source, void *source_user,
                                        const xverse_options *options, xverse_cancel *cancel, xverse_progress_fn fn,
                                        void *user, xverse_model **out);
 
 /* What a model is, as a JSON object, from the headers of its files only: format, arch, sizes, n_params, weight_bytes,
- * dtypes (elements and bytes of each), files, tokenizer, generation defaults. options: kind MODEL or NULL; len may be NULL.
- * *json goes back with xverse_free. Errors: as xverse_model_open. */
+ * dtypes (elements and bytes of each), files, tokenizer, generation defaults. options: kind MODEL or NULL; len may be
+ * NULL. *json goes back with xverse_free. Errors: as xverse_model_open. */
 xverse_status xverse_model_inspect(const char *path, const xverse_options *options, char **json, size_t *len);
 
 /* Bytes that a model and one session will take. */
@@ -342,17 +373,17 @@ typedef struct {
 } xverse_memory_estimate;
 
 /* Tells from the headers of its files what the model at path would take with these options (kind MODEL or NULL) and one
- * session of these (kind SESSION or NULL), on the default runtime's threads. Within 3 % of what is then taken: a GGUF file's
- * weights may turn out to need another type. Errors: as xverse_model_open. */
+ * session of these (kind SESSION or NULL), on the default runtime's threads. Within 3 % of what is then taken: a GGUF
+ * file's weights may turn out to need another type. Errors: as xverse_model_open. */
 xverse_status xverse_model_estimate(const char *path, const xverse_options *model, const xverse_options *session,
                                     xverse_memory_estimate *out);
 
-/* Writes the model at `source` as a Hugging Face directory of its own: config.json, tokenizer files, and model.safetensors
- * (or shards) with the weights as options say (kind CONVERT or NULL, which writes them as they are). Loading a quantized one
- * is a mapping: no work, no memory. With option format=gguf it writes a GGUF file for llama.cpp instead, of the type that
- * option type names; where llama.cpp's tokenizer will give other ids, the log says so. `destination` must not exist; it
- * appears when everything is on the disk, or not at all. Takes memory for the quantized weights. phases: those of loading,
- * "quantize" or "calibrate", "write".
+/* Writes the model at `source` as a Hugging Face directory of its own: config.json, tokenizer files, and
+ * model.safetensors (or shards) with the weights as options say (kind CONVERT or NULL, which writes them as they are).
+ * Loading a quantized one is a mapping: no work, no memory. With option format=gguf it writes a GGUF file for llama.cpp
+ * instead, of the type that option type names; where llama.cpp's tokenizer will give other ids, the log says so.
+ * `destination` must not exist; it appears when everything is on the disk, or not at all. Takes memory for the
+ * quantized weights. phases: those of loading, "quantize" or "calibrate", "write".
  * Errors: as xverse_model_load; MISUSE (destination exists), IO. */
 xverse_status xverse_convert(xverse_runtime *runtime, const char *source, const char *destination,
                              const xverse_options *options, xverse_cancel *cancel, xverse_progress_fn fn, void *user);
@@ -382,8 +413,8 @@ enum { XVERSE_TOKEN_EOS = 1, XVERSE_TOKEN_BOS = 2, XVERSE_TOKEN_PAD = 3, XVERSE_
 /* The model's tokenizer; borrowed: it lives as long as the model and is not released. NULL for NULL. */
 const xverse_tokenizer *xverse_model_tokenizer(const xverse_model *model);
 
-/* Loads a tokenizer alone. path: a tokenizer.json or its directory, with special ids from config.json beside it, or a .gguf
- * file.
+/* Loads a tokenizer alone. path: a tokenizer.json or its directory, with special ids from config.json beside it, or a
+ * GGUF file.
  * Errors: as xverse_model_open; UNSUPPORTED names the component that is not supported. */
 xverse_status xverse_tokenizer_open(const char *path, xverse_tokenizer **out);
 
@@ -394,8 +425,8 @@ void xverse_tokenizer_release(xverse_tokenizer *tokenizer);
 xverse_status xverse_tokenizer_encode(const xverse_tokenizer *tokenizer, const char *text, size_t len, int32_t flags,
                                       int32_t *tokens, size_t capacity, size_t *n);
 
-/* Ids to text, always valid UTF-8: bytes that form no character become U+FFFD. *text goes back with xverse_free; len may
- * be NULL. Errors: RANGE (an id that does not exist). */
+/* Ids to text, always valid UTF-8: bytes that form no character become U+FFFD. *text goes back with xverse_free; len
+ * may be NULL. Errors: RANGE (an id that does not exist). */
 xverse_status xverse_tokenizer_decode(const xverse_tokenizer *tokenizer, const int32_t *tokens, size_t n, int32_t flags,
                                       char **text, size_t *len);
 
@@ -410,9 +441,9 @@ int32_t xverse_tokenizer_special(const xverse_tokenizer *tokenizer, int32_t whic
 xverse_status xverse_tokenizer_token_bytes(const xverse_tokenizer *tokenizer, int32_t token, const char **bytes,
                                            size_t *len, int32_t *is_special);
 
-/* Streaming: push tokens one by one; *text is what became certain, whole characters only, often nothing, valid until the
- * next call; len may be NULL. The pieces joined are what xverse_tokenizer_decode gives (up to the number of U+FFFD for
- * stray bytes).
+/* Streaming: push tokens one by one; *text is what became certain, whole characters only, often nothing, valid until
+ * the next call; len may be NULL. The pieces joined are what xverse_tokenizer_decode gives (up to the number of U+FFFD
+ * for stray bytes).
  * flush ends the text, giving out what was held back, and makes the object ready for another.
  * The detokenizer keeps its tokenizer alive. */
 xverse_status xverse_detokenizer_create(const xverse_tokenizer *tokenizer, int32_t flags, xverse_detokenizer **out);
@@ -475,8 +506,8 @@ xverse_status xverse_session_stats(const xverse_session *session, xverse_stats *
 xverse_status xverse_session_eval(xverse_session *session, const int32_t *tokens, size_t n, xverse_cancel *cancel,
                                   xverse_progress_fn fn, void *user);
 
-/* The logits after the last token, f32 [n_vocab]; they live until the session's next call that is not a getter. n may be
- * NULL. Errors: MISUSE (none yet). */
+/* The logits after the last token, f32 [n_vocab]; they live until the session's next call that is not a getter. n may
+ * be NULL. Errors: MISUSE (none yet). */
 xverse_status xverse_session_logits(const xverse_session *session, const float **logits, size_t *n);
 
 /* The k most probable next tokens and their natural log-probabilities, most probable first, lower id first among
@@ -484,8 +515,9 @@ xverse_status xverse_session_logits(const xverse_session *session, const float *
 xverse_status xverse_session_top_logprobs(const xverse_session *session, int32_t k, int32_t *tokens, float *logprobs,
                                           size_t *n);
 
-/* Appends tokens and tells how probable they were: logprobs[i] = ln p(tokens[i] | everything before it), 0 for the first
- * token of an empty session; *sum their sum. logprobs [n] and sum may be NULL, not both. Errors: as xverse_session_eval. */
+/* Appends tokens and tells how probable they were: logprobs[i] = ln p(tokens[i] | everything before it), 0 for the
+ * first token of an empty session; *sum their sum. logprobs [n] and sum may be NULL, not both. Errors: as
+ * xverse_session_eval. */
 xverse_status xverse_session_score(xverse_session *session, const int32_t *tokens, size_t n, xverse_cancel *cancel,
                                    float *logprobs, double *sum);
 
@@ -497,7 +529,8 @@ xverse_status xverse_session_score(xverse_session *session, const int32_t *token
  * XVERSE_STOPPED. */
 typedef int32_t (*xverse_logits_fn)(void *user, float *logits, int32_t n_vocab);
 
-/* options: kind SAMPLING or NULL. Errors: RANGE (a logit_bias id outside the vocabulary), NOMEM. */
+/* options: kind SAMPLING or NULL. Errors: RANGE (a logit_bias id outside the vocabulary), CORRUPT (a default of the
+ * model's that cannot be used), NOMEM. */
 xverse_status xverse_sampler_create(const xverse_model *model, const xverse_options *options, xverse_sampler **out);
 void xverse_sampler_free(xverse_sampler *sampler);
 
@@ -505,8 +538,8 @@ void xverse_sampler_free(xverse_sampler *sampler);
 xverse_status xverse_sampler_clone(const xverse_sampler *sampler, xverse_sampler **out);
 xverse_status xverse_sampler_set_callback(xverse_sampler *sampler, xverse_logits_fn fn, void *user);
 
-/* Chooses a token from logits [n], n = n_vocab, which stay as they are; it is not accepted yet. NaN counts as -infinity.
- * *logprob (may be NULL): its natural log-probability under the unchanged logits.
+/* Chooses a token from logits [n], n = n_vocab, which stay as they are; it is not accepted yet. NaN counts as
+ * -infinity. *logprob (may be NULL): its natural log-probability under the unchanged logits.
  * Errors: RANGE (n), FAIL (no token possible), STOPPED. */
 xverse_status xverse_sampler_sample(xverse_sampler *sampler, const float *logits, size_t n, int32_t *token,
                                     float *logprob);
@@ -549,11 +582,13 @@ xverse_status xverse_request_add_tokens(xverse_request *request, const int32_t *
 xverse_status xverse_request_add_text(xverse_request *request, const char *text, size_t len);
 
 /* One message of a conversation, in order; role: "system" (only first), "user", "assistant" or "exec" (the output of a
- * tool). The last one must be from the user or exec when the prompt is made. Old rounds that do not fit are left out,
- * as XVERSE's own chat() does. Errors: INVALID (role). */
+ * tool). When the prompt is made the last one must not be the system's; one of the assistant's is continued: what is
+ * generated is the rest of that answer, which the caller joins to it. Old rounds that do not fit are left out, as
+ * XVERSE's own chat() does. Errors: INVALID (role). */
 xverse_status xverse_request_add_message(xverse_request *request, const char *role, const char *text, size_t len);
 
-/* sampling: kind SAMPLING, copied; NULL: the model's defaults. Errors: RANGE (a logit_bias id outside the vocabulary). */
+/* sampling: kind SAMPLING, copied; NULL: the model's defaults. Errors: RANGE (a logit_bias id outside the
+ * vocabulary). */
 xverse_status xverse_request_set_options(xverse_request *request, const xverse_options *sampling);
 
 /* The prompt as tokens, as generation will see it. Errors: INVALID (a conversation that cannot be answered). */
@@ -562,15 +597,16 @@ xverse_status xverse_request_tokens(const xverse_request *request, int32_t *toke
 /* Generates. The longest common beginning of the session's tokens and the prompt is kept, the rest evaluated, so a
  * growing conversation costs only its new part; afterwards the session holds the prompt and the generated tokens except
  * the last. cancel and fn may be NULL; *out is freed with xverse_result_free.
- * Errors: CONTEXT_FULL (a prompt that does not fit), INVALID (an empty prompt), RANGE, MISMATCH (session and request of
- * different models): the session is as before. CANCELLED, DEADLINE, FAIL, NOMEM: no result, the session holds what was
- * evaluated. STOPPED (by fn): *out is valid. */
+ * Errors: CONTEXT_FULL (a prompt that does not fit), INVALID (an empty prompt), RANGE (a token beyond the vocabulary),
+ * CORRUPT (a default of the model's that cannot be used), MISMATCH (session and request of different models): the
+ * session is as before. CANCELLED, DEADLINE, FAIL, NOMEM: no result, the session holds what was evaluated.
+ * STOPPED (by fn): *out is valid. */
 xverse_status xverse_session_generate(xverse_session *session, const xverse_request *request, xverse_cancel *cancel,
                                       xverse_stream_fn fn, void *user, xverse_result **out);
 
-/* The generated text, without stop string and special tokens; after a raw prompt it is what continues the prompt's text, a
- * leading space included. NUL-terminated. Lives as long as the result, as do the
- * arrays below. len may be NULL. */
+/* The generated text, without stop string and special tokens; after a raw prompt, and of an answer that is
+ * continued, it is what continues the text, a leading space included. NUL-terminated. Lives as long as the result, as
+ * do the arrays below. len may be NULL. */
 xverse_status xverse_result_text(const xverse_result *result, const char **text, size_t *len);
 
 /* The generated tokens, an ending EOS included; *logprobs is NULL without option logprobs. logprobs may be NULL. */

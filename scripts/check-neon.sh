@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the C kernels for ARM, without OpenMP and BLAS, and tries their NEON set under qemu-user with the programs of
+# Builds the C kernels for ARM, without OpenMP, and tries their NEON set under qemu-user with the programs of
 # Tests/KernelTests/c; then does the same for this machine and all sets that its CPU runs.
 # usage: scripts/check-neon.sh
 
@@ -34,8 +34,7 @@ compiled() {
 linked() {
   name=$1
   shift
-  prefix=$work/Tests_KernelTests_c_
-  "$@" "$work"/Sources_*.o "${prefix}blas_stub.c.o" "$prefix$name.c.o" -lm -o "$work/$name"
+  "$@" "$work"/Sources_*.o "$work/Tests_KernelTests_c_$name.c.o" -lm -o "$work/$name"
 }
 
 command -v "$clang" >/dev/null ||

@@ -52,15 +52,13 @@ model=${model:-$work/tiny}
 
 # ---- ThreadSanitizer ----
 
-# Archer tells it about OpenMP. The runtime behind NULL is published by a Synchronization.Mutex, which waits on a futex
-# by itself and not through pthreads, so the sanitizer does not see its order.
-archer=/usr/lib/llvm-14/lib/libarcher.so
-[ -f "$archer" ] || die "$archer is missing: apt-get install libomp-14-dev"
+# It knows pthreads, and not what libomp does. The runtime behind NULL is published by a Synchronization.Mutex, which waits
+# on a futex by itself and not through pthreads, so the sanitizer does not see its order.
 echo 'race:XverseCAPI14DefaultRuntimeO6shared' >"$work/suppressions"
-export OMP_TOOL_LIBRARIES="$archer"
+export XVERSE_THREADING=pthread
 export TSAN_OPTIONS="ignore_noninstrumented_modules=1 suppressions=$work/suppressions"
 tested thread .build-tsan CAPITests.ABI/ThreadTests
-unset OMP_TOOL_LIBRARIES TSAN_OPTIONS
+unset XVERSE_THREADING TSAN_OPTIONS
 
 # ---- C programs ----
 
@@ -95,8 +93,8 @@ run "$work/program" "$model"
 
 # ---- valgrind, and the C examples under AddressSanitizer too ----
 
-# OpenMP's workers spin, which takes for ever where one thread runs at a time. Lost are only blocks that nothing points
-# to: Swift's metadata caches and libomp keep pointers into the middle of blocks or with bits added. What is in use at
+# Threads that wait for work look for it again and again, which takes for ever where one runs at a time. Lost are only blocks
+# that nothing points to: Swift's metadata caches keep pointers into the middle of blocks or with bits added. What is in use at
 # the end, however it is reached, must not depend on how often everything was done.
 export XVERSE_NUM_THREADS=1
 for rounds in 1 3; do

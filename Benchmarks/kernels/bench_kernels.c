@@ -8,7 +8,7 @@
 // Build, from the top of the repository, with the compiler of the Swift toolchain (another clang does as well):
 //   clang -O3 -Xclang -fopenmp -ISources/CXverseKernels/include -ISources/CMachineLimits/include
 //     Benchmarks/kernels/bench_kernels.c Sources/CXverseKernels/*.c Sources/CXverseKernels/*/*.c
-//     Sources/CMachineLimits/*.c -lopenblas -l:libomp.so.5 -lm -o bench_kernels
+//     Sources/CMachineLimits/*.c -lm -ldl -o bench_kernels
 // Run: ./bench_kernels [threads [repeats [gemv | small | gemm | attention | layers]]]
 //
 // Each figure is the median of the repeats; limit and kernel take turns, so both see the same clock and neighbours.
@@ -357,21 +357,25 @@ static void bench_layers(void) {
   free(x), free(w), free(gate_up), free(y), free(cos), free(sin), free(logits);
 }
 
-int main(int argc, char **argv) {
-  compute = (xvk_compute){xvk_table_for(xvk_best_isa()), argc > 1 ? atoi(argv[1]) : 2, 0};
-  if (argc > 2 && atoi(argv[2]) > 0 && atoi(argv[2]) <= MAX_REPEATS) repeats = atoi(argv[2]);
-  const char *only = argc > 3 ? argv[3] : NULL;
-  printf("%s\n%s, %d threads, medians of %d\n", xvk_blas_prepare(), xvk_isa_name(xvk_best_isa()), compute.threads,
-         repeats);
-
-  memory = mmap(NULL, memory_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) return 1;
-  for (size_t i = 0; i < memory_size; i += 2) memcpy(memory + i, &(uint16_t){(uint16_t)(0x3C00 + i / 2 % 512)}, 2);
-
+static void bench(void *part) {
+  const char *const only = part;
   if (only == NULL || strcmp(only, "gemv") == 0) bench_gemv();
   if (only == NULL || strcmp(only, "small") == 0) bench_small_gemm();
   if (only == NULL || strcmp(only, "gemm") == 0) bench_gemm();
   if (only == NULL || strcmp(only, "attention") == 0) bench_attention();
   if (only == NULL || strcmp(only, "layers") == 0) bench_layers();
-  return 0;
+}
+
+int main(int argc, char **argv) {
+  compute = (xvk_compute){xvk_table_for(xvk_best_isa()), argc > 1 ? atoi(argv[1]) : 2, XVK_PTHREAD};
+  if (argc > 2 && atoi(argv[2]) > 0 && atoi(argv[2]) <= MAX_REPEATS) repeats = atoi(argv[2]);
+  char *const only = argc > 3 ? argv[3] : NULL;
+  printf("%s, %d threads, medians of %d\n", xvk_isa_name(xvk_best_isa()), compute.threads, repeats);
+
+  memory = mmap(NULL, memory_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return 1;
+  for (size_t i = 0; i < memory_size; i += 2) memcpy(memory + i, &(uint16_t){(uint16_t)(0x3C00 + i / 2 % 512)}, 2);
+
+  // In one team, as a runtime's compute thread has it.
+  return xvk_together(&compute, bench, only) != 0;
 }

@@ -1,6 +1,7 @@
 // BenchOptions.swift -- the command line of xverse-bench.
 
 import XverseCore
+import XverseRuntime
 import XverseTensors
 
 /// What can be measured of a model.
@@ -10,7 +11,7 @@ enum BenchPart: String, CaseIterable {
 
 struct BenchOptions {
   private(set) var models: [String] = []
-  private(set) var threadCount = Kernels.processorCount
+  private(set) var threadCount = ProcessorLimits.current.threadCount
   private(set) var instructionSet = Kernels.InstructionSet.fastest
   private(set) var repeats = 5
   /// Tokens in the cache of the decode at depth.

@@ -38,10 +38,6 @@ struct MachineProbes {
 
   init(_ runtime: Runtime) { self.runtime = runtime }
 
-  /// Lets OpenMP's workers sleep as soon as they have nothing to do: those of the probes would else be in the way of what is
-  /// measured. To be called before anything uses OpenMP.
-  static func letWorkersSleep() { setenv("KMP_BLOCKTIME", "0", 1) }
-
   /// Every limit on one thread and on all.
   func limits() -> [(limit: MachineLimit, single: Double, all: Double)] {
     MachineLimit.allCases.map { ($0, measure($0, threadCount: 1), measure($0)) }

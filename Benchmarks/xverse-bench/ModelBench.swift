@@ -1,6 +1,7 @@
 // ModelBench.swift -- one model: how long until it answers, how much memory it takes, how fast each kind of pass is.
 
 import XverseCore
+import XverseFormats
 import XverseLoading
 import XverseMeasurement
 import XverseModels
@@ -43,7 +44,7 @@ struct ModelBench {
   }
 
   private func load() throws(XverseError) -> LoadedModel {
-    try LoadedModel(.path(path), options: ModelOptions(), runtime.context())
+    try LoadedModel(.path(FilePath(path)), options: ModelOptions(), runtime.context())
   }
 
   /// Seconds from the path to a model, and to the logits after a short question; the files are in the page cache.

@@ -20,7 +20,6 @@ enum XverseBench {
   }
 
   private static func run(_ options: BenchOptions) throws(XverseError) {
-    MachineProbes.letWorkersSleep()
     let runtime = try Runtime(threadCount: options.threadCount, instructionSet: options.instructionSet)
     let probes = MachineProbes(runtime)
     var report = BenchReport(kernels: runtime.kernels, limits: probes.limits())

@@ -8,14 +8,14 @@ extension FuzzTarget {
   /// The bytes are both files.
   static let configuration = FuzzTarget(name: "configuration") { bytes in
     try reading(bytes, multiple: 64, constant: 4096) { allocator in
-      let document = try JSONDocument(bytes, source: "config.json", allocator: allocator)
+      let document = try JSONDocument(bytes, source: "config.json", dialect: .python, allocator: allocator)
       try check(ModelConfiguration(json: document))
     }
     try reading(bytes, multiple: 64, constant: 4096) { allocator in
-      let document = try JSONDocument(bytes, source: "generation_config.json", allocator: allocator)
+      let document = try JSONDocument(bytes, source: "generation_config.json", dialect: .python, allocator: allocator)
       let defaults = try GenerationDefaults(json: document, vocabularySize: 100)
       let tokens = (defaults.eosTokens ?? []) + [defaults.bosToken, defaults.padToken].compactMap { $0 }
-      try require(tokens.allSatisfy { (0..<100).contains($0) }, "tokens \(tokens)")
+      try require(tokens.allSatisfy { $0 >= 0 }, "tokens \(tokens)")
       let numbers = [
         defaults.temperature, defaults.topP, defaults.minP, defaults.typicalP, defaults.repetitionPenalty,
       ]
@@ -36,6 +36,6 @@ extension FuzzTarget {
     try require(!overflow && values > 0, "keys and values of \(sizes)")
     try require(model.rmsNormEpsilon > 0 && model.ropeTheta > 0 && model.ropeTheta.isFinite, "numbers of \(model)")
     let tokens = model.eosTokens + [model.bosToken, model.padToken].compactMap { $0 }
-    try require(tokens.allSatisfy { (0..<model.vocabularySize).contains(Int($0)) }, "tokens \(tokens)")
+    try require(tokens.allSatisfy { $0 >= 0 }, "tokens \(tokens)")
   }
 }

@@ -3,10 +3,15 @@
 import XverseCore
 
 extension FuzzTarget {
-  /// The bytes are a JSON text.
+  /// The bytes are a JSON text, of JSON itself and of Python's.
   static let json = FuzzTarget(name: "json") { bytes in
+    try read(bytes, dialect: .rfc8259)
+    try read(bytes, dialect: .python)
+  }
+
+  private static func read(_ bytes: UnsafeRawBufferPointer, dialect: JSONDocument.Dialect) throws {
     try reading(bytes, multiple: 64, constant: 4096) { allocator in
-      let document = try JSONDocument(bytes, source: "text", allocator: allocator)
+      let document = try JSONDocument(bytes, source: "text", dialect: dialect, allocator: allocator)
       var pending = [document.root]
       while let value = pending.popLast() {
         try check(value, in: bytes, allocator)

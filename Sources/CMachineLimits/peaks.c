@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "machine_limits.h"
 #include "medians.h"
+#include "threads.h"
 
 #include <stddef.h>
 
@@ -85,6 +86,12 @@ static peak peak_of(int numbers, int instructions) {
 
 #endif
 
+static void run_loop(const void *context, int thread) {
+  const peak *const p = context;
+  (void)thread;
+  p->loop(ITERATIONS);
+}
+
 double ml_multiplier_peak(int numbers, int instructions, int threads, int repeats) {
   const peak p = peak_of(numbers, instructions);
   if (p.loop == NULL) return 0;
@@ -93,8 +100,7 @@ double ml_multiplier_peak(int numbers, int instructions, int threads, int repeat
   double rates[MAX_REPEATS];
   for (int r = 0; r < repeats; r++) {
     const double start = seconds();
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (int t = 0; t < threads; t++) p.loop(ITERATIONS);
+    on_threads(threads, run_loop, &p);
     rates[r] = p.operations * ITERATIONS * threads / (seconds() - start);
   }
   return median(rates, repeats);

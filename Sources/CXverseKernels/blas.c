@@ -1,52 +1,102 @@
-// blas.c -- OpenBLAS, of whichever flavour the user's machine links: one thread a call, always.
+// blas.c -- OpenBLAS, of whichever flavour is installed: loaded when it is needed, one thread a call, always.
+//
+// Linked, it would come into every process that holds the library: with threads, buffers and handlers at exit, and with a
+// signal to the process when it cannot have them.
+#define _GNU_SOURCE
 #include "blas.h"
+#include <dlfcn.h>
+#include <errno.h>
 #include <float.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #include "kernels.h"
+#include "parallel.h"
 
-// Declared here because cblas.h moves between distributions; these are stable since OpenBLAS 0.2.
+// cblas.h moves between distributions; these are stable since OpenBLAS 0.2.
 enum { ROW_MAJOR = 101, NO_TRANS = 111, TRANS = 112 };
-void cblas_sgemm(int order, int trans_a, int trans_b, int m, int n, int k, float alpha, const float *a, int lda,
-                 const float *b, int ldb, float beta, float *c, int ldc);
-void spotrf_(const char *uplo, const int *n, float *a, const int *lda, int *info);
-void spotri_(const char *uplo, const int *n, float *a, const int *lda, int *info);
-char *openblas_get_config(void);
-int openblas_get_parallel(void);
-int openblas_get_num_threads(void);
-void openblas_set_num_threads(int threads);
-
 enum { PARALLEL_SERIAL = 0, PARALLEL_PTHREAD = 1, PARALLEL_OPENMP = 2 };
 
-static pthread_once_t prepared = PTHREAD_ONCE_INIT;
-static const char *description;
+static struct {
+  void (*sgemm)(int order, int trans_a, int trans_b, int m, int n, int k, float alpha, const float *a, int lda,
+                const float *b, int ldb, float beta, float *c, int ldc);
+  void (*potrf)(const char *uplo, const int *n, float *a, const int *lda, int *info);
+  void (*potri)(const char *uplo, const int *n, float *a, const int *lda, int *info);
+  int (*get_parallel)(void);
+  int (*get_num_threads)(void);
+  void (*set_num_threads)(int threads);
+} blas;
 
-static void prepare(void) {
-  if (openblas_get_parallel() == PARALLEL_PTHREAD) openblas_set_num_threads(1);
-  description = openblas_get_config();  // rewrites one static buffer at each call, so it is asked only once
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static volatile int32_t is_loaded;
+
+static int look_up(void *library, const char *name, void **function) {
+  *function = dlsym(library, name);
+  return *function != NULL;
 }
 
-const char *xvk_blas_prepare(void) {
-  pthread_once(&prepared, prepare);
-  return description;
+static int32_t open_library(void) {
+  void *library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
+  if (library == NULL) library = dlopen("libopenblas.so", RTLD_NOW | RTLD_LOCAL);
+  if (library == NULL) return ENOENT;
+  if (!look_up(library, "cblas_sgemm", (void **)&blas.sgemm) || !look_up(library, "spotrf_", (void **)&blas.potrf) ||
+      !look_up(library, "spotri_", (void **)&blas.potri) ||
+      !look_up(library, "openblas_get_parallel", (void **)&blas.get_parallel) ||
+      !look_up(library, "openblas_get_num_threads", (void **)&blas.get_num_threads) ||
+      !look_up(library, "openblas_set_num_threads", (void **)&blas.set_num_threads)) {
+    return ENOENT;
+  }
+  if (blas.get_parallel() == PARALLEL_PTHREAD) blas.set_num_threads(1);
+  return 0;
+}
+
+// What OpenBLAS takes as soon as it is loaded and by each thread that calls it, without bearing a refusal: a thread for
+// each processor, and buffers of 128 MiB at most.
+static int32_t room_error(int32_t threads) {
+  const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+  const int32_t own = processors < 1 ? 1 : processors < 1024 ? (int32_t)processors : 1024;
+  const size_t size = (size_t)(own + threads + 1) << 27;
+  void *const room = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (room == MAP_FAILED) return ENOMEM;
+  munmap(room, size);
+  return xvk_thread_error(own);
+}
+
+int32_t xvk_blas_load(int32_t threads) {
+  pthread_mutex_lock(&mutex);
+  int32_t error = 0;
+  if (!is_loaded) {
+    // Its threads start here.
+    sigset_t every, before;
+    sigfillset(&every);
+    pthread_sigmask(SIG_SETMASK, &every, &before);
+    error = room_error(threads);
+    if (!error) error = open_library();
+    is_loaded = !error;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+  }
+  pthread_mutex_unlock(&mutex);
+  return error;
 }
 
 void xvk_blas_keep_serial(void) {
-  xvk_blas_prepare();
+  if (!is_loaded && xvk_blas_load(1) != 0) return;
   // The OpenMP flavour goes by the OpenMP setting of the thread that calls, so each such thread has to be told.
-  if (openblas_get_parallel() == PARALLEL_OPENMP && openblas_get_num_threads() != 1) openblas_set_num_threads(1);
+  if (blas.get_parallel() == PARALLEL_OPENMP && blas.get_num_threads() != 1) blas.set_num_threads(1);
 }
 
 void xvk_blas_subtract(float *y, int64_t y_stride, const float *a, int64_t a_stride, const float *b, int64_t b_stride,
                        int64_t m, int64_t n, int64_t k) {
-  cblas_sgemm(ROW_MAJOR, NO_TRANS, NO_TRANS, (int)m, (int)n, (int)k, -1, a, (int)a_stride, b, (int)b_stride, 1, y,
-              (int)y_stride);
+  blas.sgemm(ROW_MAJOR, NO_TRANS, NO_TRANS, (int)m, (int)n, (int)k, -1, a, (int)a_stride, b, (int)b_stride, 1, y,
+             (int)y_stride);
 }
 
 void xvk_blas_gram(float *h, int64_t h_stride, const float *a, const float *b, int64_t x_stride, int64_t tokens,
                    int64_t rows, int64_t cols) {
-  cblas_sgemm(ROW_MAJOR, TRANS, NO_TRANS, (int)rows, (int)cols, (int)tokens, 1, a, (int)x_stride, b, (int)x_stride, 1,
-              h, (int)h_stride);
+  blas.sgemm(ROW_MAJOR, TRANS, NO_TRANS, (int)rows, (int)cols, (int)tokens, 1, a, (int)x_stride, b, (int)x_stride, 1, h,
+             (int)h_stride);
 }
 
 // OpenBLAS factors NaN and infinity without a word: they end up in the diagonal.
@@ -74,9 +124,9 @@ int32_t xvk_factor_inverse(float *h, float *work, const int32_t *order, int64_t 
     work[i * n + i] += damping;
   }
   xvk_blas_keep_serial();
-  spotrf_("L", &size, work, &size, &failed);
-  if (!failed) spotri_("L", &size, work, &size, &failed);
-  if (!failed) spotrf_("L", &size, work, &size, &failed);
+  blas.potrf("L", &size, work, &size, &failed);
+  if (!failed) blas.potri("L", &size, work, &size, &failed);
+  if (!failed) blas.potrf("L", &size, work, &size, &failed);
   if (failed || !is_factor(work, n)) return 0;
   for (int64_t i = 0; i < n; ++i) memcpy(h + i * n + i, work + i * n + i, (size_t)(n - i) * sizeof *h);
   return 1;

@@ -1,9 +1,10 @@
-// blas.h -- the BLAS calls that calibration makes.
+// blas.h -- what OpenBLAS does for quantization with a calibration text; nothing else here needs it.
 #ifndef XVK_BLAS_H
 #define XVK_BLAS_H
 #include <stdint.h>
 
-// Makes sure that OpenBLAS calls of this thread, and of threads it forks, stay on their thread.
+// Makes sure that OpenBLAS is there, as far as it can be, and that its calls stay on their thread: of this thread and of
+// those that it forks.
 void xvk_blas_keep_serial(void);
 
 // y [m, n] -= a [m, k] b [k, n], rows of stride y_stride, a_stride, b_stride.

@@ -1,21 +1,21 @@
-// parallel.c -- the only OpenMP region of the library, and how threads share work in it.
+// parallel.c -- the team of threads: the only OpenMP region of the library, or the same with threads of our own, and how
+// they share work.
 //
-// No omp_* function is called: the region's size is in its clause, so the host's OpenMP settings stay its own, and a
-// build without OpenMP runs the same loop on the calling thread. Parts are taken from a counter rather than by thread
-// number: should OpenMP grant fewer threads than asked for, one thread runs several parts and the result is the same.
-// (An `omp for` would do the same, but libomp 14 allocates memory in each of them.)
+// No omp_* function is called: the region's size is in its clause, so the host's OpenMP settings stay its own. Parts are
+// taken from a counter rather than by thread number: should OpenMP grant fewer threads than asked for, one thread runs
+// several parts and the result is the same. (An `omp for` would do the same, but libomp 14 allocates memory in each of
+// them.)
+#define _GNU_SOURCE
 #include "parallel.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
-#include <sys/mman.h>
-#include <unistd.h>
+#include "openmp.h"
 
-// One thread does 2^16 multiply-adds (a product with bf16 weights in cache) in 2.7 us. A fork and join of 2 threads
-// costs about as much while the workers still spin, and 12 us once they sleep (libomp 14, Xeon). Sharing work in a
-// region that is open costs 0.25 us (Zen 5).
+// One thread does 2^16 multiply-adds (a product with bf16 weights in cache) in 2.7 us. Sharing work in a team costs 0.25
+// us (Zen 5). Without a team, as in tests, threads are started for one task.
 enum { LEAST_COST_OF_FORK = 1 << 16, LEAST_COST_OF_SHARE = 1 << 13 };
 
 // Looks at a counter before a waiting thread offers its processor to others at each look, about 10 us, and before it
@@ -106,22 +106,100 @@ static void lead(team *t, void (*body)(void *context), void *context) {
   wake_all(t);
 }
 
-// Apart from its callers: clang asks libomp for the thread at the entry of the function that holds the region, which
-// would make libomp know every host thread that runs a kernel alone. body may be NULL.
-__attribute__((noinline)) static void fork_and_join(int32_t threads, team *t, void (*body)(void *context),
-                                                    void *context) {
-#ifdef _OPENMP
-#pragma omp parallel num_threads(threads)
-#else
-  (void)threads;
-#endif
-  {
-#ifdef _OPENMP
-#pragma omp master
-#endif
-    if (body) lead(t, body, context);
+static void take_part(team *t) {
+  xvk_float_environment inherited;
+  xvk_float_begin(&inherited);
+  help(t);
+  xvk_float_end(&inherited);
+}
+
+static void take_lead(team *t, void (*body)(void *context), void *context) {
+  xvk_float_environment inherited;
+  xvk_float_begin(&inherited);
+  if (body) {
+    lead(t, body, context);
+  } else {
     help(t);
   }
+  xvk_float_end(&inherited);
+}
+
+#ifdef _OPENMP
+// Apart from its callers: clang asks libomp for the thread at the entry of the function that holds the region, and
+// libomp may not be there.
+__attribute__((noinline)) static void run_openmp(int32_t threads, team *t, void (*body)(void *context), void *context) {
+#pragma omp parallel num_threads(threads)
+  {
+#pragma omp master
+    take_lead(t, body, context);
+    take_part(t);
+  }
+}
+#endif
+
+// ---- the same with threads of our own ----
+
+enum { MOST_THREADS = 1024, STACK_BYTES = 4 << 20 };
+
+static void *work(void *t) {
+  take_part(t);
+  return NULL;
+}
+
+// As many as can be had, all signals blocked; returns 0, or why they are fewer than `count`.
+static int start(pthread_t *threads, int32_t count, int32_t *started, void *(*function)(void *), void *argument) {
+  pthread_attr_t attributes;
+  sigset_t every, before;
+  int error = 0;
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, STACK_BYTES);
+  sigfillset(&every);
+  pthread_sigmask(SIG_SETMASK, &every, &before);
+  *started = 0;
+  while (*started < count && (error = pthread_create(&threads[*started], &attributes, function, argument)) == 0) {
+    ++*started;
+  }
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  pthread_attr_destroy(&attributes);
+  return error;
+}
+
+static void join(pthread_t *threads, int32_t count) {
+  while (count > 0) pthread_join(threads[--count], NULL);
+}
+
+// body may be NULL: the work is in `t`, and fewer threads will do.
+static int run_pthreads(int32_t threads, team *t, void (*body)(void *context), void *context) {
+  pthread_t others[MOST_THREADS];
+  int32_t started;
+  const int error = start(others, (threads < MOST_THREADS ? threads : MOST_THREADS) - 1, &started, work, t);
+  if (error && body) {
+    set(&t->is_over, 1);
+    wake_all(t);
+  } else {
+    take_lead(t, body, context);
+  }
+  join(others, started);
+  return body ? error : 0;
+}
+
+static void *wait_for_mutex(void *mutex) {
+  pthread_mutex_lock(mutex);
+  pthread_mutex_unlock(mutex);
+  return NULL;
+}
+
+// All at a time, as the limits count those that live.
+int32_t xvk_thread_error(int32_t count) {
+  pthread_t threads[MOST_THREADS];
+  pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+  int32_t started;
+  pthread_mutex_lock(&mutex);
+  const int error = start(threads, count < MOST_THREADS ? count : MOST_THREADS, &started, wait_for_mutex, &mutex);
+  pthread_mutex_unlock(&mutex);
+  join(threads, started);
+  pthread_mutex_destroy(&mutex);
+  return error;
 }
 
 void xvk_parallel(int32_t threads, int32_t parts, void (*task)(const void *context, int64_t part),
@@ -132,62 +210,48 @@ void xvk_parallel(int32_t threads, int32_t parts, void (*task)(const void *conte
     share(led, parts, task, context);
   } else {
     team t = {.task = task, .context = context, .parts = parts, .left = parts, .unfinished = parts, .is_over = 1};
-    fork_and_join(threads < parts ? threads : parts, &t, NULL, NULL);
+    pthread_mutex_init(&t.mutex, NULL);
+    pthread_cond_init(&t.woken, NULL);
+    run_pthreads(threads < parts ? threads : parts, &t, NULL, NULL);
+    pthread_cond_destroy(&t.woken);
+    pthread_mutex_destroy(&t.mutex);
   }
 }
 
-void xvk_together(const xvk_compute *c, void (*body)(void *context), void *context) {
+int32_t xvk_together(const xvk_compute *c, void (*body)(void *context), void *context) {
   team t = {.mutex = PTHREAD_MUTEX_INITIALIZER, .woken = PTHREAD_COND_INITIALIZER};
-  if (c->threads <= 1 || led) {
+  int32_t error = 0;
+  if (led) {
     body(context);
+  } else if (c->threads <= 1) {
+    xvk_float_environment inherited;
+    xvk_float_begin(&inherited);
+    body(context);
+    xvk_float_end(&inherited);
+#ifdef _OPENMP
+  } else if (c->threading == XVK_OPENMP) {
+    // libomp ends the process when it cannot start them.
+    error = xvk_openmp_load() ? xvk_thread_error(c->threads) : ENOENT;
+    if (!error) run_openmp(c->threads, &t, body, context);
+#endif
   } else {
-    fork_and_join(c->threads, &t, body, context);
+    error = run_pthreads(c->threads, &t, body, context);
   }
   pthread_cond_destroy(&t.woken);
   pthread_mutex_destroy(&t.mutex);
-}
-
-// ---- what libomp ends the process for ----
-
-static void *wait_for_mutex(void *mutex) {
-  pthread_mutex_lock(mutex);
-  pthread_mutex_unlock(mutex);
-  return NULL;
-}
-
-// All at a time, as the limits count those that live; afterwards none.
-static int start_threads(pthread_t *threads, int32_t count) {
-  pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-  int32_t started = 0;
-  int error = 0;
-  pthread_mutex_lock(&mutex);
-  while (started < count && (error = pthread_create(&threads[started], NULL, wait_for_mutex, &mutex)) == 0) ++started;
-  pthread_mutex_unlock(&mutex);
-  while (started > 0) pthread_join(threads[--started], NULL);
-  pthread_mutex_destroy(&mutex);
   return error;
 }
 
-// libomp registers itself in shared memory.
-static int share_memory(void) {
-  char name[64];
-  snprintf(name, sizeof name, "/xverse-%ld-%d", (long)getpid(), (int)(uintptr_t)pthread_self());
-  const int file = shm_open(name, O_CREAT | O_EXCL | O_RDWR, 0600);
-  if (file < 0) return errno == EEXIST ? 0 : errno;
-  shm_unlink(name);
-  close(file);
-  return 0;
-}
-
-int32_t xvk_start_error(int32_t threads) {
+int32_t xvk_threading_for(int32_t threads, char *reason, size_t size) {
+  if (threads <= 1) {
+    snprintf(reason, size, "one thread needs no team");
+    return XVK_PTHREAD;
+  }
 #ifdef _OPENMP
-  pthread_t started[1024];
-  if (threads <= 1) return 0;
-  const int error = share_memory();
-  return error ? error : start_threads(started, threads < 1024 ? threads : 1024);
+  return xvk_openmp_is_safe(reason, size) ? XVK_OPENMP : XVK_PTHREAD;
 #else
-  (void)threads, (void)start_threads, (void)share_memory;
-  return 0;
+  snprintf(reason, size, "the library was built without OpenMP");
+  return XVK_PTHREAD;
 #endif
 }
 

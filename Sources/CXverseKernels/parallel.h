@@ -7,6 +7,9 @@
 // when it is done with one.
 void xvk_parallel(int32_t threads, int32_t parts, void (*task)(const void *context, int64_t part), const void *context);
 
+// 0 when so many threads more can be started now, else an errno; starts and ends them. count <= 1024.
+int32_t xvk_thread_error(int32_t count);
+
 // The number of threads that pay for work of this cost, in multiply-adds or what takes as long; 1 ..= c->threads.
 int32_t xvk_worthwhile_threads(const xvk_compute *c, int64_t cost);
 

@@ -4,8 +4,9 @@
 import CXverse
 import Glibc
 import XverseCore
+import XverseFormats
 
-/// Runs the body of an exported function.
+/// Runs the body of an exported function, whatever floating-point environment the host's thread has.
 ///
 /// - Parameter allowedInCallback: Whether the function may be called from inside a callback: getters and tokenizer calls.
 func reportingErrors(
@@ -13,11 +14,12 @@ func reportingErrors(
 ) -> xverse_status {
   do throws(XverseError) {
     try requireOwnProcess()
-    if !allowedInCallback && ThreadState.current.callbackDepth > 0 {
+    let thread = ThreadState.current
+    if !allowedInCallback && thread.callbackDepth > 0 {
       throw .misuse(
         "called from inside a callback, where only xverse_cancel_trigger, tokenizer calls and getters may be")
     }
-    try body()
+    try thread.insideLibrary(body)
     return xverse_status(XVERSE_OK)
   } catch {
     ThreadState.current.set(error)
@@ -75,6 +77,12 @@ func string(_ pointer: UnsafePointer<CChar>?, _ name: StaticString) throws(Xvers
   let pointer = try required(pointer, name)
   guard let string = String(validatingCString: pointer) else { throw .invalid("\(name) is not valid UTF-8") }
   return string
+}
+
+/// A caller's path: bytes up to the NUL, copied.
+func path(_ pointer: UnsafePointer<CChar>?, _ name: StaticString) throws(XverseError) -> FilePath {
+  let pointer = try required(pointer, name)
+  return try FilePath(bytes: Array(UnsafeRawBufferPointer(start: pointer, count: strlen(pointer))))
 }
 
 private func elementCount<Element>(
@@ -135,7 +143,10 @@ func deliver<Struct>(
 /// After fork the child has no compute thread and must not touch what the parent's threads held.
 func requireOwnProcess() throws(XverseError) {
   guard getpid() == ownProcess else {
-    throw XverseError(.forked, "called in a child process after fork(); execute a program or load the library there")
+    throw XverseError(
+      .forked,
+      "called in a child process after fork(), but the library had been called before it: execute a program in the child, or "
+        + "fork before the first call")
   }
 }
 

@@ -38,6 +38,7 @@ struct ProgressReporter {
 
   func report(_ phase: StaticString, _ done: Int, _ total: Int) throws(XverseError) {
     guard let function else { return }
+    try ProcessEnd.check()
     let answer = insideCallback { function(user, cString(phase), Int64(done), Int64(total)) }
     guard answer == 0 else { throw XverseError(.stopped, "stopped by the progress callback") }
   }

@@ -10,8 +10,8 @@ public func xverse_convert(
   _ options: OpaquePointer?, _ cancel: OpaquePointer?, _ fn: xverse_progress_fn?, _ user: UnsafeMutableRawPointer?
 ) -> xverse_status {
   reportingErrors { () throws(XverseError) in
-    let source = try string(source, "source")
-    let destination = try string(destination, "destination")
+    let source = try path(source, "source")
+    let destination = try path(destination, "destination")
     let options: ConversionOptions = try optionValues(options)
     let cancellation = try cancellation(cancel)
     let reporter = ProgressReporter(function: fn, user: user)

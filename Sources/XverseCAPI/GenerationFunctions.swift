@@ -21,7 +21,7 @@ public func xverse_session_generate(
     let (prompt, options) = try request.promptAndOptions(context: session.context)
     let reporter = fn.map { StreamReporter(function: $0, user: user) }
     let result = try session.generate(
-      prompt.tokens.elements, options, continuesText: !prompt.isConversation, cancellation: cancellation,
+      prompt.tokens.elements, options, continuesText: prompt.continuesText, cancellation: cancellation,
       onEvent: reporter.map { $0.report })
     wasStopped = result.statistics.finishReason == .callback
     out.pointee = OpaquePointer(Unmanaged.passRetained(ResultHandle(result, session)).toOpaque())
@@ -87,11 +87,11 @@ private final class ResultHandle {
 /// A rendered prompt that closures can hold.
 private final class RenderedPrompt {
   let tokens: Buffer<Int32>
-  let isConversation: Bool
+  let continuesText: Bool
 
-  init(_ tokens: consuming Buffer<Int32>, isConversation: Bool) {
+  init(_ tokens: consuming Buffer<Int32>, continuesText: Bool) {
     self.tokens = tokens
-    self.isConversation = isConversation
+    self.continuesText = continuesText
   }
 }
 
@@ -100,7 +100,7 @@ extension RequestHandle {
   fileprivate func promptAndOptions(context: Int) throws(XverseError) -> (RenderedPrompt, GenerationOptions) {
     try reading("request") { () throws(XverseError) in
       let prompt = RenderedPrompt(
-        try request.prompt(context: context), isConversation: request.isConversation)
+        try request.prompt(context: context), continuesText: request.continuesText)
       return (prompt, request.options)
     }
   }
@@ -113,6 +113,7 @@ private struct StreamReporter {
 
   /// Returns whether to go on.
   func report(_ event: borrowing GenerationEvent) -> Bool {
+    guard !ProcessEnd.hasBegun else { return false }
     var told = xverse_event()
     told.size = UInt32(MemoryLayout<xverse_event>.size)
     told.kind = event.kind.rawValue

@@ -44,8 +44,10 @@ private enum LibraryTexts {
     for set in Kernels.InstructionSet.allCases where set.isBuilt { writer.write(set.name) }
     writer.endArray()
     writer.write(Kernels.InstructionSet.fastest.name, "kernel")
-    writer.write(Kernels.prepareBLAS(), "blas")
     writer.write(Kernels.hasOpenMP, "openmp")
+    let team = Kernels.Threading.suitable(threadCount: 2)
+    writer.write(team.threading == .openmp ? "openmp" : "pthread", "threading")
+    writer.write(team.reason, "threading_reason")
     writer.endObject()
     return permanentCopy(writer.text)
   }()

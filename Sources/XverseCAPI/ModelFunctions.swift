@@ -19,7 +19,7 @@ public func xverse_model_load(
 ) -> xverse_status {
   creating(out) { () throws(XverseError) in
     try load(
-      .path(try string(path, "path")), on: handle, try optionValues(options), try cancellation(cancel),
+      .path(try XverseCAPI.path(path, "path")), on: handle, try optionValues(options), try cancellation(cancel),
       ProgressReporter(function: fn, user: user))
   }
 }
@@ -59,7 +59,7 @@ public func xverse_model_inspect(
   json?.pointee = nil
   return reportingErrors { () throws(XverseError) in
     let json = try required(json, "json")
-    let path = try string(path, "path")
+    let path = try XverseCAPI.path(path, "path")
     let options: LoadOptions = try optionValues(options)
     let text = try ModelInspection.json(path: path, options: options.model, allocator: MemoryAllocator())
     try deliver(text, to: json, length: len)
@@ -72,7 +72,7 @@ public func xverse_model_estimate(
   _ out: UnsafeMutablePointer<xverse_memory_estimate>?
 ) -> xverse_status {
   reportingErrors { () throws(XverseError) in
-    let path = try string(path, "path")
+    let path = try XverseCAPI.path(path, "path")
     let estimation = try MemoryEstimation(try optionValues(model, "model"), try optionValues(session, "session"))
     // Looked at first: an answer that cannot be given must not cost the reading.
     _ = try required(out, "out")

@@ -12,7 +12,7 @@ extension MemoryEstimation {
       options: load.model,
       quantizedType: load.quantization.scheme.map { scheme in { scheme.dtype(for: $0) } },
       context: session.context, cacheElement: session.cacheElement,
-      kernels: try Kernels(threadCount: DefaultRuntime.threadCount() ?? Kernels.processorCount))
+      kernels: try Kernels(threadCount: DefaultRuntime.threadCount() ?? ProcessorLimits.current.threadCount))
   }
 }
 
@@ -25,7 +25,8 @@ func generationOptions(
   let defaults = GenerationOptions(model.generationDefaults)
   guard handle != nil else { return defaults }
   let options = try optionValues(handle, name, over: SamplingOptions(generation: defaults)).resolved
-  try options.sampling.validate(vocabularySize: model.configuration.vocabularySize)
+  // All other values were checked when they were set, and the model's own are when they are used.
+  try options.sampling.validateLogitBias(vocabularySize: model.configuration.vocabularySize)
   return options
 }
 

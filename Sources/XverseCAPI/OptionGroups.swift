@@ -12,6 +12,8 @@ struct RuntimeOptions: OptionGroup {
 
   /// nil: XVERSE_NUM_THREADS, else the CPUs that the process may use.
   var threadCount: Int?
+  /// nil: XVERSE_THREADING, else what is safe.
+  var threading: Kernels.Threading?
   /// Bytes; 0: no limit.
   var memoryLimit = 0
   /// nil: the fastest of this CPU.

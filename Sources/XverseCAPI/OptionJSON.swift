@@ -44,10 +44,13 @@ enum OptionJSON {
       guard let token = Int32(key.text), token >= 0 else {
         throw .range("option 'logit_bias': key '\(key.snippet)' is no token id")
       }
-      guard let number = bias.double, abs(number) <= largestBias else {
-        throw .range("option 'logit_bias': the bias of token \(token) is \(bias.snippet), expected a finite number")
+      guard let number = bias.double, number <= largestBias else {
+        throw .range(
+          "option 'logit_bias': the bias of token \(token) is \(bias.snippet), expected a finite number of at most 2^60"
+        )
       }
-      biases.append((token, Float(number)))
+      // What people write for "never" is taken as that.
+      biases.append((token, number < -largestBias ? -.infinity : Float(number)))
     }
     return biases
   }

@@ -60,6 +60,7 @@ extension OptionRow {
     let value = String(decoding: text.prefix(Self.longestPath), as: UTF8.self)
     switch accepted {
     case .path where text.count > Self.longestPath: throw tooLong(value)
+    case .path(let assign): return assign(Array(text))
     case .choice(let choices) where text.count > Self.longestChoice: throw noChoice(value, choices)
     default: return try assignment(of: value)
     }
@@ -69,7 +70,7 @@ extension OptionRow {
     switch accepted {
     case .path(let assign):
       guard value.utf8.count <= Self.longestPath else { throw tooLong(value) }
-      return assign(value)
+      return assign(Array(value.utf8))
     case .choice(let choices):
       for choice in choices {
         if let assignment = choice.value(for: value) { return assignment }

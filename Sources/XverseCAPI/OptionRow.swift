@@ -16,8 +16,8 @@ struct OptionRow<Group: OptionGroup>: Sendable {
     case float(ClosedRange<Double>, @Sendable (Double) -> Assignment)
     /// One of several names.
     case choice([OptionChoice<Assignment>])
-    /// A string of at most `longestPath` bytes.
-    case path(@Sendable (String) -> Assignment)
+    /// At most `longestPath` bytes in any encoding.
+    case path(@Sendable ([UInt8]) -> Assignment)
     /// A JSON value, which the function checks.
     case json(@Sendable (JSONValue) throws(XverseError) -> Assignment)
   }
@@ -121,8 +121,8 @@ extension OptionRow {
     .choice(key, Value.allCases.map { .value($0.rawValue, $0) }, to: member, doc)
   }
 
-  /// Any string; nil by default.
-  static func path(_ key: StaticString, to member: Member<String?>, _ doc: StaticString) -> Self {
+  /// Any path; nil by default.
+  static func path(_ key: StaticString, to member: Member<[UInt8]?>, _ doc: StaticString) -> Self {
     Self(key, .path { value in { $0[keyPath: member] = value } }, doc)
   }
 

@@ -17,10 +17,15 @@ private let largestContext: Int64 = 1 << 24
 private let largestFloat = Double(Float.greatestFiniteMagnitude)
 
 extension RuntimeOptions {
+  static let threadings: KeyValuePairs<String, Kernels.Threading> = ["openmp": .openmp, "pthread": .pthread]
+
   static let rows: [OptionRow<Self>] = [
     .int(
       "threads", 1...1024, to: \.threadCount, unit: "threads",
-      "Compute threads; default: the CPUs this process may use, or XVERSE_NUM_THREADS."),
+      "Compute threads; default: XVERSE_NUM_THREADS, or the CPUs and the CPU time this process may use."),
+    .choice(
+      "threading", [.value("auto", nil)] + threadings.map { .value($0.key, $0.value) }, to: \.threading,
+      "Who starts the compute threads; auto: OpenMP, where its runtime cannot end the process, else pthreads."),
     .int(
       "memory_limit", 0...large, to: \.memoryLimit, unit: "bytes",
       "Most bytes held at a time, mapped files not counted; 0: no limit."),

@@ -16,8 +16,10 @@ public func xverse_runtime_create(
     let options: RuntimeOptions = try optionValues(options)
     var threadCount = options.threadCount
     if threadCount == nil { threadCount = try DefaultRuntime.threadCount() }
+    var threading = options.threading
+    if threading == nil { threading = try DefaultRuntime.threading() }
     return try Runtime(
-      threadCount: threadCount, instructionSet: options.instructionSet,
+      threadCount: threadCount, threading: threading, instructionSet: options.instructionSet,
       allocator: MemoryAllocator(
         functions: try allocator.map { (pointer) throws(XverseError) in try allocatorFunctions(pointer) },
         limit: options.memoryLimit),
@@ -71,10 +73,11 @@ enum DefaultRuntime {
 
   static func shared() throws(XverseError) -> Runtime {
     let threads = try threadCount()
+    let threading = try threading()
     let result = reference.withLock { reference -> Result<Runtime, XverseError> in
       if let runtime = reference.runtime { return .success(runtime) }
       do throws(XverseError) {
-        let runtime = try Runtime(threadCount: threads, allocator: allocator, log: log)
+        let runtime = try Runtime(threadCount: threads, threading: threading, allocator: allocator, log: log)
         reference.runtime = runtime
         return .success(runtime)
       } catch {
@@ -91,6 +94,15 @@ enum DefaultRuntime {
       throw .invalid("XVERSE_NUM_THREADS is '\(Spelling.shortened(String(cString: text)))', expected 1 to 1024")
     }
     return count
+  }
+
+  /// XVERSE_THREADING; nil when it is not set, or "auto".
+  static func threading() throws(XverseError) -> Kernels.Threading? {
+    guard let text = getenv("XVERSE_THREADING").map({ String(cString: $0) }), text != "auto" else { return nil }
+    guard let threading = RuntimeOptions.threadings.first(where: { $0.key == text })?.value else {
+      throw .invalid("XVERSE_THREADING is '\(Spelling.shortened(text))', expected auto, openmp or pthread")
+    }
+    return threading
   }
 
   /// A log to stderr at the level of XVERSE_LOG.
@@ -117,6 +129,7 @@ private struct LogReceiver: @unchecked Sendable {
   let user: UnsafeMutableRawPointer?
 
   func receive(_ level: Log.Level, _ message: String) {
+    guard !ProcessEnd.hasBegun else { return }
     message.withCString { pointer in
       insideCallback { function(user, level.rawValue, pointer, strlen(pointer)) }
     }

@@ -11,7 +11,7 @@ public func xverse_sampler_create(
   creating(out) { () throws(XverseError) in
     let handle = try borrow(model, as: ModelHandle.self, "model")
     let model = handle.model
-    let options = try generationOptions(options, for: model)
+    let options = try generationOptions(options, for: model).usable()
     return SamplerHandle(
       try Sampler(
         options.sampling, vocabularySize: model.configuration.vocabularySize, allocator: handle.runtime.allocator))

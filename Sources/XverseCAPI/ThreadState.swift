@@ -1,13 +1,16 @@
-// ThreadState.swift -- what the library keeps for each of the host's threads: the message of its last error, and whether
-// it is inside a callback.
+// ThreadState.swift -- what the library keeps for each of the host's threads: the message of its last error, whether it is
+// inside a callback, and the floating-point environment that it came with.
 
 import Glibc
 import XverseCore
+import XverseTensors
 
 /// One thread's state; created with its first call, released when it ends.
 final class ThreadState {
   /// How many callbacks this thread is inside of.
   var callbackDepth = 0
+  /// What the thread had when it entered the library; nil on the library's own threads.
+  private var hostFloats: FloatingPointEnvironment?
   private(set) var offset: Int64 = -1
   private var messageMemory: UnsafeMutablePointer<CChar>?
 
@@ -20,6 +23,29 @@ final class ThreadState {
     offset = error.offset
     free(messageMemory)
     messageMemory = strdup(error.message)
+  }
+
+  /// Runs `body` of an exported function in the default floating-point environment.
+  func insideLibrary<Result>(_ body: () throws(XverseError) -> Result) throws(XverseError) -> Result {
+    let outer = hostFloats
+    hostFloats = .replacedByDefault()
+    defer {
+      hostFloats?.restore()
+      hostFloats = outer
+    }
+    return try body()
+  }
+
+  /// Calls a host's function in the host's environment, which it may change.
+  func outsideLibrary<Result>(_ body: () -> Result) -> Result {
+    hostFloats?.restore()
+    callbackDepth += 1
+    defer {
+      callbackDepth -= 1
+      let floats = FloatingPointEnvironment.replacedByDefault()
+      if hostFloats != nil { hostFloats = floats }
+    }
+    return body()
   }
 
   static var current: ThreadState {
@@ -40,9 +66,4 @@ final class ThreadState {
 }
 
 /// Calls a host's callback: inside it most functions return XVERSE_E_MISUSE.
-func insideCallback<Result>(_ body: () -> Result) -> Result {
-  let state = ThreadState.current
-  state.callbackDepth += 1
-  defer { state.callbackDepth -= 1 }
-  return body()
-}
+func insideCallback<Result>(_ body: () -> Result) -> Result { ThreadState.current.outsideLibrary(body) }

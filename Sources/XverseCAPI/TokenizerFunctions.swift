@@ -20,7 +20,7 @@ public func xverse_tokenizer_open(
   _ path: UnsafePointer<CChar>?, _ out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> xverse_status {
   creating(out) { () throws(XverseError) in
-    let file = try TokenizerDirectory(path: try string(path, "path"))
+    let file = try TokenizerDirectory(path: try XverseCAPI.path(path, "path"))
     return TokenizerHandle(file.tokenizer, file.specialTokens, isBorrowed: false)
   }
 }

@@ -30,13 +30,15 @@ package final class Calibration {
   }
 
   /// - Parameter tokens: Of the text; cut into sequences of `sequenceLength`, a shorter rest is used as well.
-  /// - Throws: As `RoundToNearest.quantize`; `range` for fewer than 16 tokens.
+  /// - Throws: As `RoundToNearest.quantize`; `range` for fewer than 16 tokens; `unsupported` or `outOfMemory` for want of
+  ///   OpenBLAS.
   package func quantize(
     _ model: XverseModel, on tokens: UnsafeBufferPointer<Int32>
   ) throws(XverseError) -> XverseModel {
     guard tokens.count >= 16 else {
       throw .range("the calibration text has \(tokens.count) tokens, expected at least 16")
     }
+    try context.kernels.loadBLAS()
     let tokens = UnsafeBufferPointer(rebasing: tokens.prefix(Self.maximumTokens))
     let plain = RoundToNearest(scheme, context.silent)
     let embedding = Linear(model.embedding.key, try plain.quantize(model.embedding, of: model))

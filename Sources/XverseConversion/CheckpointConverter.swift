@@ -60,7 +60,8 @@ package enum CheckpointConverter {
   private static func config(
     _ file: MappedFile, describing model: XverseModel, _ allocator: MemoryAllocator
   ) throws(XverseError) -> Buffer<UInt8> {
-    let document = try JSONDocument(file.bytes, owner: file, source: file.name, allocator: allocator)
+    let document = try JSONDocument(
+      file.bytes, owner: file, source: file.name, dialect: .python, allocator: allocator)
     var text = Buffer<UInt8>(allocator: allocator)
     let isQuantized = model.linears.contains { $0.weights.dtype.isQuantized }
     guard isQuantized, document.root["quantization_config"]?["quant_method"]?.string != Self.ownMethod else {

@@ -26,14 +26,14 @@ package struct ConversionOptions: Sendable {
 
 /// One conversion.
 package struct ModelConversion {
-  private let source: String
+  private let source: FilePath
   private let options: ConversionOptions
   private let context: ComputeContext
 
   /// - Parameters:
   ///   - source: The path of a model, as for `LoadedModel`.
   ///   - context: Reports the phases of loading, and "write" with bytes written of all.
-  package init(_ source: String, _ options: ConversionOptions, _ context: ComputeContext) {
+  package init(_ source: FilePath, _ options: ConversionOptions, _ context: ComputeContext) {
     self.source = source
     self.options = options
     self.context = context
@@ -43,14 +43,14 @@ package struct ModelConversion {
   ///
   /// - Throws: `invalid` for options that do not go together; what loading, quantizing and writing throw. Nothing is left
   ///   behind then.
-  package func write(to destination: String) throws(XverseError) {
+  package func write(to destination: FilePath) throws(XverseError) {
     switch options.format {
     case .safetensors: try writeDirectory(to: destination)
     case .gguf: try writeGGUF(to: destination)
     }
   }
 
-  private func writeDirectory(to destination: String) throws(XverseError) {
+  private func writeDirectory(to destination: FilePath) throws(XverseError) {
     guard options.encoding == nil else {
       throw .invalid("type is set, expected format=gguf with it; quantize is for a directory")
     }
@@ -70,7 +70,7 @@ package struct ModelConversion {
     ) { (done, total) throws(XverseError) in try writing.progress(done, total) }
   }
 
-  private func writeGGUF(to destination: String) throws(XverseError) {
+  private func writeGGUF(to destination: FilePath) throws(XverseError) {
     let quantization = options.quantization
     if quantization.scheme != nil { throw Self.unexpectedWithGGUF("quantize") }
     if quantization.calibrationPath != nil { throw Self.unexpectedWithGGUF("calibration") }

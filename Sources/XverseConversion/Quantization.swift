@@ -10,7 +10,7 @@ package struct Quantization: Sendable {
   /// nil leaves the weights as they are.
   package var scheme: QuantizationScheme?
   /// The path of a calibration text; nil to round to nearest.
-  package var calibrationPath: String?
+  package var calibrationPath: [UInt8]?
 
   package init() {}
 

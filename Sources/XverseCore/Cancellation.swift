@@ -34,9 +34,32 @@ package final class Cancellation: Sendable {
 
   /// - Throws: `cancelled` or `deadline` when the work should end.
   package func check() throws(XverseError) {
+    try ProcessEnd.check()
     if isTriggered.load(ordering: .relaxed) { throw XverseError(.cancelled, "cancelled") }
     if isPastDeadline { throw XverseError(.deadline, "the deadline has passed") }
     try parent?.check()
+  }
+}
+
+extension Cancellation? {
+  /// What long work without a flag of its own obeys too: the end of the process.
+  package func check() throws(XverseError) {
+    guard let self else { return try ProcessEnd.check() }
+    try self.check()
+  }
+}
+
+/// The end of the process: from then on all work ends where it would look at a cancel flag, and calls no host.
+package enum ProcessEnd {
+  private static let flag = Atomic<Bool>(false)
+
+  package static var hasBegun: Bool { flag.load(ordering: .relaxed) }
+
+  package static func begin() { flag.store(true, ordering: .relaxed) }
+
+  /// - Throws: `cancelled`.
+  package static func check() throws(XverseError) {
+    if hasBegun { throw XverseError(.cancelled, "cancelled, because the process is ending") }
   }
 }
 

@@ -3,6 +3,9 @@
 
 /// A JSON text, checked as a whole: syntax, UTF-8, depth, unique keys.
 ///
+/// Files that Python wrote are read as Python's `json.load` reads them: NaN, Infinity and -Infinity are numbers, of equal
+/// keys the last one counts, and half of a surrogate pair stands for U+FFFD. `warnings` tells what was found of these.
+///
 /// Memory: 16 bytes a value and at most 24 bytes a key of the largest object, from `allocator`.
 /// Threads: immutable; any number of readers.
 package final class JSONDocument: @unchecked Sendable {
@@ -10,6 +13,14 @@ package final class JSONDocument: @unchecked Sendable {
   package static let maximumDepth = 128
   /// Longest text; a node keeps 32-bit offsets.
   package static let maximumLength = 1 << 30
+
+  /// What is accepted beyond RFC 8259.
+  package enum Dialect: Sendable {
+    /// Nothing; equal keys, which the RFC leaves open, are rejected.
+    case rfc8259
+    /// What Python's `json.load` accepts.
+    case python
+  }
 
   enum Kind: UInt8 {
     case null, bool, number, string, escapedString, array, object
@@ -29,6 +40,9 @@ package final class JSONDocument: @unchecked Sendable {
   let nodes: Buffer<Node>
   /// The file's name, or what else the text is called in messages.
   package let source: String
+  /// Sentences for people about what only Python accepts.
+  package let warnings: [String]
+  let dialect: Dialect
   private let owner: AnyObject?
 
   /// Parses `bytes`.
@@ -40,10 +54,12 @@ package final class JSONDocument: @unchecked Sendable {
   ///   - faultCode: The status of a malformed text: `.corrupt` for a file, `.parse` for an argument.
   package init(
     _ bytes: UnsafeRawBufferPointer, owner: AnyObject? = nil, source: String,
-    faultCode: XverseError.Code = .corrupt, allocator: MemoryAllocator = .system
+    dialect: Dialect = .rfc8259, faultCode: XverseError.Code = .corrupt, allocator: MemoryAllocator = .system
   ) throws(XverseError) {
-    var parser = JSONParser(bytes, source: source, faultCode: faultCode, allocator: allocator)
+    var parser = JSONParser(bytes, source: source, dialect: dialect, faultCode: faultCode, allocator: allocator)
     try parser.parse()
+    self.dialect = dialect
+    warnings = parser.warnings
     self.bytes = bytes
     self.owner = owner
     self.source = source

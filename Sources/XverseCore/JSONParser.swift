@@ -6,17 +6,24 @@ struct JSONParser: ~Copyable {
 
   private let bytes: UnsafeRawBufferPointer
   private let source: String
+  private let dialect: JSONDocument.Dialect
   private let faultCode: XverseError.Code
   private let allocator: MemoryAllocator
   private var position = 0
   private var nodes: Buffer<JSONDocument.Node>
   private var openContainers: [Int] = []
+  /// What only Python accepts, at most `maximumWarningCount` of it.
+  private(set) var warnings: [String] = []
+
+  private static let maximumWarningCount = 8
 
   init(
-    _ bytes: UnsafeRawBufferPointer, source: String, faultCode: XverseError.Code, allocator: MemoryAllocator
+    _ bytes: UnsafeRawBufferPointer, source: String, dialect: JSONDocument.Dialect, faultCode: XverseError.Code,
+    allocator: MemoryAllocator
   ) {
     self.bytes = bytes
     self.source = source
+    self.dialect = dialect
     self.faultCode = faultCode
     self.allocator = allocator
     self.nodes = Buffer(allocator: allocator)
@@ -71,7 +78,7 @@ struct JSONParser: ~Copyable {
     nodes[container].end = UInt32(position)
     nodes[container].next = UInt32(nodes.count)
     openContainers.removeLast()
-    if nodes[container].kind == .object { try rejectDuplicateKeys(in: container) }
+    if nodes[container].kind == .object { try checkKeys(of: container) }
   }
 
   private mutating func open(_ kind: JSONDocument.Kind) throws(XverseError) {
@@ -95,6 +102,10 @@ struct JSONParser: ~Copyable {
     case UInt8(ascii: "t"): try parseWord("true", .bool)
     case UInt8(ascii: "f"): try parseWord("false", .bool)
     case UInt8(ascii: "n"): try parseWord("null", .null)
+    case UInt8(ascii: "N") where dialect == .python: try parseWord("NaN", .number)
+    case UInt8(ascii: "I") where dialect == .python: try parseWord("Infinity", .number)
+    case UInt8(ascii: "-") where dialect == .python && peek(1) == UInt8(ascii: "I"):
+      try parseWord("-Infinity", .number)
     case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): try parseNumber()
     default: throw fault("expected a value")
     }
@@ -104,6 +115,7 @@ struct JSONParser: ~Copyable {
     let length = word.utf8CodeUnitCount
     guard bytes.count - position >= length else { throw fault("expected '\(word)'") }
     for i in 0..<length where bytes[position + i] != word.utf8Start[i] { throw fault("expected '\(word)'") }
+    if kind == .number { warn("\(word), which JSON does not have") }
     try add(kind, from: position, to: position + length)
     position += length
   }
@@ -144,6 +156,10 @@ struct JSONParser: ~Copyable {
       case UInt8(ascii: "\\"):
         hasEscapes = true
         guard let escape = JSONEscape(bytes, at: position) else { throw fault("malformed escape sequence in a string") }
+        if escape.isLoneSurrogate {
+          guard dialect == .python else { throw fault("malformed escape sequence in a string") }
+          warn("half of a surrogate pair in a string")
+        }
         position += escape.length
       case 0..<0x20: throw fault("unescaped control character in a string")
       case 0x20..<0x80: position += 1
@@ -156,7 +172,8 @@ struct JSONParser: ~Copyable {
 
   // MARK: unique keys
 
-  private func rejectDuplicateKeys(in object: Int) throws(XverseError) {
+  /// Rejects equal keys, or tells of them.
+  private mutating func checkKeys(of object: Int) throws(XverseError) {
     let end = Int(nodes[object].next)
     var keyCount = 0
     var index = object + 1
@@ -174,7 +191,10 @@ struct JSONParser: ~Copyable {
       var slot = key.hash & (slotCount - 1)
       while slots[slot] != 0 {
         if JSONString(bytes: bytes, node: nodes[Int(slots[slot])]) == key {
-          throw fault("duplicate key '\(key.snippet)'", at: Int(nodes[index].start))
+          let words = "duplicate key '\(key.snippet)'"
+          guard dialect == .python else { throw fault(words, at: Int(nodes[index].start)) }
+          warn("\(words), of which the last one counts", at: Int(nodes[index].start))
+          break
         }
         slot = (slot + 1) & (slotCount - 1)
       }
@@ -185,7 +205,9 @@ struct JSONParser: ~Copyable {
 
   // MARK: bytes
 
-  private func peek() -> UInt8? { position < bytes.count ? bytes[position] : nil }
+  private func peek(_ distance: Int = 0) -> UInt8? {
+    position + distance < bytes.count ? bytes[position + distance] : nil
+  }
 
   private mutating func skipWhitespace() {
     while let byte = peek(), byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09 { position += 1 }
@@ -194,6 +216,10 @@ struct JSONParser: ~Copyable {
   private mutating func add(_ kind: JSONDocument.Kind, from start: Int, to end: Int) throws(XverseError) {
     let next = UInt32(nodes.count + 1)
     try nodes.append(Node(kind: kind, start: UInt32(start), end: UInt32(end), next: next))
+  }
+
+  private mutating func warn(_ what: String, at offset: Int? = nil) {
+    if warnings.count < Self.maximumWarningCount { warnings.append("\(source): \(what) at byte \(offset ?? position)") }
   }
 
   private func fault(_ what: String) -> XverseError { fault(what, at: position) }
@@ -207,8 +233,10 @@ struct JSONParser: ~Copyable {
 struct JSONEscape {
   let length: Int
   let scalar: Unicode.Scalar
+  /// Whether it is half of a surrogate pair, for which `scalar` is U+FFFD.
+  private(set) var isLoneSurrogate = false
 
-  /// Reads the sequence whose backslash is at `position`; nil when it is malformed or half of a surrogate pair.
+  /// Reads the sequence whose backslash is at `position`; nil when it is malformed.
   init?(_ bytes: UnsafeRawBufferPointer, at position: Int) {
     guard position + 1 < bytes.count else { return nil }
     let simple: Unicode.Scalar
@@ -232,7 +260,12 @@ struct JSONEscape {
         bytes[position + 7] == UInt8(ascii: "u"), let low = Self.unit(bytes, at: position + 8),
         (0xDC00..<0xE000).contains(low),
         let scalar = Unicode.Scalar(0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00))
-      else { return nil }
+      else {
+        self.length = 6
+        self.scalar = "\u{FFFD}"
+        isLoneSurrogate = true
+        return
+      }
       self.length = 12
       self.scalar = scalar
       return

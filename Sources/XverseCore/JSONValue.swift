@@ -43,6 +43,12 @@ package struct JSONValue {
     return value
   }
 
+  /// The value of a number that is whole, however it is written: 50, 50.0 or 5e1; nil for everything else.
+  package var wholeNumber: Int? { int ?? double.flatMap { Int(exactly: $0) } }
+
+  /// Whether a number is written with a minus sign, -Infinity among them.
+  package var isNegative: Bool { node.kind == .number && document.bytes[Int(node.start)] == UInt8(ascii: "-") }
+
   package var string: String? { stringValue.map { $0.text } }
 
   /// The string without copying it; nil for other kinds.
@@ -63,10 +69,16 @@ package struct JSONValue {
     JSONMembers(document: document, index: index + 1, end: node.kind == .object ? Int(node.next) : 0)
   }
 
-  /// The member called `key`; nil when there is none or this is no object. Linear in the number of members.
+  /// The member called `key`, the last one of several; nil when there is none or this is no object. Linear in the number
+  /// of members.
   package subscript(key: String) -> JSONValue? {
-    for member in members where member.key.equals(key) { return member.value }
-    return nil
+    var found: JSONValue?
+    for member in members where member.key.equals(key) {
+      found = member.value
+      // Only Python allows another one.
+      if document.dialect == .rfc8259 { break }
+    }
+    return found
   }
 
   /// Where the value stands in the text, its quotes included.

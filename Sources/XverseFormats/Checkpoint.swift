@@ -5,14 +5,16 @@ import XverseTensors
 
 /// An opened checkpoint; it holds its files.
 ///
-/// Every header is checked as a whole before any data are read. Tensors of a shard that its index does not list are
-/// there like the others, as they are for Hugging Face's loader.
+/// Every header is checked as a whole before any data are read. What stands in the files counts, as for Hugging Face's
+/// loader: an index says which files there are, and what else it says wrongly is told in `warnings`.
 ///
 /// Threads: immutable; any number of readers.
 package final class Checkpoint: WeightMemory, @unchecked Sendable {
   /// The place in messages.
   package let directory: String
   package let format: WeightsFormat
+  /// Sentences for people about what is odd in the files and changes nothing.
+  package let warnings: [String]
   /// The sum over all tensors.
   package let byteCount: Int
   private let table: TensorTable
@@ -20,7 +22,7 @@ package final class Checkpoint: WeightMemory, @unchecked Sendable {
 
   /// Opens the checkpoint at `path`: a directory or one file.
   package convenience init(
-    path: String, mode: MappedFile.Mode, allocator: MemoryAllocator,
+    path: some PathName, mode: MappedFile.Mode, allocator: MemoryAllocator,
     progress: (_ done: Int, _ total: Int) throws(XverseError) -> Void
   ) throws(XverseError) {
     try self.init(CheckpointLocation(path: path), mode: mode, allocator: allocator, progress: progress)
@@ -32,36 +34,47 @@ package final class Checkpoint: WeightMemory, @unchecked Sendable {
   ///
   /// - Parameters:
   ///   - allocator: Where the index of tensors and, in mode `read`, the files' bytes are kept.
+  ///   - renaming: Called with the name of each tensor, unless it is a GGUF file's; what it should be called, or nil when
+  ///     it is called so.
   ///   - progress: Called with bytes of files before each file's header is read (0 done), before its data are taken
   ///     and after every `InputFile.chunkLength` read; what it throws ends the opening.
   /// - Throws: `notFound`, `io`, `unsupported`, `invalid`, `corrupt`, `limit`, `outOfMemory`, what `progress` throws.
   package init(
     _ location: CheckpointLocation, mode: MappedFile.Mode, allocator: MemoryAllocator,
+    renaming: (_ name: String) -> String? = { _ in nil },
     progress: (_ done: Int, _ total: Int) throws(XverseError) -> Void
   ) throws(XverseError) {
     let index: ShardIndex?
-    let names: [String]
+    let names: [FilePath]
+    let expected: WeightsFormat
     switch try location.locateWeights() {
     case .single(let name, let format):
       index = nil
       names = [name]
-      self.format = format
+      expected = format
     case .split(let parts, let format):
       index = nil
       names = parts
-      self.format = format
+      expected = format
     case .sharded(let indexName, let format):
       let file = try location.requiredCompanion(
         indexName, maximumLength: ShardIndex.maximumLength, allocator: allocator)
-      let shards = try ShardIndex(file, of: format, allocator: allocator)
+      let shards = try ShardIndex(file, allocator: allocator)
       index = shards
       names = shards.shards
-      self.format = format
+      expected = format
     }
     let opening = try Opening(
-      names, format: format, index: index?.name, in: location.files, allocator: allocator)
-    let table = try opening.readHeaders(progress)
-    try index?.check(table)
+      names, expected: expected, index: index?.name, in: location.files, allocator: allocator)
+    format = opening.format
+    var table = try opening.readHeaders(progress)
+    var warnings = index?.warnings(of: table) ?? []
+    if format != .gguf, let renamed = try table.rename(renaming) {
+      warnings.append(
+        "\(location.directory.inMessage): \(renamed.count) tensors have other names than a model's; "
+          + "'\(renamed.from.inMessage)' was taken for '\(renamed.to.inMessage)', the others likewise")
+    }
+    self.warnings = warnings
     files = try opening.openFiles(mode, progress)
     byteCount = table.entries.elements.reduce(0) { $0 + $1.byteCount }
     self.table = table

@@ -7,9 +7,9 @@ import XverseCore
 package struct CheckpointLocation: Sendable {
   /// The files that hold the weights, by their names in the directory.
   enum Weights {
-    case single(String, WeightsFormat)
+    case single(FilePath, WeightsFormat)
     /// Parts that a name tells, the first one first.
-    case split([String], WeightsFormat)
+    case split([FilePath], WeightsFormat)
     case sharded(index: String, WeightsFormat)
   }
 
@@ -24,7 +24,7 @@ package struct CheckpointLocation: Sendable {
 
   package let files: FileDirectory
   /// The weights' file, when the path named one, or a directory has one that brings everything with it.
-  private let weights: (name: String, format: WeightsFormat)?
+  private let weights: (name: FilePath, format: WeightsFormat)?
 
   /// The place in messages.
   package var directory: String { files.name }
@@ -32,11 +32,11 @@ package struct CheckpointLocation: Sendable {
   /// Whether the model is described by the metadata of its weights, not by config.json.
   package var isGGUF: Bool { weights?.format == .gguf }
 
-  /// - Parameter path: A Hugging Face directory, one with a single GGUF file, or a file: .safetensors or .bin with its
-  ///   companions beside it, or .gguf.
+  /// - Parameter path: A Hugging Face directory, one with a single GGUF file, or a file of whatever name: safetensors or
+  ///   torch.save's with its companions beside it, or GGUF.
   /// - Throws: `notFound`, also for a directory without config.json; `unsupported` for what is neither, and for weights
   ///   in another format; `corrupt` for an empty file; `invalid`, `io`.
-  package init(path: String) throws(XverseError) {
+  package init(path: some PathName) throws(XverseError) {
     let place = try FilePath(path)
     switch try place.kind() {
     case .directory:
@@ -48,12 +48,12 @@ package struct CheckpointLocation: Sendable {
         throw try explanation("there is no config.json", expected: "a Hugging Face model directory")
       }
     case .regularFile:
-      guard let format = WeightsFormat(fileName: place.name) else {
-        // An empty file is called empty, whatever its name.
-        _ = try InputFile(path: path)
+      files = .path(place.directory)
+      let beginning = try FileBeginning(of: files.open(place.name))
+      // The name says what a file that is none of these should have been.
+      guard let format = beginning.format ?? WeightsFormat(fileName: place.name) else {
         throw .unsupported("\(place.inMessage): expected \(Self.expectation)")
       }
-      files = .path(try FilePath(place.directory))
       weights = (place.name, format)
     case .other(let words):
       throw place.notAFile(.other(words), expected: Self.expectation)
@@ -63,8 +63,9 @@ package struct CheckpointLocation: Sendable {
   /// The checkpoint whose files the host hands out under the names they have in a directory.
   package init(_ host: HostFiles) {
     files = .host(host)
-    let isGGUF = host.length(of: WeightsFormat.hostName) != nil && host.length(of: "config.json") == nil
-    weights = isGGUF ? (WeightsFormat.hostName, .gguf) : nil
+    let gguf = try? FilePath(WeightsFormat.hostName)
+    let isGGUF = (try? files.contains(WeightsFormat.hostName)) == true && (try? files.contains("config.json")) != true
+    weights = isGGUF ? gguf.map { ($0, .gguf) } : nil
   }
 
   /// Whether a file stands beside the weights.
@@ -95,10 +96,10 @@ package struct CheckpointLocation: Sendable {
       guard weights.format == .gguf, let split = try GGUFSplitName(weights.name, in: directory) else {
         return .single(weights.name, weights.format)
       }
-      return .split(split.allNames, .gguf)
+      return .split(try split.allNames(), .gguf)
     }
     for format in WeightsFormat.searchOrder {
-      if let name = format.singleName, try files.contains(name) { return .single(name, format) }
+      if let name = format.singleName, try files.contains(name) { return .single(try FilePath(name), format) }
       if let name = format.indexName, try files.contains(name) { return .sharded(index: name, format) }
     }
     throw try explanation("there are no weights", expected: Self.weightNames)
@@ -120,19 +121,19 @@ package struct CheckpointLocation: Sendable {
 
   /// The first name, in alphabetical order, of a file with weights in a format that is not read, unless there is one in
   /// a format that is.
-  private func foreignWeights(in place: FilePath) throws(XverseError) -> String? {
+  private func foreignWeights(in place: FilePath) throws(XverseError) -> FilePath? {
     for format in WeightsFormat.searchOrder {
       for name in [format.singleName, format.indexName] {
         if let name, try files.contains(name) { return nil }
       }
     }
-    return try Self.names(in: place) { $0.hasPrefix("pytorch_model") && $0.hasSuffix(".bin") }.first
+    return try Self.names(in: place) { $0.bytes.starts(with: "pytorch_model".utf8) && $0.hasSuffix(".bin") }.first
   }
 
   /// The GGUF file of a directory that is none of Hugging Face's; nil when there is none.
   ///
   /// - Throws: `invalid` when there are several.
-  private static func onlyGGUF(in place: FilePath) throws(XverseError) -> String? {
+  private static func onlyGGUF(in place: FilePath) throws(XverseError) -> FilePath? {
     if try place.appending("config.json").exists() {
       for name in WeightsFormat.searchOrder.flatMap({ [$0.singleName, $0.indexName] }) {
         if let name, try place.appending(name).exists() { return nil }
@@ -146,15 +147,17 @@ package struct CheckpointLocation: Sendable {
   }
 
   /// The names in a directory that match, in alphabetical order.
-  private static func names(in place: FilePath, where matches: (String) -> Bool) throws(XverseError) -> [String] {
-    guard let stream = place.text.withCString({ opendir($0) }) else { throw place.failure(errno, to: "list") }
+  private static func names(
+    in place: FilePath, where matches: (FilePath) -> Bool
+  ) throws(XverseError) -> [FilePath] {
+    guard let stream = place.withCString({ opendir($0) }) else { throw place.failure(errno, to: "list") }
     defer { closedir(stream) }
-    var found: [String] = []
+    var found: [FilePath] = []
     for _ in 0..<maximumEntryCount {
       guard let entry = readdir(stream) else { break }
-      let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+      let name = try FilePath(bytes: withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) })
       if matches(name) { found.append(name) }
     }
-    return found.sorted()
+    return found.sorted { $0.bytes.lexicographicallyPrecedes($1.bytes) }
   }
 }

@@ -7,29 +7,36 @@ extension Checkpoint {
   struct Opening {
     typealias Progress = (_ done: Int, _ total: Int) throws(XverseError) -> Void
 
-    private let names: [String]
-    private let format: WeightsFormat
+    private let names: [FilePath]
+    private let formats: [WeightsFormat]
     private let files: FileDirectory
     private let allocator: MemoryAllocator
     private let identities: [InputFile.Identity]
     /// Bytes of all files.
     private let total: Int
 
-    /// - Parameter index: The file that names the shards; nil when there are none.
+    /// What the first file is.
+    var format: WeightsFormat { formats.first ?? .safetensors }
+
+    /// - Parameters:
+    ///   - expected: What a file is whose first bytes do not tell.
+    ///   - index: The file that names the shards; nil when there are none.
     init(
-      _ names: [String], format: WeightsFormat, index: String?, in files: FileDirectory, allocator: MemoryAllocator
+      _ names: [FilePath], expected: WeightsFormat, index: String?, in files: FileDirectory, allocator: MemoryAllocator
     ) throws(XverseError) {
       self.names = names
-      self.format = format
       self.files = files
       self.allocator = allocator
       var identities: [InputFile.Identity] = []
+      var formats: [WeightsFormat] = []
       var total = 0
       for name in names {
         if let index, !(try files.contains(name)) {
           throw .notFound("\(files.path(of: name)): the shard is missing, which \(index) names")
         }
-        let identity = try files.open(name).identity
+        let file = try files.open(name)
+        let identity = file.identity
+        formats.append(try Self.format(of: file, expected))
         let (sum, overflow) = total.addingReportingOverflow(identity.length)
         guard !overflow else {
           throw .limit("\(files.path(of: name)): the files have more than \(Int.max) bytes in all")
@@ -38,7 +45,20 @@ extension Checkpoint {
         total = sum
       }
       self.identities = identities
+      self.formats = formats
       self.total = total
+    }
+
+    /// What a file is, told by its first bytes where they tell.
+    private static func format(
+      of file: borrowing InputFile, _ expected: WeightsFormat
+    ) throws(XverseError) -> WeightsFormat {
+      guard expected != .gguf, let found = try FileBeginning(of: file).format else { return expected }
+      guard found != .gguf else {
+        throw .unsupported(
+          "\(file.name): this is a GGUF file, which brings everything with it: expected its own path as the model's")
+      }
+      return found
     }
 
     /// The tensors of all files, sorted by name.
@@ -51,7 +71,7 @@ extension Checkpoint {
       for (number, name) in names.enumerated() {
         try progress(0, total)
         let file = try files.open(name, expected: identities[number])
-        switch format {
+        switch formats[number] {
         case .safetensors: try SafetensorsHeader(of: file, number: number, allocator: allocator).addTensors(to: &table)
         case .pytorch: try PyTorchHeader(of: file, number: number, allocator: allocator).addTensors(to: &table)
         case .gguf:

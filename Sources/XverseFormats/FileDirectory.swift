@@ -16,29 +16,32 @@ package enum FileDirectory: Sendable {
   }
 
   /// Whether there is something called `name`.
-  func contains(_ name: String) throws(XverseError) -> Bool {
+  func contains(_ name: some PathName) throws(XverseError) -> Bool {
     switch self {
     case .path(let path): try path.appending(name).exists()
-    case .host(let files): files.length(of: name) != nil
+    case .host(let files): files.length(of: try FilePath(name)) != nil
     }
   }
 
-  /// - Throws: As `InputFile.init`.
+  /// - Throws: As `InputFile.init`; `corrupt` for what a failed download left in the file's place.
   func open(
-    _ name: String, maximumLength: Int = .max, expected: InputFile.Identity? = nil
+    _ name: some PathName, maximumLength: Int = .max, expected: InputFile.Identity? = nil
   ) throws(XverseError) -> InputFile {
-    switch self {
-    case .path(let path):
-      try InputFile(path: path.appending(name).text, maximumLength: maximumLength, expected: expected)
-    case .host(let files):
-      try InputFile(name: name, in: files, maximumLength: maximumLength, expected: expected)
-    }
+    let file =
+      switch self {
+      case .path(let path):
+        try InputFile(path: path.appending(name), maximumLength: maximumLength, expected: expected)
+      case .host(let files):
+        try InputFile(name: FilePath(name), in: files, maximumLength: maximumLength, expected: expected)
+      }
+    try FileBeginning(of: file).requireContent()
+    return file
   }
 
   /// `name` with the place that it is in, for messages.
-  func path(of name: String) -> String {
+  func path(of name: FilePath) -> String {
     switch self {
-    case .path(let path): ((try? path.appending(name).text) ?? name).inMessage
+    case .path(let path): (try? path.appending(name))?.inMessage ?? name.inMessage
     case .host: name.inMessage
     }
   }

@@ -3,8 +3,25 @@
 import Glibc
 import XverseCore
 
-/// A path that C can express: not empty, without NUL, shorter than PATH_MAX.
-package struct FilePath {
+/// What names a file: a text, or bytes in whatever encoding the file system has.
+package protocol PathName {
+  var pathBytes: [UInt8] { get }
+}
+
+extension String: PathName {
+  package var pathBytes: [UInt8] { Array(utf8) }
+}
+
+extension [UInt8]: PathName {
+  package var pathBytes: [UInt8] { self }
+}
+
+extension FilePath: PathName {
+  package var pathBytes: [UInt8] { bytes }
+}
+
+/// A path that C can express, as bytes: not empty, without NUL, shorter than PATH_MAX.
+package struct FilePath: Sendable, Equatable {
   package enum Kind: Equatable {
     case regularFile
     case directory
@@ -12,33 +29,46 @@ package struct FilePath {
     case other(String)
   }
 
-  package let text: String
+  /// Without the NUL that ends it in C.
+  package let bytes: [UInt8]
 
-  package init(_ text: String) throws(XverseError) {
-    guard !text.isEmpty else { throw .invalid("the path is empty, expected a file or a directory") }
-    guard !text.utf8.contains(0) else { throw .invalid("\(text.inMessage): the path contains a NUL character") }
-    let length = text.utf8.count
-    guard length < PATH_MAX else {
-      throw .invalid("\(text.inMessage): the path has \(length) bytes, expected at most \(PATH_MAX - 1)")
+  package init(_ name: some PathName) throws(XverseError) { try self.init(bytes: name.pathBytes) }
+
+  package init(bytes: [UInt8]) throws(XverseError) {
+    self.bytes = bytes
+    guard !bytes.isEmpty else { throw .invalid("the path is empty, expected a file or a directory") }
+    guard !bytes.contains(0) else { throw .invalid("\(inMessage): the path contains a NUL character") }
+    guard bytes.count < PATH_MAX else {
+      throw .invalid("\(inMessage): the path has \(bytes.count) bytes, expected at most \(PATH_MAX - 1)")
     }
-    self.text = text
   }
+
+  private init(part: some Sequence<UInt8>) { bytes = Array(part) }
+
+  /// The path for people: bytes that are not UTF-8 are U+FFFD.
+  package var text: String { String(decoding: bytes, as: UTF8.self) }
+
+  func withCString<Result>(_ body: (UnsafePointer<CChar>) -> Result) -> Result {
+    (bytes + [0]).withUnsafeBytes { body($0.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: CChar.self)) }
+  }
+
+  func hasSuffix(_ suffix: String) -> Bool { bytes.suffix(suffix.utf8.count).elementsEqual(suffix.utf8) }
 
   /// The path of `name` inside this directory.
-  package func appending(_ name: String) throws(XverseError) -> FilePath {
-    try FilePath(text.utf8.last == UInt8(ascii: "/") ? text + name : text + "/" + name)
+  package func appending(_ name: some PathName) throws(XverseError) -> FilePath {
+    let slash = UInt8(ascii: "/")
+    return try FilePath(bytes: bytes + (bytes.last == slash ? [] : [slash]) + name.pathBytes)
   }
 
-  /// The last component.
-  package var name: String {
-    let component = text.utf8.split(separator: UInt8(ascii: "/")).last
-    return component.flatMap { String($0) } ?? text
+  /// The last component; the path itself when it has none.
+  package var name: FilePath {
+    bytes.split(separator: UInt8(ascii: "/")).last.map { FilePath(part: $0) } ?? self
   }
 
   /// The directory that holds what the path names, for a path that does not end with a slash.
-  package var directory: String {
-    guard let slash = text.utf8.lastIndex(of: UInt8(ascii: "/")) else { return "." }
-    return slash == text.startIndex ? "/" : String(text[..<slash])
+  package var directory: FilePath {
+    guard let slash = bytes.lastIndex(of: UInt8(ascii: "/")) else { return FilePath(part: ".".utf8) }
+    return FilePath(part: slash == 0 ? bytes[...0] : bytes[..<slash])
   }
 
   var inMessage: String { text.inMessage }
@@ -46,7 +76,7 @@ package struct FilePath {
   /// What the path names, symbolic links followed.
   package func kind() throws(XverseError) -> Kind {
     var status = stat()
-    guard text.withCString({ stat($0, &status) }) == 0 else { throw failure(errno, to: "look at") }
+    guard withCString({ stat($0, &status) }) == 0 else { throw failure(errno, to: "look at") }
     return Self.kind(of: status)
   }
 

@@ -21,7 +21,7 @@ package struct HostFiles: @unchecked Sendable {
   }
 
   /// nil when there is no file of that name.
-  func length(of name: String) -> Int? {
+  func length(of name: FilePath) -> Int? {
     let length = name.withCString { lengthOf($0) }
     return length < 0 ? nil : Int(length)
   }
@@ -31,7 +31,7 @@ package struct HostFiles: @unchecked Sendable {
   /// - Returns: Their number, at least 1; 0 at the end.
   /// - Throws: `io` when the host cannot, `callback` when it claims more than it was asked for.
   func read(
-    _ name: String, into destination: UnsafeMutableRawBufferPointer, at offset: Int
+    _ name: FilePath, into destination: UnsafeMutableRawBufferPointer, at offset: Int
   ) throws(XverseError) -> Int {
     let count = name.withCString { readAt($0, Int64(offset), destination) }
     guard count >= 0 else {

@@ -56,7 +56,7 @@ struct InputFile: ~Copyable {
   ///   - expected: What an earlier opening found.
   /// - Throws: `invalid` for a path that no file can have, `notFound`, `io`, `unsupported` for what is no regular file,
   ///   `limit` for a longer file, `corrupt` for an empty file and for one that is not the `expected` one.
-  init(path: String, maximumLength: Int = .max, expected: Identity? = nil) throws(XverseError) {
+  init(path: some PathName, maximumLength: Int = .max, expected: Identity? = nil) throws(XverseError) {
     let path = try FilePath(path)
     let name = path.name.inMessage
     // Asked before opening: opening a device can have effects, and a socket cannot be opened at all.
@@ -77,11 +77,10 @@ struct InputFile: ~Copyable {
   ///
   /// - Throws: As for a path, without what only a file system can answer.
   init(
-    name: String, in files: HostFiles, maximumLength: Int, expected: Identity?
+    name path: FilePath, in files: HostFiles, maximumLength: Int, expected: Identity?
   ) throws(XverseError) {
-    let path = try FilePath(name)
-    let name = name.inMessage
-    guard let length = files.length(of: path.text) else {
+    let name = path.inMessage
+    guard let length = files.length(of: path) else {
       throw .notFound("\(name): the source has no such file")
     }
     let identity = try Self.check(Identity(length: length), of: name, maximumLength, expected)
@@ -127,7 +126,7 @@ struct InputFile: ~Copyable {
 
   /// Reads at least one byte, unless the file ends: then 0.
   private func read(some destination: UnsafeMutableRawBufferPointer, at offset: Int) throws(XverseError) -> Int {
-    if let host { return try host.read(path.text, into: destination, at: offset) }
+    if let host { return try host.read(path, into: destination, at: offset) }
     while true {
       let count = pread(descriptor.number, destination.baseAddress, destination.count, offset)
       if count >= 0 { return count }
@@ -152,7 +151,7 @@ struct InputFile: ~Copyable {
   private static func open(_ path: FilePath) throws(XverseError) -> Descriptor {
     while true {
       // Non-blocking, in case a FIFO has taken the file's place since it was looked at; no effect on regular files.
-      let number = path.text.withCString { Glibc.open($0, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) }
+      let number = path.withCString { Glibc.open($0, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) }
       if number >= 0 { return Descriptor(number: number) }
       guard errno == EINTR else { throw path.failure(errno, to: "open") }
     }

@@ -27,7 +27,7 @@ package final class MappedFile: @unchecked Sendable {
   ///   - maximumLength: Longest file accepted.
   /// - Throws: As `InputFile.init`, and `outOfMemory`.
   package convenience init(
-    path: String, mode: Mode, allocator: MemoryAllocator = .system, maximumLength: Int = .max
+    path: some PathName, mode: Mode, allocator: MemoryAllocator = .system, maximumLength: Int = .max
   ) throws(XverseError) {
     let file = try InputFile(path: path, maximumLength: maximumLength)
     try self.init(file, mode: mode, allocator: allocator) { (_) throws(XverseError) in }

@@ -12,27 +12,27 @@ package final class OutputDirectory {
   private var isPublished = false
 
   /// - Throws: `misuse` when there is something at `path`; `notFound`, `io`, `invalid`.
-  package init(path: String) throws(XverseError) {
-    var trimmed = path
-    while trimmed.utf8.count > 1, trimmed.utf8.last == UInt8(ascii: "/") { trimmed.removeLast() }
-    destination = try FilePath(trimmed)
+  package init(path: some PathName) throws(XverseError) {
+    var trimmed = path.pathBytes
+    while trimmed.count > 1, trimmed.last == UInt8(ascii: "/") { trimmed.removeLast() }
+    destination = try FilePath(bytes: trimmed)
     guard !(try destination.exists()) else {
       throw .misuse("\(destination.inMessage) exists already, expected the name of a new directory")
     }
-    partial = try FilePath("\(trimmed).partial-\(getpid())")
-    guard partial.text.withCString({ mkdir($0, 0o755) }) == 0 else { throw partial.failure(errno, to: "create") }
+    partial = try FilePath(bytes: trimmed + ".partial-\(getpid())".utf8)
+    guard partial.withCString({ mkdir($0, 0o755) }) == 0 else { throw partial.failure(errno, to: "create") }
   }
 
   deinit {
     if isPublished { return }
-    for name in names { _ = (try? partial.appending(name))?.text.withCString { unlink($0) } }
-    _ = partial.text.withCString { rmdir($0) }
+    for name in names { _ = (try? partial.appending(name))?.withCString { unlink($0) } }
+    _ = partial.withCString { rmdir($0) }
   }
 
   /// The path of a new file in it, which the directory then removes or publishes.
-  func path(of name: String) throws(XverseError) -> String {
+  func path(of name: String) throws(XverseError) -> FilePath {
     names.append(name)
-    return try partial.appending(name).text
+    return try partial.appending(name)
   }
 
   /// Writes a small file.
@@ -45,9 +45,9 @@ package final class OutputDirectory {
   /// Gives the directory its name.
   package func publish() throws(XverseError) {
     try partial.synchronize()
-    let isRenamed = partial.text.withCString { source in destination.text.withCString { rename(source, $0) } } == 0
+    let isRenamed = partial.withCString { source in destination.withCString { rename(source, $0) } } == 0
     guard isRenamed else { throw destination.failure(errno, to: "create") }
     isPublished = true
-    try FilePath(destination.directory).synchronize()
+    try destination.directory.synchronize()
   }
 }

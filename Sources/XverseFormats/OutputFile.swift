@@ -17,9 +17,9 @@ struct OutputFile: ~Copyable {
   static let chunkLength = 64 << 20
 
   /// - Throws: `io` when there is a file already, or none can be made.
-  init(path: String) throws(XverseError) {
+  init(path: some PathName) throws(XverseError) {
     let path = try FilePath(path)
-    let number = path.text.withCString { open($0, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0o644) }
+    let number = path.withCString { open($0, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0o644) }
     guard number >= 0 else { throw path.failure(errno, to: "create") }
     self.path = path
     descriptor = Descriptor(number: number)

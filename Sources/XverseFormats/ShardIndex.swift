@@ -13,18 +13,18 @@ struct ShardIndex {
   private let weightMap: JSONValue
   private let numbers: [String: Int]
   /// The files' names, each once, in the order of their first mention.
-  let shards: [String]
+  let shards: [FilePath]
 
-  /// - Throws: `corrupt`; `invalid` for a shard outside the directory; `unsupported` for another format; `limit`.
-  init(_ file: MappedFile, of format: WeightsFormat, allocator: MemoryAllocator) throws(XverseError) {
+  /// - Throws: `corrupt`; `invalid` for a shard outside the directory; `limit`.
+  init(_ file: MappedFile, allocator: MemoryAllocator) throws(XverseError) {
     name = file.name
-    document = try JSONDocument(file.bytes, owner: file, source: file.name, allocator: allocator)
+    document = try JSONDocument(file.bytes, owner: file, source: file.name, dialect: .python, allocator: allocator)
     guard let map = document.root["weight_map"], map.kind == .object else {
       throw .corrupt("\(file.name): there is no 'weight_map' that is an object", offset: document.root.offset)
     }
     weightMap = map
     var numbers: [String: Int] = [:]
-    var shards: [String] = []
+    var shards: [FilePath] = []
     for (tensor, value) in map.members {
       guard let shard = value.string else {
         throw .corrupt(
@@ -32,33 +32,54 @@ struct ShardIndex {
           offset: value.offset)
       }
       guard numbers[shard] == nil else { continue }
-      try Self.check(shard, value, format)
+      try Self.check(shard, value)
       guard shards.count < Self.maximumShardCount else {
         throw .limit("\(file.name): more than \(Self.maximumShardCount) shards", offset: value.offset)
       }
       numbers[shard] = shards.count
-      shards.append(shard)
+      shards.append(try FilePath(shard))
     }
     guard !shards.isEmpty else { throw .corrupt("\(file.name): 'weight_map' names no shard", offset: map.offset) }
     self.numbers = numbers
     self.shards = shards
   }
 
-  /// Checks that each tensor of the index stands in the shard that the index names; `table` has been sorted.
-  func check(_ table: borrowing TensorTable) throws(XverseError) {
+  /// What the index says wrongly of the tensors in the files, in sentences for people; `table` has been sorted.
+  func warnings(of table: borrowing TensorTable) -> [String] {
+    var warnings = document.warnings
+    var (absent, moved) = (Examples(), Examples())
     for (tensor, value) in weightMap.members {
       let name = tensor.text
-      let shard = value.string ?? ""
-      guard let entry = table.number(of: name), table.entries[entry].file == numbers[shard] else {
-        throw .corrupt(
-          "\(shard.inMessage): there is no tensor '\(name.inMessage)', which \(document.source) lists there",
-          offset: value.offset)
+      guard let entry = table.number(of: name) else {
+        absent.add("'\(name.inMessage)'")
+        continue
       }
+      if let shard = value.string, table.entries[entry].file != numbers[shard] {
+        moved.add("'\(name.inMessage)' not in '\(shard.inMessage)'")
+      }
+    }
+    if let first = absent.first {
+      warnings.append("\(self.name): \(absent.count) tensors that it lists stand in no shard, such as \(first)")
+    }
+    if let first = moved.first {
+      warnings.append("\(self.name): \(moved.count) tensors stand in another shard than it lists, such as \(first)")
+    }
+    return warnings
+  }
+
+  /// Things of one kind, counted.
+  private struct Examples {
+    var first: String?
+    var count = 0
+
+    mutating func add(_ text: String) {
+      if first == nil { first = text }
+      count += 1
     }
   }
 
   /// A shard is a plain file name: a name with a path could leave the directory.
-  private static func check(_ shard: String, _ value: JSONValue, _ format: WeightsFormat) throws(XverseError) {
+  private static func check(_ shard: String, _ value: JSONValue) throws(XverseError) {
     let bytes = shard.utf8
     let source = value.document.source
     guard !shard.isEmpty, shard != ".", shard != "..", !bytes.contains(UInt8(ascii: "/")), !bytes.contains(0),
@@ -67,10 +88,6 @@ struct ShardIndex {
       throw XverseError(
         .invalid, "\(source): shard '\(shard.inMessage)' is not the name of a file in the index's own directory",
         offset: value.offset)
-    }
-    guard shard.hasSuffix(format.suffix) else {
-      throw XverseError(
-        .unsupported, "\(source): shard '\(shard.inMessage)' is no \(format.suffix) file", offset: value.offset)
     }
   }
 }

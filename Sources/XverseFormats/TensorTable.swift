@@ -7,8 +7,8 @@ import XverseCore
 /// The tensors of a checkpoint's files, found by name in O(log n) once `sort` was called.
 struct TensorTable: ~Copyable {
   struct Entry: BitwiseCopyable {
-    fileprivate let nameStart: Int
-    fileprivate let nameLength: Int
+    fileprivate var nameStart: Int
+    fileprivate var nameLength: Int
     fileprivate let shapeStart: Int
     fileprivate let rank: Int
     /// Whether strides follow the shape.
@@ -102,6 +102,33 @@ struct TensorTable: ~Copyable {
       if Self.compare(nameBytes(of: left), nameBytes(of: right)) == 0 { return (left, right) }
     }
     return nil
+  }
+
+  /// Calls tensors otherwise: each by the first name that `newName` gives to one of them, unless there is such a tensor.
+  ///
+  /// - Returns: How many were renamed, and the first of them; nil for none. The table is sorted again.
+  mutating func rename(
+    _ newName: (_ name: String) -> String?
+  ) throws(XverseError) -> (count: Int, from: String, to: String)? {
+    var taken: Set<String> = []
+    var renamed: [(number: Int, name: String)] = []
+    var first: String?
+    for number in order.elements.map(Int.init) {
+      let old = name(of: number)
+      guard let new = newName(old), new != old, self.number(of: new) == nil, taken.insert(new).inserted else {
+        continue
+      }
+      renamed.append((number, new))
+      if first == nil { first = old }
+    }
+    guard let first, let new = renamed.first?.name else { return nil }
+    for (number, name) in renamed {
+      entries[number].nameStart = names.count
+      try names.append(utf8: name)
+      entries[number].nameLength = names.count - entries[number].nameStart
+    }
+    _ = try sort()
+    return (renamed.count, first, new)
   }
 
   /// The entry called `name`; nil when there is none.

@@ -66,7 +66,6 @@ extension WeightImporter {
   /// Widens, and quantizes to int8.
   private func requantize(_ source: Rows) throws(XverseError) -> WeightMatrix {
     let dtype = DType.int8
-    requantizedCount += 1
     let storage = try storage(dtype, rows: source.count, columns: source.columns)
     let rowsPerChunk = rowsPerChunk(source, dtype)
     let floats = try scratch(rowsPerChunk * source.columns * MemoryLayout<Float>.size)

@@ -1,6 +1,6 @@
 // WeightsFormat.swift -- the file formats that weights come in.
 
-/// What a file with weights is, told by its name.
+/// What a file with weights is: its first bytes tell, whatever its name, and where they do not, its name.
 package enum WeightsFormat: String, Sendable {
   case safetensors
   case pytorch
@@ -33,7 +33,7 @@ package enum WeightsFormat: String, Sendable {
   static let searchOrder: [WeightsFormat] = [.safetensors, .pytorch, .gguf]
 
   /// The format of a file called `name`; nil for a name that says nothing.
-  init?(fileName name: String) {
+  init?(fileName name: FilePath) {
     guard let format = Self.searchOrder.first(where: { name.hasSuffix($0.suffix) }) else { return nil }
     self = format
   }

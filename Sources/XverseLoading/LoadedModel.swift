@@ -40,10 +40,13 @@ package struct SpecialTokens: Sendable {
   package let pad: Int32?
   /// Any of them ends generation; the first one stands after an answer in a chat.
   package let eos: [Int32]
+  /// The file that says so about `eos`, for messages.
+  package let eosSource: String
 
   package init(_ configuration: ModelConfiguration, _ defaults: GenerationDefaults?) {
     bos = defaults?.bosToken ?? configuration.bosToken
     pad = defaults?.padToken ?? configuration.padToken
     eos = defaults?.eosTokens ?? configuration.eosTokens
+    eosSource = defaults?.eosTokens == nil ? configuration.source : "generation_config.json"
   }
 }

@@ -50,11 +50,11 @@ package struct MemoryEstimation {
   }
 
   /// - Throws: What loading would throw for the same headers.
-  package func estimate(path: String) throws(XverseError) -> MemoryEstimate {
+  package func estimate(path: some PathName) throws(XverseError) -> MemoryEstimate {
     let allocator = MemoryAllocator()
     var estimate = MemoryEstimate()
     let description = try ModelDescription(
-      LoadedModel.Origin.path(path).location(), options: options, allocator: allocator)
+      LoadedModel.Origin.path(FilePath(path)).location(), options: options, allocator: allocator)
     let configuration = description.configuration
     if !options.vocabularyOnly {
       let model = try plan(description, allocator, &estimate)
@@ -74,7 +74,7 @@ package struct MemoryEstimation {
   private func plan(
     _ description: ModelDescription, _ allocator: MemoryAllocator, _ estimate: inout MemoryEstimate
   ) throws(XverseError) -> XverseModel {
-    let checkpoint = try Checkpoint(description.location, mode: .map, allocator: allocator) {
+    let checkpoint = try Checkpoint(ofModelAt: description.location, mode: .map, allocator: allocator) {
       (_, _) throws(XverseError) in
     }
     let importer = WeightImporter(planningWith: ComputeContext(kernels: kernels, allocator: allocator))

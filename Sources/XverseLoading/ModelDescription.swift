@@ -15,6 +15,8 @@ struct ModelDescription {
   let configuration: ModelConfiguration
   let generationDefaults: GenerationDefaults
   let tokenizer: Tokenizer
+  /// Sentences for people about what is odd and keeps no model from being opened.
+  private(set) var warnings: [String]
 
   init(_ location: CheckpointLocation, options: ModelOptions, allocator: MemoryAllocator) throws(XverseError) {
     self.location = location
@@ -22,10 +24,12 @@ struct ModelDescription {
     configuration = try Self.configuration(location, gguf, options, allocator)
     generationDefaults = try Self.generationDefaults(location, configuration, allocator)
     tokenizer = try TokenizerSource(location, gguf, options, allocator).tokenizer(allocator)
-    guard tokenizer.vocabularySize <= configuration.vocabularySize else {
-      throw .corrupt(
-        "\(gguf?.metadata.source ?? "tokenizer.json"): the highest token id is \(tokenizer.vocabularySize - 1), "
-          + "expected below 'vocab_size' \(configuration.vocabularySize) of \(gguf?.metadata.source ?? "config.json")")
+    warnings = configuration.warnings + generationDefaults.warnings + tokenizer.warnings
+    if tokenizer.vocabularySize > configuration.vocabularySize {
+      warnings.append(
+        "\(gguf?.metadata.source ?? "tokenizer.json"): the highest token id is \(tokenizer.vocabularySize - 1), expected "
+          + "below 'vocab_size' \(configuration.vocabularySize) of \(gguf?.metadata.source ?? "config.json"): a text with "
+          + "a token beyond it cannot be evaluated")
     }
   }
 
@@ -50,13 +54,14 @@ struct ModelDescription {
     let file = try location.requiredCompanion(
       "config.json", maximumLength: configurationLimit, allocator: allocator)
     var configuration = try ModelConfiguration(
-      json: JSONDocument(file.bytes, owner: file, source: file.name, allocator: allocator))
+      json: JSONDocument(file.bytes, owner: file, source: file.name, dialect: .python, allocator: allocator))
     // Where the fields stood before config.json had a place for them.
     if configuration.gptq == nil,
       let file = try location.companion(
         GPTQParameters.fileName, maximumLength: configurationLimit, allocator: allocator)
     {
-      let document = try JSONDocument(file.bytes, owner: file, source: file.name, allocator: allocator)
+      let document = try JSONDocument(
+        file.bytes, owner: file, source: file.name, dialect: .python, allocator: allocator)
       configuration.gptq = try GPTQParameters(JSONFields(document.root))
     }
     return configuration
@@ -71,7 +76,7 @@ struct ModelDescription {
         "generation_config.json", maximumLength: configurationLimit, allocator: allocator)
     else { return GenerationDefaults() }
     return try GenerationDefaults(
-      json: JSONDocument(file.bytes, owner: file, source: file.name, allocator: allocator),
+      json: JSONDocument(file.bytes, owner: file, source: file.name, dialect: .python, allocator: allocator),
       vocabularySize: configuration.vocabularySize)
   }
 }

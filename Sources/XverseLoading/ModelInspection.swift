@@ -9,16 +9,16 @@ import XverseTokenizers
 package enum ModelInspection {
   /// - Throws: What loading would throw for the same headers.
   package static func json(
-    path: String, options: ModelOptions, allocator: MemoryAllocator
+    path: some PathName, options: ModelOptions, allocator: MemoryAllocator
   ) throws(XverseError) -> String {
-    let origin = LoadedModel.Origin.path(path)
+    let origin = LoadedModel.Origin.path(try FilePath(path))
     let description = try ModelDescription(origin.location(), options: options, allocator: allocator)
     var writer = JSONWriter()
     writer.beginObject()
     writer.write(origin.name, "name")
     write(description.configuration, to: &writer)
     if !options.vocabularyOnly {
-      let checkpoint = try Checkpoint(description.location, mode: .map, allocator: allocator) {
+      let checkpoint = try Checkpoint(ofModelAt: description.location, mode: .map, allocator: allocator) {
         (_, _) throws(XverseError) in
       }
       try write(checkpoint, description.configuration, to: &writer)

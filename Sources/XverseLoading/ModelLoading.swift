@@ -11,8 +11,8 @@ package struct ModelOptions: Sendable {
   package var mode = MappedFile.Mode.map
   package var verifiesValues = false
   package var vocabularyOnly = false
-  /// A tokenizer.json, its directory or a .gguf file, in place of the model's own.
-  package var tokenizerPath: String?
+  /// A tokenizer.json, its directory or a GGUF file, in place of the model's own.
+  package var tokenizerPath: [UInt8]?
   package var ropeTheta: Double?
   package var ropeScaling: ModelConfiguration.RoPEScaling?
 
@@ -26,7 +26,7 @@ extension LoadedModel {
   /// Where a model's files are.
   package enum Origin {
     /// A Hugging Face directory, a file with weights beside its companions, or a GGUF file.
-    case path(String)
+    case path(FilePath)
     /// Files by the names they have in such a directory, read with the host's functions.
     case host(HostFiles)
 
@@ -49,13 +49,15 @@ extension LoadedModel {
     let load = context.phase("load")
     try load.progress(0, 0)
     let description = try ModelDescription(origin.location(), options: options, allocator: context.allocator)
-    for warning in description.tokenizer.warnings { context.log(.warning, warning) }
+    for warning in description.warnings { context.log(.warning, warning) }
     var model: XverseModel?
     var weightBytes = 0
     if !options.vocabularyOnly {
-      let checkpoint = try Checkpoint(description.location, mode: options.mode, allocator: context.allocator) {
+      let checkpoint = try Checkpoint(ofModelAt: description.location, mode: options.mode, allocator: context.allocator)
+      {
         (done, total) throws(XverseError) in try load.progress(done, total)
       }
+      for warning in checkpoint.warnings { context.log(.warning, warning) }
       let stored = try Self.weights(of: description, in: checkpoint, options, context)
       weightBytes = stored.byteCount
       try load.progress(weightBytes, weightBytes)
@@ -108,7 +110,7 @@ extension LoadedModel.Origin {
   /// What the model is called: the last component of its path.
   var name: String {
     switch self {
-    case .path(let path): path.split(separator: "/").last.map(String.init) ?? path
+    case .path(let path): path.name.text
     case .host: "source"
     }
   }

@@ -12,22 +12,22 @@ package struct TokenizerDirectory {
   package let specialTokens: SpecialTokens?
 
   /// - Throws: `notFound`, `io`, `corrupt`, `unsupported`, `limit`, naming the file and the part of it.
-  package init(path: String) throws(XverseError) {
-    tokenizer = try TokenizerSource(path: path, allocator: .system).tokenizer(.system)
-    if path.hasSuffix(".gguf") {
-      let location = try CheckpointLocation(path: path)
+  package init(path: some PathName) throws(XverseError) {
+    let place = try FilePath(path)
+    tokenizer = try TokenizerSource(path: place, allocator: .system).tokenizer(.system)
+    if try WeightsFormat(contentsOf: place) == .gguf {
+      let location = try CheckpointLocation(path: place)
       let gguf = try GGUFDescription(location, allocator: .system)
       let configuration = try ModelDescription.configuration(location, gguf, ModelOptions(), .system)
       specialTokens = SpecialTokens(configuration, nil)
       return
     }
-    let place = try FilePath(path)
-    let directory = try place.kind() == .directory ? place : try FilePath(place.directory)
+    let directory = try place.kind() == .directory ? place : place.directory
     guard try directory.appending("config.json").exists() else {
       specialTokens = nil
       return
     }
-    let location = try CheckpointLocation(path: directory.text)
+    let location = try CheckpointLocation(path: directory)
     let configuration = try ModelDescription.configuration(location, nil, ModelOptions(), .system)
     specialTokens = SpecialTokens(
       configuration, try ModelDescription.generationDefaults(location, configuration, .system))

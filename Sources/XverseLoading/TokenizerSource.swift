@@ -45,17 +45,17 @@ package enum TokenizerSource {
     try self.init(location, gguf, options, allocator)
   }
 
-  /// - Parameter path: A tokenizer.json, the directory that holds one, or a .gguf file.
-  init(path: String, allocator: MemoryAllocator) throws(XverseError) {
-    if path.hasSuffix(".gguf") {
+  /// - Parameter path: A tokenizer.json, the directory that holds one, or a GGUF file of whatever name.
+  init(path: some PathName, allocator: MemoryAllocator) throws(XverseError) {
+    let path = try FilePath(path)
+    if try WeightsFormat(contentsOf: path) == .gguf {
       self = .gguf(try GGUFDescription(CheckpointLocation(path: path), allocator: allocator).metadata)
       return
     }
-    let place = try FilePath(path)
     self = .json(
       try MappedFile(
-        path: place.kind() == .directory ? place.appending("tokenizer.json").text : path, mode: .read,
-        allocator: allocator, maximumLength: ModelDescription.tokenizerLimit))
+        modelFile: path.kind() == .directory ? path.appending("tokenizer.json") : path, allocator: allocator,
+        maximumLength: ModelDescription.tokenizerLimit))
   }
 
   func tokenizer(_ allocator: MemoryAllocator) throws(XverseError) -> Tokenizer {

@@ -12,6 +12,7 @@ extension ModelConfiguration {
     let name = try Self.ggufArchitecture(general)
     let fields = GGUFFields(description.metadata, prefix: name + ".")
     try Self.requireDenseModel(fields, description)
+    source = description.metadata.source
     modelType = name
     architecture = name == "xverse" ? "XverseForCausalLM" : "LlamaForCausalLM"
     vocabularySize = try Self.vocabularySize(fields, general)
@@ -25,9 +26,9 @@ extension ModelConfiguration {
     ropeTheta = try fields.number("rope.freq_base", expected: "a number above 0") { $0 > 0 } ?? 10_000
     ropeScaling = try Self.ropeScaling(fields)
     tieWordEmbeddings = !description.hasTensor(named: WeightKey(.head).name(in: .gguf))
-    padToken = try Self.token("padding_token_id", general, vocabularySize)
-    bosToken = try Self.token("bos_token_id", general, vocabularySize)
-    eosTokens = try Self.endTokens(general, vocabularySize)
+    padToken = try Self.token("padding_token_id", general, vocabularySize, &warnings)
+    bosToken = try Self.token("bos_token_id", general, vocabularySize, &warnings)
+    eosTokens = try Self.endTokens(general, vocabularySize, &warnings)
   }
 
   private static func ggufArchitecture(_ general: GGUFFields) throws(XverseError) -> String {
@@ -147,24 +148,29 @@ extension ModelConfiguration {
 
   // MARK: tokens
 
+  /// As in config.json, a token beyond the vocabulary stays with a warning.
   private static func token(
-    _ key: String, _ general: GGUFFields, _ vocabularySize: Int
+    _ key: String, _ general: GGUFFields, _ vocabularySize: Int, _ warnings: inout [String]
   ) throws(XverseError) -> Int32? {
     let key = "tokenizer.ggml." + key
     guard let value = general[key] else { return nil }
-    guard let number = value.integer, (0..<vocabularySize).contains(number) else {
-      // What older converters wrote for "none".
-      if value.integer == -1 || value.integer == Int(UInt32.max) { return nil }
-      throw general.unexpected(key, value, expected: "a token below the vocabulary's size \(vocabularySize)")
-    }
-    return Int32(number)
+    let expected = "a token below the vocabulary's size \(vocabularySize)"
+    guard let number = value.integer else { throw general.unexpected(key, value, expected: expected) }
+    // What older converters wrote for "none".
+    if number == -1 || number == Int(UInt32.max) { return nil }
+    if !(0..<vocabularySize).contains(number) { warnings.append(general.message(key, value, expected: expected)) }
+    return number < 0 ? nil : Int32(exactly: number)
   }
 
   /// The token that ends a text, then the one that ends a turn.
-  private static func endTokens(_ general: GGUFFields, _ vocabularySize: Int) throws(XverseError) -> [Int32] {
+  private static func endTokens(
+    _ general: GGUFFields, _ vocabularySize: Int, _ warnings: inout [String]
+  ) throws(XverseError) -> [Int32] {
     var tokens: [Int32] = []
     for key in ["eos_token_id", "eot_token_id"] {
-      if let token = try token(key, general, vocabularySize), !tokens.contains(token) { tokens.append(token) }
+      if let token = try token(key, general, vocabularySize, &warnings), !tokens.contains(token) {
+        tokens.append(token)
+      }
     }
     return tokens
   }

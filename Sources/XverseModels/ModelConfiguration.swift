@@ -38,6 +38,10 @@ package struct ModelConfiguration: Sendable {
   package var eosTokens: [Int32]
   /// How the matrices are packed, when GPTQ quantized them.
   package var gptq: GPTQParameters?
+  /// The file that it was read from, for messages.
+  package var source: String
+  /// Sentences for people about what is odd in the file and changes no answer.
+  package var warnings: [String] = []
 
   /// - Throws: `corrupt` for a field that cannot be, `limit` for one that is too large, `unsupported` for a model that
   ///   needs other mathematics.
@@ -46,22 +50,24 @@ package struct ModelConfiguration: Sendable {
     let family = try Family(fields)
     try Self.requireDenseModel(fields)
     gptq = try Self.quantization(fields)
+    source = json.source
+    warnings = json.warnings
     modelType = family.rawValue
-    architecture = try family.architecture(fields)
+    architecture = family.className
+    if let warning = family.warning(fields) { warnings.append(warning) }
     vocabularySize = try Self.size("vocab_size", Limit.vocabularySize, fields)
     hiddenSize = try Self.size("hidden_size", Limit.hiddenSize, fields)
     intermediateSize = try Self.size("intermediate_size", Limit.intermediateSize, fields)
     layerCount = try Self.size("num_hidden_layers", Limit.layerCount, fields)
     (headCount, kvHeadCount, headSize) = try Self.heads(fields, hiddenSize: hiddenSize)
     maximumPositions = try Self.size("max_position_embeddings", Limit.positions, fields)
-    maximumTokenizerTruncation =
-      try fields.integer("max_tokenizer_truncation", in: 1...Limit.positions) ?? maximumPositions
+    maximumTokenizerTruncation = Self.truncation(fields, &warnings) ?? maximumPositions
     rmsNormEpsilon = try Self.epsilon(fields)
     (ropeTheta, ropeScaling) = try Self.rope(fields, headSize: headSize)
     tieWordEmbeddings = try fields.bool("tie_word_embeddings") ?? false
-    padToken = try Self.tokens("pad_token_id", fields, family.padToken, vocabularySize).first
-    bosToken = try Self.tokens("bos_token_id", fields, family.bosToken, vocabularySize).first
-    eosTokens = try Self.tokens("eos_token_id", fields, family.eosToken, vocabularySize)
+    padToken = try Self.tokens("pad_token_id", fields, family.padToken, vocabularySize, &warnings).first
+    bosToken = try Self.tokens("bos_token_id", fields, family.bosToken, vocabularySize, &warnings).first
+    eosTokens = try Self.tokens("eos_token_id", fields, family.eosToken, vocabularySize, &warnings)
   }
 }
 
@@ -83,20 +89,16 @@ extension ModelConfiguration {
       self = family
     }
 
-    private var className: String { self == .xverse ? "XverseForCausalLM" : "LlamaForCausalLM" }
+    var className: String { self == .xverse ? "XverseForCausalLM" : "LlamaForCausalLM" }
     var padToken: Int32? { self == .xverse ? 1 : nil }
     var bosToken: Int32 { self == .xverse ? 2 : 1 }
     var eosToken: Int32 { self == .xverse ? 3 : 2 }
 
-    func architecture(_ fields: JSONFields) throws(XverseError) -> String {
-      guard let value = fields["architectures"] else { return className }
-      guard value.kind == .array else {
-        throw fields.unexpected("architectures", value, expected: "an array of class names")
-      }
-      for element in value.elements where element.string != className {
-        throw .unsupported(fields.message("architectures", value, expected: "[\"\(className)\"]"))
-      }
-      return className
+    /// What to say about `architectures`, which names the class that saved the model; what computes is `model_type`.
+    func warning(_ fields: JSONFields) -> String? {
+      guard let value = fields["architectures"] else { return nil }
+      if value.kind == .array, !value.elements.contains(where: { $0.string != className }) { return nil }
+      return fields.message("architectures", value, expected: "[\"\(className)\"], which is taken for it")
     }
   }
 
@@ -120,14 +122,15 @@ extension ModelConfiguration {
   /// Rejects what the mathematics of the dense model do not cover.
   private static func requireDenseModel(_ fields: JSONFields) throws(XverseError) {
     for key in ["num_experts", "moe_top_k", "num_shared_experts"] {
-      guard let value = fields[key] else { continue }
+      guard let value = fields[key], value.int != 0 else { continue }
       throw .unsupported(fields.message(key, value, expected: "no such field: mixtures of experts are not supported"))
     }
     for key in ["attention_bias", "mlp_bias"] {
       guard let value = fields[key], try fields.bool(key) == true else { continue }
       throw .unsupported(fields.message(key, value, expected: "false"))
     }
-    if let value = fields["hidden_act"], try fields.string("hidden_act") != "silu" {
+    // Two names of one function.
+    if let value = fields["hidden_act"], !["silu", "swish"].contains(try fields.string("hidden_act")) {
       throw .unsupported(fields.message("hidden_act", value, expected: "\"silu\""))
     }
   }
@@ -215,11 +218,21 @@ extension ModelConfiguration {
     return Float(epsilon ?? 1e-6)
   }
 
+  /// A length that only the prompts of conversations look at.
+  private static func truncation(_ fields: JSONFields, _ warnings: inout [String]) -> Int? {
+    let key = "max_tokenizer_truncation"
+    guard let value = fields[key] else { return nil }
+    if let length = value.wholeNumber, (1...Limit.positions).contains(length) { return length }
+    warnings.append(
+      fields.message(key, value, expected: "an integer from 1 to \(Limit.positions): it is passed over"))
+    return nil
+  }
+
   /// Tokens with a part to play: an absent field gives the default, where the vocabulary has it, null gives none.
   private static func tokens(
-    _ key: String, _ fields: JSONFields, _ standard: Int32?, _ vocabularySize: Int
+    _ key: String, _ fields: JSONFields, _ standard: Int32?, _ vocabularySize: Int, _ warnings: inout [String]
   ) throws(XverseError) -> [Int32] {
-    if fields.has(key) { return try fields.tokens(key, vocabularySize: vocabularySize) ?? [] }
+    if fields.has(key) { return try fields.tokens(key, vocabularySize: vocabularySize, warnings: &warnings) ?? [] }
     guard let standard, standard < vocabularySize else { return [] }
     return [standard]
   }
@@ -228,23 +241,28 @@ extension ModelConfiguration {
 extension JSONFields {
   /// The tokens of a field that holds one or an array of them; nil when it is absent or null.
   ///
-  /// The -1 that older LLaMA checkpoints write for "none" is left out.
-  package func tokens(_ key: String, vocabularySize: Int) throws(XverseError) -> [Int32]? {
+  /// A token beyond the vocabulary stays, with a warning: only using it is an error. Negative numbers, among them the -1
+  /// that older LLaMA checkpoints write for "none", are left out.
+  package func tokens(
+    _ key: String, vocabularySize: Int, warnings: inout [String]
+  ) throws(XverseError) -> [Int32]? {
     guard let value = self[key] else { return nil }
     var tokens: [Int32] = []
-    if value.kind != .array, let token = try token(value, key, vocabularySize) { tokens.append(token) }
+    if value.kind != .array, let token = try token(value, key, vocabularySize, &warnings) { tokens.append(token) }
     for element in value.elements {
       guard tokens.count < 1000 else { throw .limit(message(key, value, expected: "at most 1000 tokens")) }
-      if let token = try token(element, key, vocabularySize) { tokens.append(token) }
+      if let token = try token(element, key, vocabularySize, &warnings) { tokens.append(token) }
     }
     return tokens
   }
 
-  private func token(_ value: JSONValue, _ key: String, _ vocabularySize: Int) throws(XverseError) -> Int32? {
-    guard let number = value.int, let token = Int32(exactly: number), token >= -1, number < vocabularySize else {
-      throw unexpected(key, value, expected: "a token below vocab_size \(vocabularySize)")
-    }
-    return token < 0 ? nil : token
+  private func token(
+    _ value: JSONValue, _ key: String, _ vocabularySize: Int, _ warnings: inout [String]
+  ) throws(XverseError) -> Int32? {
+    let expected = "a token below vocab_size \(vocabularySize)"
+    guard let number = value.wholeNumber else { throw unexpected(key, value, expected: expected) }
+    if number < -1 || number >= vocabularySize { warnings.append(message(key, value, expected: expected)) }
+    return number < 0 ? nil : Int32(exactly: number)
   }
 }
 

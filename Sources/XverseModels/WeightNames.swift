@@ -30,6 +30,24 @@ package enum WeightNames {
     }
   }
 
+  /// Modules that a training wraps around a model or its layers: torch.compile, DistributedDataParallel, DeepSpeed, FSDP,
+  /// activation checkpoints, PEFT.
+  private static let wrappers: Set<Substring> = [
+    "_orig_mod", "module", "_forward_module", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "base_model",
+  ]
+
+  /// What a weight is called without the names of wrappers, and with that of the inner model; nil for a tensor that is no
+  /// weight by any such name.
+  static func unwrapped(_ name: String) -> String? {
+    let parts = name.split(separator: ".", omittingEmptySubsequences: false).filter { !wrappers.contains($0) }
+    let inner = parts.drop { $0 == "model" }
+    switch inner.first {
+    case "lm_head": return inner.joined(separator: ".")
+    case "embed_tokens", "layers", "norm": return "model." + inner.joined(separator: ".")
+    default: return nil
+    }
+  }
+
   /// Whether a model of this configuration reads the tensor called `name` in a checkpoint of this format.
   package static func isUsed(
     _ name: String, in format: WeightsFormat, by configuration: ModelConfiguration

@@ -155,7 +155,9 @@ extension Checkpoint {
     let matrixRows = key.role.declaration.isNorm ? nil : rows
     guard let tensor = try tensor(named: name) else {
       let shape = [matrixRows, columns].compactMap(\.self)
-      throw .corrupt("\(directory): tensor '\(name)' is missing, expected with shape \(shape)")
+      throw .corrupt(
+        "\(directory.inMessage): tensor '\(name)' is missing, expected with shape \(shape)\(others(than: configuration))"
+      )
     }
     try tensor.requireWeights()
     let expected = tensor.expectedShape(rows: matrixRows, columns: columns)

@@ -53,47 +53,55 @@ extension Tokenizer: TextEncoding {}
 
 /// The prompt format of the dense XVERSE chat models: `Human: {q}\n\nAssistant: {a}<eos>Human: {q}\n\nAssistant: `.
 ///
+/// A conversation that ends with an answer is continued: the prompt ends with the answer's text, without `<eos>`.
+///
 /// Prefixes and contents are encoded apart, as the models' own code does: joined text would give other tokens.
 /// Source: `_build_chat_input` of modeling_xverse.py, XVERSE-7B-Chat.
 package enum ChatPrompt {
-  /// Appends the prompt that asks for the answer to the last message.
+  /// Appends the prompt that asks for the answer to the last message, or for the rest of that answer.
   ///
   /// The prompt has at most min(`maximumTokenizerTruncation`, max(M / 2, M - `maximumNewTokens`)) tokens, M being
   /// `maximumPositions`. Whole rounds (a user or exec message with the answers that follow it) are dropped from the
-  /// oldest on, the system message with the first of them or where it alone does not fit; a last message that is too
-  /// long keeps its head. Answers before the first user or exec message stay only under a system message.
+  /// oldest on, the system message with the first of them or where it alone does not fit; a last message of user or exec
+  /// that is too long keeps its head. Answers before the first user or exec message stay only under a system message.
   /// Each message is encoded at most once, and none older than the first that is dropped.
   ///
   /// - Parameters:
   ///   - eosToken: Ends each answer.
   ///   - tokens: Receives the prompt at its end; as before after an error.
-  /// - Throws: `invalid` when there is no message, the last is not of user or exec, or a system message is not the
-  ///   first; `contextFull` when not even the prefix of the answer has room; what the tokenizer throws.
+  /// - Throws: `invalid` when there is no message, the last is the system's, or a system message is not the first;
+  ///   `contextFull` when not even the prefix of the answer, and its beginning, have room; what the tokenizer throws.
   package static func render(
     _ messages: [ChatMessage], tokenizer: some TextEncoding, eosToken: Int32, maximumPositions: Int,
     maximumTokenizerTruncation: Int, maximumNewTokens: Int, into tokens: inout Buffer<Int32>
   ) throws(XverseError) {
-    let newest = try validate(messages)
+    let (newest, answer) = try lastTurn(of: messages)
     let positions = max(maximumPositions, 0)
     let limit = min(maximumTokenizerTruncation, max(positions / 2, positions - max(maximumNewTokens, 0)))
     var prompt = try ChatPromptBuilder(
       tokenizer: tokenizer, limit: limit, eosToken: eosToken, allocator: tokens.allocator)
-    try prompt.addNewest(newest)
-    for message in messages.dropLast().reversed() {
+    try prompt.addLastTurn(newest, answer: answer)
+    for message in messages.dropLast((newest == nil ? 0 : 1) + (answer == nil ? 0 : 1)).reversed() {
       guard try prompt.prepend(message) else { break }
     }
     try prompt.write(into: &tokens)
   }
 
-  /// Checks the order of the roles and returns the last message.
-  private static func validate(_ messages: [ChatMessage]) throws(XverseError) -> ChatMessage {
-    guard let newest = messages.last else { throw .invalid("the chat has no messages, expected at least one") }
+  /// Checks the order of the roles and returns the message to be answered and the answer that is to be continued, as far
+  /// as they are there.
+  private static func lastTurn(
+    of messages: [ChatMessage]
+  ) throws(XverseError) -> (newest: ChatMessage?, answer: ChatMessage?) {
+    guard let last = messages.last else { throw .invalid("the chat has no messages, expected at least one") }
     for (index, message) in messages.enumerated() where message.role == .system && index > 0 {
       throw .invalid("message \(index) has the role system, expected it only as message 0")
     }
-    guard newest.role == .user || newest.role == .exec else {
-      throw .invalid("the last message has the role \(newest.role.rawValue), expected user or exec")
+    switch last.role {
+    case .system: throw .invalid("the last message has the role system, expected user, exec or assistant")
+    case .user, .exec: return (last, nil)
+    case .assistant:
+      let before = messages.dropLast().last
+      return (before?.role == .user || before?.role == .exec ? before : nil, last)
     }
-    return newest
   }
 }

@@ -32,15 +32,18 @@ struct ChatPromptBuilder<Encoder: TextEncoding>: ~Copyable {
     try Self.encode(nil, "Assistant: ", with: tokenizer, into: &assistantPrefix)
   }
 
-  /// Starts with the message to be answered, its head if it is too long, and the prefix of the answer.
-  mutating func addNewest(_ message: ChatMessage) throws(XverseError) {
-    guard limit >= assistantPrefix.count else {
+  /// Starts with the message to be answered, its head if it is too long, the prefix of the answer, and its beginning.
+  mutating func addLastTurn(_ message: ChatMessage?, answer: ChatMessage?) throws(XverseError) {
+    var ending = Buffer<Int32>(allocator: pieces.allocator)
+    try ending.append(contentsOf: assistantPrefix.elements)
+    if let answer { try Self.encode(answer.content, "", with: tokenizer, into: &ending) }
+    guard limit >= ending.count else {
       throw XverseError(
-        .contextFull, "the chat prompt has room for \(limit) tokens, expected at least \(assistantPrefix.count)")
+        .contextFull, "the chat prompt has room for \(limit) tokens, expected at least \(ending.count)")
     }
-    try addPiece(of: message)
-    pieces.truncate(to: min(pieces.count, limit - assistantPrefix.count))
-    try pieces.append(contentsOf: assistantPrefix.elements)
+    if let message { try addPiece(of: message) }
+    pieces.truncate(to: min(pieces.count, limit - ending.count))
+    try pieces.append(contentsOf: ending.elements)
     try ends.append(pieces.count)
     finishedCount = ends.count
   }

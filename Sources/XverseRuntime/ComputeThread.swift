@@ -1,6 +1,5 @@
-// ComputeThread.swift -- the one thread on which a runtime computes. OpenMP keeps a pool of workers for every thread
-// that opens a parallel region, so the host's threads never do: they hand work over and wait. The thread opens one region
-// for its whole life.
+// ComputeThread.swift -- the one thread on which a runtime computes, and the leader of the team that helps it: the host's
+// threads hand work over and wait. The team is there for the whole life of the thread.
 
 import Glibc
 import XverseCore
@@ -41,10 +40,12 @@ package final class ComputeThread: @unchecked Sendable {
 
   /// Starts the thread and those that help it, with all signals blocked: the host's handlers never run on them.
   ///
-  /// - Parameter kernels: Whose threads help it.
-  /// - Throws: `io`, `outOfMemory`.
-  package init(_ kernels: Kernels) throws(XverseError) {
-    queue = WorkQueue(kernels)
+  /// - Parameters:
+  ///   - kernels: Whose threads help it.
+  ///   - processors: Where they run; nil: where the caller does.
+  /// - Throws: `io`, `outOfMemory`, `unsupported`.
+  package init(_ kernels: Kernels, on processors: ProcessorSet? = nil) throws(XverseError) {
+    queue = WorkQueue(kernels, processors)
     var attributes = pthread_attr_t()
     pthread_attr_init(&attributes)
     defer { pthread_attr_destroy(&attributes) }
@@ -55,14 +56,6 @@ package final class ComputeThread: @unchecked Sendable {
     sigfillset(&everySignal)
     pthread_sigmask(SIG_SETMASK, &everySignal, &previous)
     defer { pthread_sigmask(SIG_SETMASK, &previous, nil) }
-    // It starts threads too, so no earlier.
-    let error = kernels.startError
-    guard error == 0 else {
-      throw XverseError(
-        error == EAGAIN || error == ENOMEM ? .outOfMemory : .io,
-        "cannot start \(kernels.threadCount) compute threads, which OpenMP does with shared memory (/dev/shm): "
-          + String(cString: strerror(error)))
-    }
     let argument = Unmanaged.passRetained(queue)
     var thread = pthread_t()
     let code = pthread_create(
@@ -76,12 +69,27 @@ package final class ComputeThread: @unchecked Sendable {
       argument.release()
       throw XverseError(.outOfMemory, "cannot start the compute thread: \(String(cString: strerror(code)))")
     }
-    self.thread = thread
     // What starts has started when this returns, under the limits that were looked at.
     queue.perform(Start(), ComputeTicket())
+    guard queue.startError == 0 else {
+      pthread_join(thread, nil)
+      throw Self.failure(queue.startError, kernels)
+    }
+    self.thread = thread
+    ProcessExit.watch(queue)
+  }
+
+  private static func failure(_ error: Int32, _ kernels: Kernels) -> XverseError {
+    if error == ENOENT {
+      return .unsupported("option 'threading' is 'openmp', and libomp.so.5 is not installed")
+    }
+    return XverseError(
+      error == EAGAIN || error == ENOMEM ? .outOfMemory : .io,
+      "cannot start \(kernels.threadCount) compute threads: \(String(cString: strerror(error)))")
   }
 
   deinit {
+    ProcessExit.forget(queue)
     queue.stop()
     if pthread_equal(pthread_self(), thread) == 0 {
       pthread_join(thread, nil)
@@ -100,16 +108,23 @@ private final class Start: ComputeWork {
 }
 
 /// First in, first out; shared by the thread and everyone who waits for it.
-private final class WorkQueue: @unchecked Sendable {
+final class WorkQueue: @unchecked Sendable {
   private let mutex: UnsafeMutablePointer<pthread_mutex_t>
   private let available: UnsafeMutablePointer<pthread_cond_t>
   private var first: ComputeTicket?
   private var last: ComputeTicket?
+  private var isRunning = false
   private var isStopping = false
+  /// Why the team could not be started, an errno; nothing is worked at then.
+  private(set) var startError: Int32 = 0
+  /// The compute thread, once it works.
+  private var thread: pthread_t?
   private let kernels: Kernels
+  private let processors: ProcessorSet?
 
-  init(_ kernels: Kernels) {
+  init(_ kernels: Kernels, _ processors: ProcessorSet?) {
     self.kernels = kernels
+    self.processors = processors
     mutex = .allocate(capacity: 1)
     pthread_mutex_init(mutex, nil)
     available = .allocate(capacity: 1)
@@ -144,31 +159,73 @@ private final class WorkQueue: @unchecked Sendable {
 
   /// The thread's body: ends after `stop`, when nothing waits any more.
   func workTogether() {
-    kernels.together(self) { queue in
+    Kernels.nameThisThread("xverse")
+    processors?.bindThisThread()
+    startError = kernels.together(self) { queue in
       guard let queue else { return }
       Unmanaged<WorkQueue>.fromOpaque(queue).takeUnretainedValue().work()
     }
+    // Whoever starts the thread waits for it.
+    if startError != 0 { finishAll() }
   }
 
   private func work() {
     pthread_mutex_lock(mutex)
+    thread = pthread_self()
     while true {
-      if let ticket = first {
-        first = ticket.next
-        if first == nil { last = nil }
-        ticket.next = nil
-        ticket.queueTime = MonotonicClock.now - ticket.queueTime
+      if let ticket = takeFirst() {
+        isRunning = true
         pthread_mutex_unlock(mutex)
         ticket.work?.run()
         pthread_mutex_lock(mutex)
-        ticket.work = nil
-        pthread_cond_signal(ticket.finished)
+        isRunning = false
+        finish(ticket)
       } else if isStopping {
         pthread_mutex_unlock(mutex)
         return
       } else {
         pthread_cond_wait(available, mutex)
       }
+    }
+  }
+
+  private func finishAll() {
+    pthread_mutex_lock(mutex)
+    while true {
+      if let ticket = takeFirst() {
+        finish(ticket)
+        break
+      }
+      pthread_cond_wait(available, mutex)
+    }
+    pthread_mutex_unlock(mutex)
+  }
+
+  private func takeFirst() -> ComputeTicket? {
+    guard let ticket = first else { return nil }
+    first = ticket.next
+    if first == nil { last = nil }
+    ticket.next = nil
+    ticket.queueTime = MonotonicClock.now - ticket.queueTime
+    return ticket
+  }
+
+  private func finish(_ ticket: ComputeTicket) {
+    ticket.work = nil
+    pthread_cond_signal(ticket.finished)
+  }
+
+  /// Waits until nothing is worked at; on the compute thread itself, not at all.
+  ///
+  /// - Parameter deadline: Of the monotonic clock. The mutex may be held for ever: by the caller, in a signal handler.
+  func waitUntilIdle(_ deadline: Int64) {
+    while MonotonicClock.now < deadline {
+      if pthread_mutex_trylock(mutex) == 0 {
+        let isIdle = first == nil && !isRunning || thread.map { pthread_equal($0, pthread_self()) != 0 } == true
+        pthread_mutex_unlock(mutex)
+        if isIdle { return }
+      }
+      usleep(500)
     }
   }
 }

@@ -52,9 +52,10 @@ extension Session {
   ///
   /// - Parameters:
   ///   - continuesText: Whether the generated text goes on with the prompt's, so that it begins with the space that its
-  ///     first token may stand for; an answer in a chat is a text of its own.
+  ///     first token may stand for; a new answer in a chat is a text of its own.
   ///   - onEvent: Called for each evaluated part of the prompt, each token, and once at the end.
-  /// - Throws: `invalid` (empty prompt), `range`, `contextFull`: the session is as before. `cancelled`, `deadline` (of
+  /// - Throws: `invalid` (empty prompt), `range`, `contextFull`, `corrupt` (a default of the model's that cannot be used):
+  ///   the session is as before. `cancelled`, `deadline` (of
   ///   `cancellation`), `failed`, `outOfMemory`: the session holds what was evaluated.
   package func generate(
     _ prompt: UnsafeBufferPointer<Int32>, _ options: GenerationOptions, continuesText: Bool = true,
@@ -64,6 +65,7 @@ extension Session {
     guard prompt.count <= context else {
       throw XverseError(.contextFull, "the prompt has \(prompt.count) tokens, the session's context is \(context)")
     }
+    let options = try options.usable()
     let generation = try Generation(self, options, prompt: prompt, cancellation: cancellation, onEvent: onEvent)
     if continuesText { try generation.beginAfterPrompt() }
     return try generation.run()

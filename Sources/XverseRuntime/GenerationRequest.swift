@@ -22,8 +22,8 @@ package final class GenerationRequest {
     rawTokens = Buffer(allocator: allocator)
   }
 
-  /// Whether the prompt is a conversation, whose answer is a text of its own.
-  package var isConversation: Bool { !messages.isEmpty }
+  /// Whether the answer goes on with the prompt's text: with raw text, or with the answer that a conversation ends with.
+  package var continuesText: Bool { messages.last.map { $0.role == .assistant } ?? true }
 
   /// Adds ids to a raw prompt.
   package func add(tokens: UnsafeBufferPointer<Int32>) throws(XverseError) {
@@ -63,7 +63,9 @@ package final class GenerationRequest {
       return prompt
     }
     guard let eos = model.specialTokens.eos.first else {
-      throw .unsupported("config.json of '\(model.name)' has no 'eos_token_id', which a conversation needs")
+      throw .unsupported(
+        "\(model.specialTokens.eosSource) of '\(model.name.inMessage)': 'eos_token_id' names no token, expected one: it ends "
+          + "the answers of a conversation")
     }
     let configuration = model.configuration
     let positions = min(configuration.maximumPositions, context ?? .max)

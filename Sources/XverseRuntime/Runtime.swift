@@ -19,20 +19,31 @@ package final class Runtime: @unchecked Sendable {
   private let arenaBytes = Atomic<Int>(0)
 
   /// - Parameters:
-  ///   - threadCount: nil for the CPUs that the process may use.
+  ///   - threadCount: nil for what `ProcessorLimits` says.
+  ///   - threading: nil for OpenMP where nothing speaks against it.
   ///   - instructionSet: nil for the fastest of this CPU.
   package init(
-    threadCount: Int? = nil, instructionSet: Kernels.InstructionSet? = nil,
+    threadCount: Int? = nil, threading: Kernels.Threading? = nil, instructionSet: Kernels.InstructionSet? = nil,
     allocator: MemoryAllocator = MemoryAllocator(), log: Log = Log()
   ) throws(XverseError) {
-    kernels = try Kernels(
-      instructionSet: instructionSet, threadCount: threadCount ?? Kernels.processorCount)
+    let limits = ProcessorLimits.current
+    let count = threadCount ?? limits.threadCount
+    let team =
+      threading.map { (threading: $0, reason: "as asked for") } ?? Kernels.Threading.suitable(threadCount: count)
+    kernels = try Kernels(instructionSet: instructionSet, threadCount: count, threading: team.threading)
     self.allocator = allocator
     self.log = log
     kvBlocks = KVBlockPool(allocator: allocator)
-    Kernels.prepareBLAS()
     arena = ScratchArena(allocator: allocator)
-    computeThread = try ComputeThread(kernels)
+    let isPinned = limits.processors != ProcessorSet(ofThread: 0)
+    computeThread = try ComputeThread(kernels, on: isPinned ? limits.processors : nil)
+    log(
+      .info,
+      "\(count) compute thread\(count == 1 ? "" : "s") (\(threadCount == nil ? limits.reason : "as asked for")), "
+        + "by \(kernels.threading.name) (\(team.reason))")
+    if isPinned {
+      log(.info, "the calling thread is bound to some of these CPUs; the compute threads are not")
+    }
   }
 
   /// Runs `body` on the compute thread, where kernels may use all threads, and returns when it is done.

@@ -52,10 +52,11 @@ package struct ComputeContext {
   }
 
   /// Throws when the work should end.
-  package func check() throws(XverseError) { try cancellation?.check() }
+  package func check() throws(XverseError) { try cancellation.check() }
 
   /// Runs `body` on the compute thread.
   package func compute<Value>(_ body: () throws(XverseError) -> Value) throws(XverseError) -> Value {
+    try check()
     var result: Result<Value, XverseError>?
     executor {
       do throws(XverseError) {

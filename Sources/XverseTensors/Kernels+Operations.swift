@@ -42,7 +42,7 @@ extension Kernels {
       if let third { try multiply(x, alone: third, scratch: scratch, cancellation: cancellation) }
       return
     }
-    try cancellation?.check()
+    try cancellation.check()
     // On the stack: decoding a token allocates nothing.
     let none = xvk_product()
     var products = (
@@ -62,7 +62,7 @@ extension Kernels {
     let rowsPerPart = max(1, multiplyAddsBetweenChecks / max(1, x.rows * x.columns * tile)) * tile
     var row = 0
     while row < product.weights.rows {
-      try cancellation?.check()
+      try cancellation.check()
       let end = min(product.weights.rows, row + rowsPerPart)
       var part = part(product, of: x, row..<end)
       run(&part, 1, x, scratch)

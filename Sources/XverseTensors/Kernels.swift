@@ -1,6 +1,7 @@
 // Kernels.swift -- which kernels run and on how many threads. Kernels+Operations.swift calls them.
 
 import CXverseKernels
+import Glibc
 import XverseCore
 
 /// A set of kernels for one instruction set, and the number of threads they use. A plain value.
@@ -20,22 +21,44 @@ package struct Kernels: @unchecked Sendable {
     package var isAvailable: Bool { xvk_table_for(rawValue) != nil }
   }
 
+  /// Who starts the threads that help the one that computes; what they do is the same.
+  package enum Threading: Int32, Sendable {
+    case pthread = 0
+    case openmp = 1
+
+    package var name: String { self == .openmp ? "OpenMP" : "pthreads" }
+
+    /// Who should start `threadCount` threads here and now, and a clause that says why: OpenMP's runtime ends the process
+    /// where something in it is amiss.
+    package static func suitable(threadCount: Int) -> (threading: Self, reason: String) {
+      withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { reason in
+        reason.initialize(repeating: 0)
+        guard let text = reason.baseAddress else { return (.pthread, "") }
+        let threading = Self(rawValue: xvk_threading_for(Int32(clamping: threadCount), text, reason.count))
+        return (threading ?? .pthread, String(cString: text))
+      }
+    }
+  }
+
   package let instructionSet: InstructionSet
+  package var threading: Threading { Threading(rawValue: compute.threading) ?? .pthread }
   package var threadCount: Int { Int(compute.threads) }
   let compute: xvk_compute
 
-  /// The same kernels on the calling thread alone, without OpenMP: for the host's threads.
+  /// The same kernels on the calling thread alone: for the host's threads.
   package var serial: Kernels { Kernels(self, threadCount: 1) }
 
   private init(_ kernels: Kernels, threadCount: Int32) {
     instructionSet = kernels.instructionSet
-    compute = xvk_compute(table: kernels.compute.table, threads: threadCount, reserved: 0)
+    compute = xvk_compute(table: kernels.compute.table, threads: threadCount, threading: 0)
   }
 
   /// - Parameters:
   ///   - instructionSet: nil for the fastest of this CPU.
   ///   - threadCount: 1 ... 1024.
-  package init(instructionSet: InstructionSet? = nil, threadCount: Int) throws(XverseError) {
+  package init(
+    instructionSet: InstructionSet? = nil, threadCount: Int, threading: Threading = .pthread
+  ) throws(XverseError) {
     let chosen = instructionSet ?? .fastest
     guard let table = xvk_table_for(chosen.rawValue) else {
       throw .unsupported(
@@ -46,28 +69,37 @@ package struct Kernels: @unchecked Sendable {
       throw .range("threads is \(threadCount), expected 1 to 1024")
     }
     self.instructionSet = chosen
-    compute = xvk_compute(table: table, threads: Int32(threadCount), reserved: 0)
+    compute = xvk_compute(table: table, threads: Int32(threadCount), threading: threading.rawValue)
   }
 
   /// Runs `body` with `context`. The other threads are there until it ends and share the work of the kernels that it calls:
   /// cheaper than to fork and join in each.
+  ///
+  /// - Returns: 0, or the errno of threads that could not be started: `body` did not run.
   package func together<Context: AnyObject>(
     _ context: Context, _ body: @convention(c) (_ context: UnsafeMutableRawPointer?) -> Void
-  ) {
+  ) -> Int32 {
     withExtendedLifetime(context) {
       withCompute { xvk_together($0, body, Unmanaged.passUnretained(context).toOpaque()) }
     }
   }
 
-  /// 0 when `together` can start its threads now, else an errno: OpenMP ends the process when it cannot.
-  package var startError: Int32 { xvk_start_error(compute.threads) }
+  /// Loads OpenBLAS, which quantization with a calibration text needs.
+  ///
+  /// - Throws: `unsupported` when it is not installed, `outOfMemory`.
+  package func loadBLAS() throws(XverseError) {
+    let error = xvk_blas_load(compute.threads)
+    if error == ENOENT {
+      throw .unsupported("option 'calibration' needs OpenBLAS, and libopenblas.so.0 is not installed")
+    }
+    if error != 0 {
+      throw XverseError(
+        .outOfMemory, "option 'calibration' needs OpenBLAS, for which memory or threads are too few in this process")
+    }
+  }
 
-  /// Prepares the linked BLAS, once a process; returns what it calls itself.
-  @discardableResult
-  package static func prepareBLAS() -> String { String(cString: xvk_blas_prepare()) }
-
-  /// Processors that this process may use.
-  package static var processorCount: Int { min(max(1, Int(xvk_processor_count())), 1024) }
+  /// Names the calling thread, and with it those that it starts.
+  package static func nameThisThread(_ name: String) { xvk_name_thread(name) }
 
   /// The commit that the kernels were built from, or "unknown", and the compiler that built them.
   package static var buildCommit: String { String(cString: xvk_build_commit()) }

@@ -14,7 +14,7 @@ struct ByteLevel {
   }
 
   init(_ file: FileValue) throws(XverseError) {
-    try file.allowKeys(["type", "add_prefix_space", "trim_offsets", "use_regex"])
+    file.expectKeys(["type", "add_prefix_space", "trim_offsets", "use_regex"])
     addsPrefixSpace = try file.bool("add_prefix_space")
     pattern = try file.bool("use_regex", default: true) ? .gpt2 : nil
     // Offsets are not part of this library's results; only the type is checked.

@@ -12,6 +12,8 @@ struct BytePairEncoding: ~Copyable {
     var fusesUnknown = false
     /// The token of an unknown character; nil: it is dropped.
     var unknownToken: Int32?
+    /// Whether such a character is an error: the file names a token for it that it does not have.
+    var rejectsUnknown = false
     /// Whether a piece that is a token as a whole is not built from merges.
     var ignoresMerges = false
   }
@@ -109,6 +111,10 @@ struct BytePairEncoding: ~Copyable {
       } else if let unknown = options.unknownToken {
         if let waiting, !options.fusesUnknown { try scratch.append(waiting) }
         waiting = unknown
+      } else if options.rejectsUnknown {
+        throw .unsupported(
+          "text: the vocabulary lacks a character at byte \(position) of a piece, and tokenizer.json's 'model.unk_token' "
+            + "is none of its tokens")
       }
     }
     if let unknown = waiting { try scratch.append(unknown) }

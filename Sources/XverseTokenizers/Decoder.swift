@@ -59,14 +59,14 @@ struct Decoder {
       case "Strip" where isJoined && textStrip == nil:
         textStrip = try LeadingStrip(component)
       case "ByteFallback" where isTokenStep:
-        try component.allowKeys(["type"])
+        component.expectKeys(["type"])
         byteSpelling = .fallback
       case "ByteLevel" where isTokenStep:
-        try component.allowKeys(["type", "add_prefix_space", "trim_offsets", "use_regex"])
+        component.expectKeys(["type", "add_prefix_space", "trim_offsets", "use_regex"])
         byteSpelling = .alphabet
         isJoined = true
       case "Fuse":
-        try component.allowKeys(["type"])
+        component.expectKeys(["type"])
         isJoined = true
       default:
         throw component.unsupportedType(
@@ -143,7 +143,7 @@ struct LeadingStrip {
   }
 
   init(_ file: FileValue) throws(XverseError) {
-    try file.allowKeys(["type", "content", "start", "stop"])
+    file.expectKeys(["type", "content", "start", "stop"])
     scalar = EncodedScalar(try file.required("content").scalar())
     let start = try file.required("start")
     guard let count = start.value.int, count >= 0 else { throw start.corrupt(expected: "a count") }

@@ -1,7 +1,17 @@
 // FileValue.swift -- a value of tokenizer.json together with its path, so that every complaint names both, and the
-// rule that nothing in the file is silently ignored.
+// rule that nothing in the file is silently ignored: what changes no ids is told in a warning.
 
 import XverseCore
+
+/// What is told about a file that was accepted: sentences for people, the first few of them.
+final class FileWarnings {
+  private static let maximumCount = 16
+  private(set) var texts: [String] = []
+
+  func add(_ text: String) {
+    if texts.count < Self.maximumCount { texts.append(text) }
+  }
+}
 
 /// One JSON value and where it stands, such as `pre_tokenizer.pretokenizers[1].behavior`.
 struct FileValue {
@@ -10,8 +20,14 @@ struct FileValue {
 
   let value: JSONValue
   let path: String
+  let warnings: FileWarnings
 
   // MARK: complaints
+
+  /// Tells what is unexpected and does not matter.
+  func warn(expected: String) {
+    warnings.add("\(value.document.source): '\(path)' is \(value.snippet), expected \(expected)")
+  }
 
   func corrupt(expected: String) -> XverseError {
     .corrupt("\(value.document.source): '\(path)' is \(value.snippet), expected \(expected)", offset: value.offset)
@@ -33,7 +49,16 @@ struct FileValue {
   /// The member called `key`; nil when it is absent or null.
   subscript(key: String) -> FileValue? {
     guard let member = value[key], !member.isNull else { return nil }
-    return FileValue(value: member, path: path.isEmpty ? key : "\(path).\(key)")
+    return self.member(member, key)
+  }
+
+  /// A member, or an element, that was found already.
+  func member(_ value: JSONValue, _ key: String) -> FileValue {
+    FileValue(value: value, path: path.isEmpty ? key : "\(path).\(key)", warnings: warnings)
+  }
+
+  func element(_ value: JSONValue, _ index: Int) -> FileValue {
+    FileValue(value: value, path: "\(path)[\(index)]", warnings: warnings)
   }
 
   func required(_ key: String) throws(XverseError) -> FileValue {
@@ -44,12 +69,11 @@ struct FileValue {
     return member
   }
 
-  /// Rejects members that this library does not know: they could change the ids.
-  func allowKeys(_ known: [String]) throws(XverseError) {
+  /// Tells of members that nothing is known of, over which Hugging Face's `tokenizers` passes as well.
+  func expectKeys(_ known: [String]) {
     for member in value.members where !known.contains(where: { member.key.equals($0) }) {
-      let key = path.isEmpty ? member.key.snippet : "\(path).\(member.key.snippet)"
-      throw FileValue(value: member.value, path: key)
-        .unsupported(expected: "only the members \(known.joined(separator: ", "))")
+      self.member(member.value, member.key.snippet)
+        .warn(expected: "only the members \(known.joined(separator: ", ")): it is passed over")
     }
   }
 
@@ -61,7 +85,7 @@ struct FileValue {
       guard result.count < Self.maximumComponents else {
         throw limit(expected: "at most \(Self.maximumComponents) components")
       }
-      result.append(FileValue(value: element, path: "\(path)[\(result.count)]"))
+      result.append(self.element(element, result.count))
     }
     return result
   }
@@ -108,7 +132,7 @@ struct FileValue {
         result.append(component)
         continue
       }
-      try component.allowKeys(["type", key])
+      component.expectKeys(["type", key])
       let list = try component.required(key)
       let members = try list.elements()
       guard result.count + pending.count + members.count <= Self.maximumComponents else {

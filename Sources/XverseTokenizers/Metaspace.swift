@@ -15,7 +15,7 @@ struct Metaspace {
 
   /// Reads both spellings: `add_prefix_space` of old files and `prepend_scheme` with `split` of newer ones.
   init(_ file: FileValue) throws(XverseError) {
-    try file.allowKeys(["type", "replacement", "str_rep", "add_prefix_space", "prepend_scheme", "split"])
+    file.expectKeys(["type", "replacement", "str_rep", "add_prefix_space", "prepend_scheme", "split"])
     // `str_rep` repeats the replacement in old files; the library that wrote it never reads it back.
     replacement = EncodedScalar(try file.required("replacement").scalar())
     let addsPrefix = try file.bool("add_prefix_space", default: true)

@@ -39,7 +39,7 @@ struct Normalizer {
   private static func step(_ file: FileValue) throws(XverseError) -> Step {
     switch try file.type() {
     case "Prepend":
-      try file.allowKeys(["type", "prepend"])
+      file.expectKeys(["type", "prepend"])
       let prefix = try file.required("prepend")
       let bytes = Array(try prefix.string().utf8)
       guard !bytes.isEmpty else { throw prefix.unsupported(expected: "a text that is not empty") }
@@ -47,7 +47,7 @@ struct Normalizer {
     case "Replace":
       return .replace(try LiteralReplacement(file))
     case "NFKC":
-      try file.allowKeys(["type"])
+      file.expectKeys(["type"])
       return .nfkc
     default:
       throw file.unsupportedType(expected: "Sequence, Prepend, Replace or NFKC")
@@ -121,13 +121,13 @@ struct LiteralReplacement {
   }
 
   init(_ file: FileValue) throws(XverseError) {
-    try file.allowKeys(["type", "pattern", "content"])
+    file.expectKeys(["type", "pattern", "content"])
     let patternFile = try file.required("pattern")
     guard patternFile.value.kind == .object else { throw patternFile.corrupt(expected: "an object") }
     guard let literal = patternFile["String"] else {
       throw patternFile.unsupported(expected: "a pattern of the form {\"String\": ...}")
     }
-    try patternFile.allowKeys(["String"])
+    patternFile.expectKeys(["String"])
     pattern = Array(try literal.string().utf8)
     content = Array(try file.required("content").string().utf8)
     guard !pattern.isEmpty else { throw literal.unsupported(expected: "a pattern that is not empty") }

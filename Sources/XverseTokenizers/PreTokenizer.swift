@@ -123,13 +123,13 @@ struct CharacterSplit {
   }
 
   init(digits file: FileValue) throws(XverseError) {
-    try file.allowKeys(["type", "individual_digits"])
+    file.expectKeys(["type", "individual_digits"])
     property = .numeric
     individually = try file.bool("individual_digits")
   }
 
   init(punctuation file: FileValue) throws(XverseError) {
-    try file.allowKeys(["type", "behavior"])
+    file.expectKeys(["type", "behavior"])
     property = .punctuation
     let behavior = file["behavior"]
     switch try behavior?.string() ?? "Isolated" {

@@ -12,8 +12,8 @@ import XverseCore
 package final class Tokenizer: @unchecked Sendable {
   /// What the tokenizer is built from, for people: "BPE, Metaspace, Digits, Punctuation, byte fallback".
   package let kind: String
-  /// Sentences for people: why the ids may differ from those of the tokenizer that the model was trained with, and what
-  /// helps. Empty when they are that tokenizer's.
+  /// Sentences for people: what in the file is odd, or why the ids may differ from those of the tokenizer that the model
+  /// was trained with, and what helps.
   package let warnings: [String]
 
   package let allocator: MemoryAllocator
@@ -32,7 +32,7 @@ package final class Tokenizer: @unchecked Sendable {
   /// - Parameters:
   ///   - bytes: The file's content; not needed afterwards.
   ///   - source: The file's name in messages.
-  /// - Throws: `.corrupt`; `.unsupported` for a component or an option that is not implemented: none is ignored;
+  /// - Throws: `.corrupt`; `.unsupported` for a component or an option that would change ids and is not implemented;
   ///   `.limit`; `.outOfMemory`.
   package init(
     json bytes: UnsafeRawBufferPointer, source: String, allocator: MemoryAllocator = .system
@@ -52,7 +52,7 @@ package final class Tokenizer: @unchecked Sendable {
       of: vocabulary, decoder: decoder, literals: IdSet(allocator: allocator), source: source, allocator: allocator)
     self.vocabulary = vocabulary
     self.allocator = allocator
-    warnings = []
+    warnings = file.warnings
   }
 
   /// Builds the tokenizer that a GGUF file describes.

@@ -17,6 +17,11 @@ extension TokenizerDescription {
     var vocabulary = try file.readVocabulary()
     let model = try file.readModel(vocabulary)
     _ = try file.readAddedTokens(into: &vocabulary, normalizer: Normalizer(file.root["normalizer"]))
+    guard vocabulary.idCount <= tokenCount else {
+      throw .unsupported(
+        "\(source): the highest token id is \(vocabulary.idCount - 1), expected below the \(tokenCount) rows of the "
+          + "embedding, beyond which a GGUF file has no tokens")
+    }
     let pipeline = try PipelineWords(file.root)
     var result = TokenizerDescription(source: source, model: pipeline.model, allocator: allocator)
     result.preTokenizer = pipeline.preTokenizer
@@ -26,7 +31,7 @@ extension TokenizerDescription {
     loss = pipeline.loss.map { "\(source): \($0)" }
     try result.append(
       vocabulary, tokenCount: tokenCount, usesByteFallback: model.options.usesByteFallback, allocator)
-    try result.appendTypes(of: file.root["added_tokens"])
+    try result.appendTypes(of: file.root["added_tokens"], vocabulary, allocator)
     try result.appendMerges(file.root.required("model").required("merges"), vocabulary, allocator)
     return result
   }
@@ -52,10 +57,15 @@ extension TokenizerDescription {
   }
 
   /// Added tokens that are not special are cut out of every text.
-  private mutating func appendTypes(of added: FileValue?) throws(XverseError) {
+  private mutating func appendTypes(
+    of added: FileValue?, _ vocabulary: borrowing Vocabulary, _ allocator: MemoryAllocator
+  ) throws(XverseError) {
     guard let added else { return }
-    for token in added.value.elements {
-      guard let id = token["id"]?.int, id < types.count, token["special"]?.bool != true,
+    var content = Buffer<UInt8>(allocator: allocator)
+    for token in added.value.elements where token["special"]?.bool != true {
+      content.removeAll()
+      try token["content"]?.stringValue?.append(to: &content)
+      guard let id = vocabulary.id(of: UnsafeRawBufferPointer(content.elements)).map(Int.init), id < types.count,
         types[id] == TokenKind.normal.rawValue
       else { continue }
       types[id] = TokenKind.userDefined.rawValue

@@ -3,7 +3,8 @@
 
 import XverseCore
 
-/// The parsed file. Nothing in it is trusted, and nothing in it is ignored: what is unknown is rejected.
+/// The parsed file. Nothing in it is trusted, and nothing in it is silently ignored: what would change the ids and is not
+/// known is rejected, the rest told in `warnings`.
 struct TokenizerFile {
   /// Longest file; the largest in use are below 40 MiB.
   static let maximumLength = 256 << 20
@@ -15,12 +16,15 @@ struct TokenizerFile {
   private let idLimit: Int
   private let allocator: MemoryAllocator
 
+  /// Sentences for people, complete when all parts have been read.
+  var warnings: [String] { root.warnings.texts }
+
   init(_ bytes: UnsafeRawBufferPointer, source: String, allocator: MemoryAllocator) throws(XverseError) {
     guard bytes.count <= Self.maximumLength else {
       throw .limit("\(source): \(bytes.count) bytes, expected at most \(Self.maximumLength)")
     }
     let document = try JSONDocument(bytes, source: source, allocator: allocator)
-    root = FileValue(value: document.root, path: "")
+    root = FileValue(value: document.root, path: "", warnings: FileWarnings())
     guard root.value.kind == .object else {
       throw .corrupt("\(source): \(root.value.kind.rawValue), expected an object")
     }
@@ -33,18 +37,22 @@ struct TokenizerFile {
 
   /// Checks the parts that must change nothing.
   func checkUnusedParts() throws(XverseError) {
-    // Padding pads a batch to one length; single texts, which are all there is here, stay as they are.
-    try root.allowKeys([
+    let parts = [
       "version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor", "decoder",
       "model",
-    ])
+    ]
+    // Hugging Face's `tokenizers` opens no file with another part.
+    for (key, value) in root.value.members where !parts.contains(where: { key.equals($0) }) {
+      throw root.member(value, key.snippet).unsupported(expected: "only the members \(parts.joined(separator: ", "))")
+    }
     if let version = root["version"], try version.string() != "1.0" { throw version.unsupported(expected: "\"1.0\"") }
-    if let truncation = root["truncation"] { throw truncation.unsupported(expected: "null") }
+    // Transformers switches both off before it encodes: they are what the last batch of a training left behind.
+    for key in ["truncation", "padding"] { root[key]?.warn(expected: "null: it is passed over") }
     guard let processor = root["post_processor"] else { return }
     for component in try processor.flattened("processors") {
       switch try component.type() {
       case "ByteLevel":
-        try component.allowKeys(["type", "add_prefix_space", "trim_offsets", "use_regex"])
+        component.expectKeys(["type", "add_prefix_space", "trim_offsets", "use_regex"])
       case "TemplateProcessing" where Self.addsNothing(component):
         continue
       default:
@@ -82,25 +90,23 @@ struct TokenizerFile {
     for (key, value) in file.value.members {
       content.removeAll()
       try key.append(to: &content)
-      let id = try id(value, path: { "\(file.path).\(key.snippet)" })
+      let id = try id(value, in: { file.member(value, key.snippet) })
       guard !content.isEmpty else { throw .corrupt("\(source): '\(file.path)' has an empty token, its id is \(id)") }
       if let other = vocabulary.content(of: id) {
-        throw FileValue(value: value, path: "\(file.path).\(key.snippet)")
-          .corrupt(expected: "an id that is not the one of '\(Self.text(other))'")
+        throw file.member(value, key.snippet).corrupt(expected: "an id that is not the one of '\(Self.text(other))'")
       }
       try vocabulary.insert(UnsafeRawBufferPointer(content.elements), id: id)
     }
     return vocabulary
   }
 
-  /// - Parameter path: Called for a message only: there are many ids.
-  private func id(_ value: JSONValue, path: () -> String) throws(XverseError) -> Int32 {
+  /// - Parameter place: Called for a message only: there are many ids.
+  private func id(_ value: JSONValue, in place: () -> FileValue) throws(XverseError) -> Int32 {
     guard let number = value.int, let id = Int32(exactly: number), id >= 0 else {
-      throw FileValue(value: value, path: path()).corrupt(expected: "an id from 0 to \(idLimit - 1)")
+      throw place().corrupt(expected: "an id from 0 to \(idLimit - 1)")
     }
     guard id < idLimit else {
-      throw FileValue(value: value, path: path()).limit(
-        expected: "an id below \(idLimit), the file's size in bytes or \(Self.minimumIdLimit)")
+      throw place().limit(expected: "an id below \(idLimit), the file's size in bytes or \(Self.minimumIdLimit)")
     }
     return id
   }
@@ -110,11 +116,11 @@ struct TokenizerFile {
   /// Reads `model` but for the vocabulary, which must not hold the added tokens yet: merges cannot name those.
   func readModel(_ vocabulary: borrowing Vocabulary) throws(XverseError) -> BytePairEncoding {
     let file = try root.required("model")
-    try file.allowKeys([
+    file.expectKeys([
       "type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk", "byte_fallback",
       "ignore_merges", "vocab", "merges",
     ])
-    if let dropout = file["dropout"] { throw dropout.unsupported(expected: "null") }
+    if let dropout = file["dropout"], dropout.value.double != 0 { throw dropout.unsupported(expected: "null or 0") }
     for key in ["continuing_subword_prefix", "end_of_word_suffix"] {
       if let affix = file[key], try !affix.string().isEmpty { throw affix.unsupported(expected: "null or \"\"") }
     }
@@ -123,10 +129,11 @@ struct TokenizerFile {
     options.fusesUnknown = try file.bool("fuse_unk", default: false)
     options.ignoresMerges = try file.bool("ignore_merges", default: false)
     if let unknown = file["unk_token"] {
-      guard let id = vocabulary.id(of: try unknown.string()) else {
-        throw unknown.corrupt(expected: "a token of 'model.vocab'")
+      options.unknownToken = vocabulary.id(of: try unknown.string())
+      if options.unknownToken == nil {
+        options.rejectsUnknown = true
+        unknown.warn(expected: "a token of 'model.vocab': text with a character that the vocabulary lacks will fail")
       }
-      options.unknownToken = id
     }
     let merges = try file.required("merges")
     guard merges.value.kind == .array else { throw merges.corrupt(expected: "an array") }
@@ -158,11 +165,10 @@ struct TokenizerFile {
     var pair = Buffer<UInt8>(allocator: allocator)
     var index = 0
     for merge in file.value.elements {
-      let place = FileValue(value: merge, path: file.path)
       defer { index += 1 }
       guard let split = try readMerge(merge, into: &pair) else {
         throw .corrupt(
-          "\(source): '\(place.path)[\(index)]' is \(merge.snippet), expected \"a b\" or [\"a\", \"b\"]",
+          "\(source): '\(file.path)[\(index)]' is \(merge.snippet), expected \"a b\" or [\"a\", \"b\"]",
           offset: merge.offset)
       }
       // Old files carry the version line of the merges.txt that they were made from.
@@ -174,7 +180,7 @@ struct TokenizerFile {
       guard let leftId = ids.0, let rightId = ids.1, let result = ids.2 else {
         let missing = ids.0 == nil ? left : ids.1 == nil ? right : bytes
         throw .corrupt(
-          "\(source): '\(place.path)[\(index)]' is \(merge.snippet), but '\(Self.text(missing))' is not in "
+          "\(source): '\(file.path)[\(index)]' is \(merge.snippet), but '\(Self.text(missing))' is not in "
             + "'model.vocab'", offset: merge.offset)
       }
       try model.insertMerge(leftId, rightId, into: result)
@@ -221,18 +227,25 @@ struct TokenizerFile {
     // Twice over the tokens: the tries are made for the bytes that they will hold.
     var byteCounts = (plain: 0, normalized: 0)
     for (index, value) in file.value.elements.enumerated() {
-      let token = FileValue(value: value, path: "\(file.path)[\(index)]")
+      let token = file.element(value, index)
+      guard !(try isEmpty(token)) else { continue }
       let count = try readText(of: token, content: &content, normalizer: normalizer, scratch: &scratch).count
       if try token.bool("normalized") { byteCounts.normalized += count } else { byteCounts.plain += count }
     }
     var addedTokens = try AddedTokens(
       byteCount: byteCounts.plain, normalizedByteCount: byteCounts.normalized, allocator: allocator)
+    var ids = AddedIds(next: vocabulary.count, seen: IdSet(allocator: allocator))
     for (index, value) in file.value.elements.enumerated() {
-      let token = FileValue(value: value, path: "\(file.path)[\(index)]")
+      let token = file.element(value, index)
+      guard !(try isEmpty(token)) else {
+        try token.required("content").warn(expected: "a text that is not empty: it is passed over")
+        continue
+      }
       let text = try readText(of: token, content: &content, normalizer: normalizer, scratch: &scratch)
-      let rule = try readRule(of: token)
+      var rule = try readRule(of: token)
+      guard try insert(token, content: UnsafeRawBufferPointer(content.elements), &rule.id, &ids, into: &vocabulary)
+      else { continue }
       let isNormalized = try token.bool("normalized")
-      try insert(token, content: UnsafeRawBufferPointer(content.elements), id: rule.id, into: &vocabulary)
       if rule.isSpecial { try vocabulary.markSpecial(rule.id) }
       if isNormalized { try vocabulary.setSpelling(text, of: rule.id) }
       guard try addedTokens.insert(text, isNormalized: isNormalized, rule: rule) else {
@@ -243,27 +256,58 @@ struct TokenizerFile {
     return addedTokens
   }
 
+  private func isEmpty(_ token: FileValue) throws(XverseError) -> Bool {
+    guard token.value.kind == .object else { throw token.corrupt(expected: "an object") }
+    return try token.required("content").value.string == ""
+  }
+
   private func readRule(of token: FileValue) throws(XverseError) -> AddedTokens.Rule {
-    try token.allowKeys(["id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"])
+    token.expectKeys(["id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"])
     let idFile = try token.required("id")
     return AddedTokens.Rule(
-      id: try id(idFile.value, path: { idFile.path }), isSpecial: try token.bool("special"),
+      id: try id(idFile.value, in: { idFile }), isSpecial: try token.bool("special"),
       isSingleWord: try token.bool("single_word"), stripsLeft: try token.bool("lstrip"),
       stripsRight: try token.bool("rstrip"))
   }
 
-  /// Adds the token unless the vocabulary has it under the same id.
+  /// The ids that added tokens have got.
+  private struct AddedIds: ~Copyable {
+    /// The one for the next token that the model does not know.
+    var next: Int
+    var seen: IdSet
+  }
+
+  /// Adds the token to the vocabulary unless that has it.
+  ///
+  /// As in Hugging Face's `tokenizers`, the file's id is only what is expected: a token of the model keeps its own, and
+  /// others are numbered in the order of the file.
+  ///
+  /// - Parameter id: The file's; receives the one that counts.
+  /// - Returns: false for a token that was added before.
   private func insert(
-    _ token: FileValue, content: UnsafeRawBufferPointer, id: Int32, into vocabulary: inout Vocabulary
-  ) throws(XverseError) {
-    let idFile = try token.required("id")
+    _ token: FileValue, content: UnsafeRawBufferPointer, _ id: inout Int32, _ ids: inout AddedIds,
+    into vocabulary: inout Vocabulary
+  ) throws(XverseError) -> Bool {
+    let file = try token.required("id")
+    let expected = id
     if let known = vocabulary.id(of: content) {
-      guard known == id else { throw idFile.corrupt(expected: "\(known), the id of '\(Self.text(content))'") }
-    } else if let other = vocabulary.content(of: id) {
-      throw idFile.corrupt(expected: "an id that is not the one of '\(Self.text(other))'")
+      id = known
+      if ids.seen.contains(known) {
+        token.warn(expected: "no second token '\(Self.text(content))': it is passed over")
+        return false
+      }
     } else {
+      // Where the ids of 'model.vocab' have gaps that id may be taken; then the file's is as good.
+      if let next = Int32(exactly: ids.next), vocabulary.content(of: next) == nil { id = next }
+      if let other = vocabulary.content(of: id) {
+        throw file.corrupt(expected: "an id that is not the one of '\(Self.text(other))'")
+      }
       try vocabulary.insertStranger(content, id: id)
     }
+    try ids.seen.insert(id)
+    ids.next = max(ids.next, Int(id) + 1)
+    if id != expected { file.warn(expected: "\(id), which '\(Self.text(content))' gets in Hugging Face's tokenizers") }
+    return true
   }
 
   /// Reads the content of an added token, and the text in which encoding will look for it.

@@ -41,6 +41,8 @@ struct Vocabulary: ~Copyable {
 
   /// Highest id + 1.
   var idCount: Int { spans.count }
+  /// Tokens, unused ids left out.
+  private(set) var count = 0
 
   /// Adds a token whose content and id are both new.
   mutating func insert(_ content: UnsafeRawBufferPointer, id: Int32) throws(XverseError) {
@@ -48,6 +50,7 @@ struct Vocabulary: ~Copyable {
     let span = try append(content)
     while spans.count <= Int(id) { try spans.append(.unused) }
     spans[Int(id)] = span
+    count += 1
     let hash = Self.hash(content)
     slots[slot(of: content, hash: hash)] = Slot(id: id, tag: Self.tag(hash))
   }

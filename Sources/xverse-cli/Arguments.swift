@@ -7,12 +7,12 @@
 
 struct Arguments {
   let command: String
-  let operands: [String]
-  private let values: [String: [String]]
+  let operands: [Word]
+  private let values: [String: [Word]]
 
   /// - Throws: `usage` for an unknown option (with the nearest known one), a missing or unwanted value, a repeated
   ///   option that may stand once, and a wrong number of operands unless help is asked for.
-  init(parsing words: [String], for specification: CommandSpecification) throws(ToolError) {
+  init(parsing words: [Word], for specification: CommandSpecification) throws(ToolError) {
     var parser = ArgumentParser(specification)
     try parser.parse(words)
     command = specification.name
@@ -24,16 +24,18 @@ struct Arguments {
     }
     if operands.count > specification.operands.upperBound {
       throw .usage(
-        "\(command): unexpected argument '\(operands[specification.operands.upperBound])'"
+        "\(command): unexpected argument '\(operands[specification.operands.upperBound].text)'"
           + " (quote text that has spaces in it)")
     }
   }
 
   func has(_ name: String) -> Bool { values[name] != nil }
 
-  func string(_ name: String) -> String? { values[name]?.last }
+  func word(_ name: String) -> Word? { values[name]?.last }
 
-  func strings(_ name: String) -> [String] { values[name] ?? [] }
+  func string(_ name: String) -> String? { word(name)?.text }
+
+  func strings(_ name: String) -> [String] { (values[name] ?? []).map(\.text) }
 
   /// The value of `--name` as a whole number in `range`; nil when the option is absent.
   func integer(_ name: String, in range: ClosedRange<Int> = Int.min...Int.max) throws(ToolError) -> Int? {
@@ -60,21 +62,21 @@ struct Arguments {
 /// Reads the words from left to right.
 private struct ArgumentParser {
   private let specification: CommandSpecification
-  private(set) var operands: [String] = []
-  private(set) var values: [String: [String]] = [:]
+  private(set) var operands: [Word] = []
+  private(set) var values: [String: [Word]] = [:]
 
   init(_ specification: CommandSpecification) { self.specification = specification }
 
-  mutating func parse(_ words: [String]) throws(ToolError) {
+  mutating func parse(_ words: [Word]) throws(ToolError) {
     var remaining = words[...]
     while let word = remaining.popFirst() {
-      if word == "--" {
+      if word.text == "--" {
         operands += remaining
         return
       }
-      if word == "-h" {
-        values["help"] = [""]
-      } else if word.hasPrefix("-"), word != "-" {
+      if word.text == "-h" {
+        values["help"] = [Word([])]
+      } else if word.bytes.first == UInt8(ascii: "-"), word.bytes.count > 1 {
         try parseOption(word, &remaining)
       } else {
         operands.append(word)
@@ -82,13 +84,13 @@ private struct ArgumentParser {
     }
   }
 
-  private mutating func parseOption(_ word: String, _ remaining: inout ArraySlice<String>) throws(ToolError) {
-    let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-    let spelled = String(parts[0])
+  private mutating func parseOption(_ word: Word, _ remaining: inout ArraySlice<Word>) throws(ToolError) {
+    let parts = word.bytes.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
+    let spelled = Word(parts[0]).text
     guard let option = specification.options.first(where: { "--" + $0.name == spelled }) else {
       throw .usage(unknown(spelled))
     }
-    var value = parts.count == 2 ? String(parts[1]) : nil
+    var value = parts.count == 2 ? Word(parts[1]) : nil
     switch option.value {
     case .none:
       if value != nil { throw .usage("--\(option.name) takes no value") }
@@ -100,7 +102,7 @@ private struct ArgumentParser {
     if values[option.name] != nil, !option.isRepeatable {
       throw .usage("--\(option.name) is given more than once")
     }
-    values[option.name, default: []].append(value ?? "")
+    values[option.name, default: []].append(value ?? Word([]))
   }
 
   private func unknown(_ spelled: String) -> String {

@@ -52,7 +52,7 @@ enum BenchCommand: Command {
   }
 
   private static func workload(_ info: xverse_model_info, _ arguments: Arguments) throws(ToolError) -> Workload {
-    let path = arguments.operands[0]
+    let path = arguments.operands[0].path
     var estimate = xverse_memory_estimate()
     estimate.size = UInt32(MemoryLayout<xverse_memory_estimate>.size)
     let (model, session) = (try LibraryOptions(.model, from: arguments), try LibraryOptions(.session, from: arguments))
@@ -126,14 +126,9 @@ struct Bench {
 
   private mutating func probe() {
     let bytes = min(2 << 30, Machine.freeMemory / 2)
-    Self.letWorkersSleep()
     bandwidth.append(ml_read_bandwidth(bytes, Int32(threads), 3))
     sgemm.append(ml_sgemm_peak(Int32(threads), 3))
-    Self.letWorkersSleep()
   }
-
-  /// OpenMP's workers of the last parallel region spin for 200 ms; two sets of them would share the processors.
-  private static func letWorkersSleep() { usleep(250_000) }
 
   /// Ids spread over the vocabulary: which ones has no influence on the speed.
   private func tokens(at position: Int, count: Int) -> [Int32] {

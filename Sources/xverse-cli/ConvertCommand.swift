@@ -25,8 +25,8 @@ enum ConvertCommand: Command {
     var progress = ProgressLine()
     let status = withUnsafeMutablePointer(to: &progress) { progress in
       xverse_convert(
-        runtime, arguments.operands[0], arguments.operands[1], options.handle, Interrupt.cancel, ProgressLine.callback,
-        progress)
+        runtime, arguments.operands[0].path, arguments.operands[1].path, options.handle, Interrupt.cancel,
+        ProgressLine.callback, progress)
     }
     progress.clear()
     try Library.check(status)

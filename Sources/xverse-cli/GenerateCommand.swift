@@ -18,12 +18,15 @@ enum GenerateCommand: Command {
       .option("prompt-file", "FILE", "Read the prompt from FILE."),
       .flag("chat", "Treat the prompt as one user message for a chat model."),
       .option("system", "TEXT", "With --chat: a system message before it."),
+      .option("prefill", "TEXT", "With --chat: the beginning of the answer, which the model continues."),
       .flag("json", "Print one JSON object in the end instead of streaming text."),
       .flag("stats", "Print counts and speeds to standard error in the end."),
     ] + Request.options + Session.options + Model.options)
 
   static func run(_ arguments: Arguments) throws(ToolError) {
-    if arguments.has("system"), !arguments.has("chat") { throw .usage("--system needs --chat") }
+    for option in ["system", "prefill"] where arguments.has(option) && !arguments.has("chat") {
+      throw .usage("--\(option) needs --chat")
+    }
     let sampling = try Request.sampling(from: arguments)
     try Interrupt.install()
     let prompt = try readPrompt(arguments)
@@ -31,8 +34,9 @@ enum GenerateCommand: Command {
     let session = try Session(model, arguments)
     let request = try Request(model, sampling)
     if arguments.has("chat") {
-      if let system = arguments.string("system") { try request.add(role: "system", text: system.characters) }
+      if let system = arguments.word("system") { try request.add(role: "system", text: system.characters) }
       try request.add(role: "user", text: prompt)
+      if let prefill = arguments.word("prefill") { try request.add(role: "assistant", text: prefill.characters) }
     } else {
       try request.add(text: prompt)
     }
@@ -47,9 +51,9 @@ enum GenerateCommand: Command {
 
   private static func readPrompt(_ arguments: Arguments) throws(ToolError) -> [CChar] {
     let operand = arguments.operands.count == 2 ? arguments.operands[1] : nil
-    let file = arguments.string("prompt-file")
+    let file = arguments.word("prompt-file")
     if operand != nil, file != nil { throw .usage("the prompt is given twice: as an argument and by --prompt-file") }
-    if let operand, operand != "-" { return operand.characters }
+    if let operand, operand.text != "-" { return operand.characters }
     guard let path = file ?? operand else {
       throw .usage("no prompt: give PROMPT, --prompt-file FILE, or '-' for standard input")
     }

@@ -8,7 +8,7 @@ enum HelpCommand: Command {
 
   static func run(_ arguments: Arguments) throws(ToolError) {
     guard let name = arguments.operands.first else { return try StandardOutput.write(overview) }
-    try StandardOutput.write(text(for: try Tool.command(named: name).specification))
+    try StandardOutput.write(text(for: try Tool.command(named: name.text).specification))
   }
 
   static var overview: String {

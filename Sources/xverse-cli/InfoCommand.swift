@@ -14,7 +14,7 @@ enum InfoCommand: Command {
   static func run(_ arguments: Arguments) throws(ToolError) {
     let report: JSON
     if let path = arguments.operands.first {
-      report = try Library.inspect(path)
+      report = try Library.inspect(path.path)
     } else {
       report = try Library.buildInfo()
     }

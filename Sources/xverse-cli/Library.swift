@@ -24,7 +24,7 @@ enum Library {
   }
 
   /// Reads the headers of the checkpoint at `path`, not its weights.
-  static func inspect(_ path: String) throws(ToolError) -> JSON {
+  static func inspect(_ path: [CChar]) throws(ToolError) -> JSON {
     var text: UnsafeMutablePointer<CChar>?
     var length = 0
     try check(xverse_model_inspect(path, nil, &text, &length))

@@ -47,17 +47,17 @@ final class LibraryOptions {
   }
 
   private func set(_ option: Described, from arguments: Arguments) throws(ToolError) {
-    guard let text = arguments.string(option.name) else { return }
+    guard let word = arguments.word(option.name) else { return }
     switch option.type {
     case XVERSE_OPTION_INT:
-      try set(option.key, option.isSwitch && text.isEmpty ? 1 : try arguments.integer(option.name) ?? 0)
+      try set(option.key, option.isSwitch && word.bytes.isEmpty ? 1 : try arguments.integer(option.name) ?? 0)
     case XVERSE_OPTION_FLOAT:
       try Self.check(xverse_options_set_float(handle, option.key, try arguments.number(option.name) ?? 0))
     case _ where option.isList:
       let list = JSON.array(arguments.strings(option.name).map(JSON.string)).text
       try Self.check(xverse_options_set_string(handle, option.key, list, list.utf8.count))
     default:
-      try Self.check(xverse_options_set_string(handle, option.key, text, text.utf8.count))
+      try Self.check(xverse_options_set_string(handle, option.key, word.characters, word.bytes.count))
     }
   }
 

@@ -24,7 +24,8 @@ final class Model {
     var loaded: OpaquePointer?
     let status = withUnsafeMutablePointer(to: &progress) { progress in
       xverse_model_load(
-        runtime, arguments.operands[0], modelOptions.handle, Interrupt.cancel, ProgressLine.callback, progress, &loaded)
+        runtime, arguments.operands[0].path, modelOptions.handle, Interrupt.cancel, ProgressLine.callback, progress,
+        &loaded)
     }
     progress.clear()
     try Library.check(status)

@@ -56,10 +56,11 @@ struct InputReader: ~Copyable {
   static let isTerminal = isatty(STDIN_FILENO) == 1
 
   /// Opens the file at `path`, or standard input for "-".
-  init(path: String) throws(ToolError) {
-    name = path == "-" ? "standard input" : path
-    descriptor = path == "-" ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC)
-    if descriptor < 0 { throw .failure("cannot open \(path): \(describe(errno))") }
+  init(path: Word) throws(ToolError) {
+    let isInput = path.text == "-"
+    name = isInput ? "standard input" : path.text
+    descriptor = isInput ? STDIN_FILENO : open(path.path, O_RDONLY | O_CLOEXEC)
+    if descriptor < 0 { throw .failure("cannot open \(path.text): \(describe(errno))") }
   }
 
   deinit {

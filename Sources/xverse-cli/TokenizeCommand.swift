@@ -24,15 +24,16 @@ enum TokenizeCommand: Command {
     let tokenizer = try Tokenizer(path: arguments.operands[0])
     let operands = Array(arguments.operands.dropFirst())
     if arguments.has("decode") {
-      let ids = try parseIDs(operands == ["-"] || operands.isEmpty ? [readInput()] : operands.map(\.characters))
+      let ids = try parseIDs(
+        operands.map(\.text) == ["-"] || operands.isEmpty ? [readInput()] : operands.map(\.characters))
       let flags = arguments.has("special") ? XVERSE_DECODE_PLAIN : XVERSE_DECODE_SKIP_SPECIAL
       try StandardOutput.write(try tokenizer.decode(ids, flags: Int(flags)) + "\n")
       return
     }
     if operands.count > 1 {
-      throw .usage("tokenize: unexpected argument '\(operands[1])' (quote text that has spaces in it)")
+      throw .usage("tokenize: unexpected argument '\(operands[1].text)' (quote text that has spaces in it)")
     }
-    let text = operands.isEmpty || operands == ["-"] ? try readInput() : operands[0].characters
+    let text = operands.isEmpty || operands.map(\.text) == ["-"] ? try readInput() : operands[0].characters
     var flags = Int(XVERSE_ENCODE_PLAIN)
     if arguments.has("bos") { flags |= Int(XVERSE_ENCODE_BOS) }
     if arguments.has("special") { flags |= Int(XVERSE_ENCODE_SPECIAL) }

@@ -13,9 +13,9 @@ final class Tokenizer {
   }
 
   /// Opens a tokenizer.json or the directory that has one.
-  init(path: String) throws(ToolError) {
+  init(path: Word) throws(ToolError) {
     var opened: OpaquePointer?
-    try Library.check(xverse_tokenizer_open(path, &opened))
+    try Library.check(xverse_tokenizer_open(path.path, &opened))
     handle = opened
     model = nil
   }

@@ -19,20 +19,20 @@ enum Tool {
   static func main() {
     // A closed pipe then shows as EPIPE from write(), so that the answer can be stopped in order.
     signal(SIGPIPE, SIG_IGN)
-    exit(run(Array(CommandLine.arguments.dropFirst())))
+    exit(run(Word.ofCommandLine))
   }
 
   /// Runs one command line, without the program's name, and returns the exit status.
-  private static func run(_ words: [String]) -> Int32 {
+  private static func run(_ words: [Word]) -> Int32 {
     do throws(ToolError) {
       guard let name = words.first else {
         StandardError.write(HelpCommand.overview)
         return ExitStatus.usage
       }
-      switch name {
+      switch name.text {
       case "--version", "-V": try StandardOutput.write("xverse \(Library.version)\n")
       case "--help", "-h": try StandardOutput.write(HelpCommand.overview)
-      default: try run(command(named: name), with: Array(words.dropFirst()))
+      default: try run(command(named: name.text), with: Array(words.dropFirst()))
       }
       return ExitStatus.success
     } catch {
@@ -41,7 +41,7 @@ enum Tool {
     }
   }
 
-  private static func run(_ command: any Command.Type, with words: [String]) throws(ToolError) {
+  private static func run(_ command: any Command.Type, with words: [Word]) throws(ToolError) {
     let arguments = try Arguments(parsing: words, for: command.specification)
     if arguments.has("help") {
       try StandardOutput.write(HelpCommand.text(for: command.specification))

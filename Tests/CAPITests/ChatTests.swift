@@ -62,7 +62,7 @@ extension ABI {
     @Test(
       "a conversation that cannot be answered is INVALID",
       arguments: [
-        [("user", "a"), ("assistant", "b")], [("system", "a")], [("user", "a"), ("system", "b"), ("user", "c")],
+        [("system", "a")], [("user", "a"), ("system", "b"), ("user", "c")],
         [("system", "a"), ("system", "b"), ("user", "c")],
       ])
     func unanswerable(messages: [(String, String)]) throws {

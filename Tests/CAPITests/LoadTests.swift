@@ -231,7 +231,11 @@ extension ABI {
       #expect(root["version"] as? String == version)
       let kernels = try #require(root["kernels"] as? [String])
       #expect(kernels.contains("reference") && kernels.contains(root["kernel"] as? String ?? ""))
-      #expect(Set(root.keys) == ["version", "commit", "compiler", "kernels", "kernel", "blas", "openmp"])
+      #expect(
+        Set(root.keys) == [
+          "version", "commit", "compiler", "kernels", "kernel", "openmp", "threading", "threading_reason",
+        ])
+      #expect(["openmp", "pthread"].contains(root["threading"] as? String))
       #expect(xverse_build_info() == xverse_build_info())
       let known = Set(-21...2).union([XVERSE_E_INTERNAL])
       let names = (-120...20).filter(known.contains).map { String(cString: xverse_status_name(Int32($0))) }

@@ -95,7 +95,7 @@ struct RoundToNearestTests {
     #expect(model.stored(WeightKey(.head).name(in: .safetensors)) == nil)
   }
 
-  // 70 tokens are evaluated together where floats would go through BLAS.
+  // 70 tokens are so many that codes are unpacked.
   @Test("a quantized model gives the same bits in one pass and token by token", arguments: QuantizationScheme.allCases)
   func ignoresPasses(scheme: QuantizationScheme) throws {
     let model = try RoundToNearest.quantized(TinyModel { $0.kvHeadCount = 2 }.model, scheme)

@@ -87,6 +87,56 @@ struct JSONDocumentTests {
   }
 
   @Test(
+    "reads what Python writes, with a warning",
+    arguments: [
+      ("NaN", "NaN, which JSON does not have at byte 0"), ("Infinity", "Infinity, which JSON does not have at byte 0"),
+      ("[-Infinity]", "-Infinity, which JSON does not have at byte 1"),
+      ("\"\\ud83d\"", "half of a surrogate pair in a string at byte 1"),
+      ("\"\\ude00\"", "half of a surrogate pair in a string at byte 1"),
+      ("\"\\ud83d\\ud83d\\ude00\"", "half of a surrogate pair in a string at byte 1"),
+      ("\"\\ud83dx\"", "half of a surrogate pair in a string at byte 1"),
+      ("{\"a\":1,\"b\":{\"a\":3},\"\\u0061\":2}", "duplicate key '\\u0061', of which the last one counts at byte 20"),
+    ])
+  func readsPython(text: String, warning: String) throws {
+    try Array(text.utf8).withUnsafeBytes { bytes in
+      let document = try JSONDocument(bytes, source: "test.json", dialect: .python)
+      #expect(document.warnings == ["test.json: \(warning)"])
+      #expect(throws: XverseError.self) { try JSONDocument(bytes, source: "test.json") }
+    }
+  }
+
+  @Test("the last of equal keys counts, a number that is none has no value, half of a pair is U+FFFD")
+  func valuesOfPython() throws {
+    let text = #"{"a": 1, "n": [NaN, -Infinity, Infinity], "s": "x\ud83d\ud83d\ude00\udc00y", "a": 2}"#
+    try Array(text.utf8).withUnsafeBytes { bytes in
+      let root = try JSONDocument(bytes, source: "test.json", dialect: .python).root
+      #expect(root["a"]?.int == 2)
+      #expect(root["s"]?.string == "x\u{FFFD}\u{1F600}\u{FFFD}y")
+      for number in try #require(root["n"]).elements {
+        #expect(number.kind == .number && number.double == nil && number.int == nil && number.wholeNumber == nil)
+      }
+    }
+  }
+
+  @Test(
+    "even Python rejects what no writer makes",
+    arguments: ["nan", "-NaN", "+Infinity", "Inf", "-", "'a'", "[1,]", "\u{FEFF}1", "01"])
+  func rejectsMore(text: String) {
+    #expect(throws: XverseError.self) {
+      try Array(text.utf8).withUnsafeBytes { try JSONDocument($0, source: "test.json", dialect: .python) }
+    }
+  }
+
+  @Test("tells a bounded number of oddities")
+  func boundsWarnings() throws {
+    let text = "[" + Array(repeating: "NaN", count: 1000).joined(separator: ",") + "]"
+    try Array(text.utf8).withUnsafeBytes { bytes in
+      let document = try JSONDocument(bytes, source: "test.json", dialect: .python)
+      #expect(document.warnings.count == 8)
+    }
+  }
+
+  @Test(
     "rejects duplicate keys, however they are spelled",
     arguments: [
       (#"{"a":1,"a":2}"#, "a", 8),

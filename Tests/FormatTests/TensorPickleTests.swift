@@ -86,7 +86,7 @@ struct TensorPickleTests {
     "refuses a global that no tensor needs, naming it",
     arguments: [
       ("os", "system"), ("posix", "system"), ("builtins", "eval"), ("__builtin__", "exec"), ("torch.hub", "load"),
-      ("torch._utils", "_rebuild_tensor_v3"), ("torch.storage", "UntypedStorage"),
+      ("torch", "_utils._rebuild_tensor_v3"), ("torch.storage", "_load_from_bytes"),
       ("torch", "_utils._rebuild_tensor_v2"),
       ("collections", "OrderedDict.__init__"), ("collections", "defaultdict"), ("torch", "FooStorage"), ("", ""),
       ("torch.nn.modules.linear", "Linear"), (String(repeating: "x", count: 100), "y"),
@@ -99,6 +99,24 @@ struct TensorPickleTests {
       #expect(error?.code == .unsafe)
       #expect(error?.message.hasPrefix("x.bin: data.pkl asks for '\(module).\(name)' at byte ") == true)
     }
+  }
+
+  @Test(
+    "does not support tensors of float8 and other kinds, which are not unsafe",
+    arguments: [
+      ("torch._utils", "_rebuild_tensor_v3"), ("torch.storage", "UntypedStorage"), ("torch", "float8_e4m3fn"),
+      ("torch", "float8_e5m2"), ("torch", "uint16"), ("torch", "QUInt8Storage"), ("torch._utils", "_rebuild_qtensor"),
+      ("torch._utils", "_rebuild_sparse_tensor"),
+    ])
+  func doesNotSupportOtherTensors(module: String, name: String) {
+    for error in [
+      refusal(pickle: { $0.add(global: module, name) }), refusal(pickle: { $0.add(stackGlobal: module, name) }),
+    ] {
+      #expect(error?.code == .unsupported)
+      #expect(error?.message.hasPrefix("x.bin: data.pkl asks for '\(module).\(name)' at byte ") == true)
+    }
+    // An opcode that would call it.
+    #expect(refusal(pickle: { $0.add("i", Array("\(module)\n\(name)\n".utf8)) })?.code == .unsafe)
   }
 
   @Test("refuses a global whose names were put together out of the memo")

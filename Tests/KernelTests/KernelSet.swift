@@ -17,11 +17,11 @@ enum KernelSet: Int32, CaseIterable, CustomTestStringConvertible {
   var testDescription: String { "\(self)" }
 
   /// How drivers run these kernels; cancels the test case where the CPU lacks them.
-  func compute(threads: Int32 = 1) throws -> xvk_compute {
+  func compute(threads: Int32 = 1, threading: Int = XVK_PTHREAD) throws -> xvk_compute {
     guard let table = xvk_table_for(rawValue) else {
       try Test.cancel("this CPU cannot run the \(self) kernels")
     }
-    return xvk_compute(table: table, threads: threads, reserved: 0)
+    return xvk_compute(table: table, threads: threads, threading: Int32(threading))
   }
 }
 

@@ -93,7 +93,7 @@ struct QuantizedGEMMTests {
   /// Widths of 64 and 172 occur in models; 16 and 32 are a panel and a group; 544 is deeper than what is unpacked at
   /// once.
   static let shapes = [(1, 1), (7, 33), (16, 32), (33, 7), (172, 64), (64, 172), (40, 544)]
-  /// All that a tile of tokens can leave over, as many as go through BLAS for floats, and more than are swept at a time.
+  /// All that a tile of tokens can leave over, as many as floats are packed for, and more than are swept at a time.
   static let tokenCounts = Array(1...17) + [49, mostTokens]
   static let mostTokens = 99
 

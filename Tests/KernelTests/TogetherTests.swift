@@ -15,8 +15,8 @@ private final class Additions {
   var sums = [Float](repeating: 0, count: count)
   let ones = [Float](repeating: 1, count: count)
 
-  init(threads: Int32, rounds: Int, pause: UInt32 = 0) throws {
-    compute = try KernelSet.reference.compute(threads: threads)
+  init(threads: Int32, threading: Int = XVK_PTHREAD, rounds: Int, pause: UInt32 = 0) throws {
+    compute = try KernelSet.reference.compute(threads: threads, threading: threading)
     self.rounds = rounds
     self.pause = pause
   }
@@ -36,30 +36,30 @@ private final class Additions {
         nested
         ? { $0.map { Unmanaged<Additions>.fromOpaque($0).takeUnretainedValue().runTogether() } }
         : { $0.map { Unmanaged<Additions>.fromOpaque($0).takeUnretainedValue().run() } }
-      xvk_together(compute, body, Unmanaged.passUnretained(self).toOpaque())
+      #expect(xvk_together(compute, body, Unmanaged.passUnretained(self).toOpaque()) == 0)
     }
   }
 }
 
 @Suite("threads together")
 struct TogetherTests {
-  @Test("do every part of every task once", arguments: [1, 2, 3, 16] as [Int32])
-  func shareTasks(threads: Int32) throws {
-    let additions = try Additions(threads: threads, rounds: 300)
+  @Test("do every part of every task once", arguments: [1, 2, 3, 16] as [Int32], [XVK_PTHREAD, XVK_OPENMP])
+  func shareTasks(threads: Int32, threading: Int) throws {
+    let additions = try Additions(threads: threads, threading: threading, rounds: 300)
     additions.runTogether()
     #expect(additions.sums.allSatisfy { $0 == 300 })
   }
 
-  @Test("wake up for a task that comes after they fell asleep")
-  func wakeUp() throws {
-    let additions = try Additions(threads: 3, rounds: 20, pause: 3000)
+  @Test("wake up for a task that comes after they fell asleep", arguments: [XVK_PTHREAD, XVK_OPENMP])
+  func wakeUp(threading: Int) throws {
+    let additions = try Additions(threads: 3, threading: threading, rounds: 20, pause: 3000)
     additions.runTogether()
     #expect(additions.sums.allSatisfy { $0 == 20 })
   }
 
-  @Test("stay together in a call within the call")
-  func nest() throws {
-    let additions = try Additions(threads: 3, rounds: 50)
+  @Test("stay together in a call within the call", arguments: [XVK_PTHREAD, XVK_OPENMP])
+  func nest(threading: Int) throws {
+    let additions = try Additions(threads: 3, threading: threading, rounds: 50)
     additions.runTogether(nested: true)
     #expect(additions.sums.allSatisfy { $0 == 50 })
     additions.run()

@@ -89,7 +89,7 @@ struct WeightViewTests {
     for columns in matrix.slices {
       let view = matrix.view(columns)
       try matrix.withCopy(of: columns) { copy in
-        // All regimes: one token, some, so many that codes are unpacked, and BLAS.
+        // All regimes: one token, some, and so many that codes are unpacked or floats packed.
         for tokens in [1, 3, 5, 20, 49] {
           let x = bellShaped(tokens * columns.count, seed: 3)
           let expected = product(compute, x, copy, tokens: tokens)

@@ -3,6 +3,7 @@
 import Glibc
 import TestSupport
 import XverseCore
+import XverseFormats
 import XverseLoading
 import XverseModels
 import XverseTensors
@@ -20,7 +21,9 @@ package func loadTiny(
   options: ModelOptions = ModelOptions(), _ context: ComputeContext, _ change: (inout TinyCheckpoint) -> Void = { _ in }
 ) throws -> LoadedModel {
   let directory = try writeTiny(change)
-  return try withExtendedLifetime(directory) { try LoadedModel(.path(directory.path), options: options, context) }
+  return try withExtendedLifetime(directory) {
+    try LoadedModel(.path(FilePath(directory.path)), options: options, context)
+  }
 }
 
 /// The directory of a `TinyCheckpoint` with grouped heads.

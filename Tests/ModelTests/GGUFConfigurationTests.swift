@@ -111,7 +111,7 @@ struct GGUFConfigurationTests {
       WrongKey("xverse.rope.scaling.type", .string("yarn"), .unsupported, "is 'yarn', expected 'none' or 'linear'"),
       WrongKey("xverse.expert_count", .uint32(8), .unsupported, "mixtures of experts are not supported"),
       WrongKey("xverse.vocab_size", .uint32(1 << 25), .limit, "is 33554432, expected at most"),
-      WrongKey("tokenizer.ggml.bos_token_id", .uint32(99_999), .corrupt, "is 99999, expected a token below"),
+      WrongKey("tokenizer.ggml.bos_token_id", .string("2"), .corrupt, "is '2', expected a token below"),
     ])
   func rejects(wrong: WrongKey) throws {
     var file = tinyCheckpoint().gguf
@@ -120,6 +120,18 @@ struct GGUFConfigurationTests {
     #expect(error?.code == wrong.code)
     #expect(error?.message.hasPrefix("m.gguf: '\(wrong.key)'") == true)
     #expect(error?.message.contains(wrong.words) == true, "\(error?.message ?? "")")
+  }
+
+  @Test("takes tokens beyond the vocabulary, with a warning")
+  func takesTokensBeyondVocabulary() throws {
+    var file = tinyCheckpoint().gguf
+    file["tokenizer.ggml.eos_token_id"] = .uint32(99_999)
+    file["tokenizer.ggml.padding_token_id"] = .uint32(UInt32.max)
+
+    let configuration = try configuration(file)
+
+    #expect(configuration.eosTokens.first == 99_999 && configuration.padToken == nil)
+    #expect(configuration.warnings.map { $0.hasPrefix("m.gguf: 'tokenizer.ggml.eos_token_id' is 99999") } == [true])
   }
 
   @Test(

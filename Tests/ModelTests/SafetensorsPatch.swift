@@ -21,6 +21,13 @@ struct SafetensorsPatch {
     header[other] = header.removeValue(forKey: name)
   }
 
+  /// The file with other names for all tensors.
+  func renaming(_ newName: (String) -> String) -> [UInt8] {
+    var copy = self
+    copy.header = Dictionary(uniqueKeysWithValues: header.map { (newName($0.key), $0.value) })
+    return copy.bytes
+  }
+
   /// Changes a member of a tensor's description.
   mutating func set(_ member: String, of name: String, to value: Any) { header[name]?[member] = value }
 

@@ -152,6 +152,35 @@ struct ChatPromptTests {
     }
   }
 
+  @Test("goes on with an answer that stands last, without the token that ends it")
+  func continuesAnswer() throws {
+    let begun = pieces("Assistant: ", "The ans ")
+
+    #expect(try render([(.user, "1"), (.assistant, "The ans ")]) == pieces("Human: ", "1\n\n") + begun)
+    #expect(try render([(.exec, "1"), (.assistant, "The ans ")]) == pieces("Exec: ", "1\n\n") + begun)
+    #expect(try render([(.assistant, "The ans ")]) == begun)
+    #expect(try render([(.system, "S"), (.assistant, "The ans ")]) == pieces("Human: ", "S\n") + begun)
+    #expect(
+      try render([(.user, "1"), (.assistant, "one"), (.user, "2"), (.assistant, "The ans ")])
+        == pieces("Human: ", "1\n\n", "Assistant: ", "one", "<eos>", "Human: ", "2\n\n") + begun)
+    #expect(
+      try render([(.user, "1"), (.assistant, "one"), (.assistant, "The ans ")])
+        == pieces("Human: ", "1\n\n", "Assistant: ", "one", "<eos>") + begun)
+    #expect(try render([(.user, "1"), (.assistant, "")]) == pieces("Human: ", "1\n\n", "Assistant: ", ""))
+  }
+
+  @Test("an answer that is continued is kept whole: older rounds go first, then the end of its question")
+  func keepsBegunAnswer() throws {
+    let begun = pieces("Assistant: ", "xyz")
+    let messages: [(ChatMessage.Role, String)] = [(.user, "old"), (.user, "abcdef"), (.assistant, "xyz")]
+
+    #expect(
+      try render(messages, positions: begun.count + 12, newTokens: 0) == pieces("Human: ", "abc") + begun)
+    #expect(try render(messages, positions: begun.count, newTokens: 0) == begun)
+    let error = #expect(throws: XverseError.self) { try render(messages, positions: begun.count - 1, newTokens: 0) }
+    #expect(error?.code == .contextFull)
+  }
+
   @Test("appends to what is there, and leaves it as it was after an error")
   func isAllOrNothing() throws {
     let encoder = ByteEncoder()
@@ -175,10 +204,8 @@ struct ChatPromptTests {
     #expect(throws: XverseError.invalid("message 1 has the role system, expected it only as message 0")) {
       try render([(.user, "1"), (.system, "S"), (.user, "2")])
     }
-    for role in [ChatMessage.Role.system, .assistant] {
-      #expect(throws: XverseError.invalid("the last message has the role \(role.rawValue), expected user or exec")) {
-        try render([(role, "1")])
-      }
+    #expect(throws: XverseError.invalid("the last message has the role system, expected user, exec or assistant")) {
+      try render([(.system, "1")])
     }
     #expect(throws: XverseError.invalid("message role is 'tool', expected system, user, assistant or exec")) {
       try ChatMessage.Role(named: "tool")

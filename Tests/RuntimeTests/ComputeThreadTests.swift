@@ -85,9 +85,9 @@ struct ComputeThreadTests {
     #expect(order.values == Array(0..<10))
   }
 
-  @Test("many callers at a time lose nothing")
-  func servesManyCallers() throws {
-    let compute = try ComputeThread(Kernels(threadCount: 2))
+  @Test("many callers at a time lose nothing", arguments: [Kernels.Threading.pthread, .openmp])
+  func servesManyCallers(threading: Kernels.Threading) throws {
+    let compute = try ComputeThread(Kernels(threadCount: 2, threading: threading))
     let counter = Unguarded()
     let waits = (0..<24).map { _ in
       start {
@@ -144,6 +144,28 @@ struct ComputeThreadTests {
 
       #expect(ended.count == round)
     }
+  }
+
+  @Test("computes in the default floating-point environment, and so do its helpers")
+  func defaultFloats() throws {
+    let rounding = fegetround()
+    fesetround(FE_UPWARD)
+    let compute = try ComputeThread(Kernels(threadCount: 2))
+    let found = Unguarded()
+    compute.perform(Note { found.values = [Int(fegetround())] }, with: ComputeTicket())
+    #expect(fegetround() == FE_UPWARD)
+    fesetround(rounding)
+    #expect(found.values == [Int(rounding)])
+  }
+
+  @Test("runs on the CPUs that it is given")
+  func boundToProcessors() throws {
+    let all = try #require(ProcessorSet(ofThread: 0))
+    let compute = try ComputeThread(Kernels(threadCount: 2), on: all)
+    let found = Unguarded()
+    compute.perform(
+      Note { found.values = [ProcessorSet(ofThread: 0) == all ? 1 : 0] }, with: ComputeTicket())
+    #expect(found.values == [1])
   }
 
   @Test("the host's signal handlers never run on it, and the creator's mask stays")

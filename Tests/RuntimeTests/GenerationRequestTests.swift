@@ -46,7 +46,7 @@ struct GenerationRequestTests {
     let expected = [2, 40] + (try model.tokens(of: "t")) + (try model.tokens(of: "he<|endoftext|>")) + [3]
     #expect(try request.tokens() == expected)
     #expect(!expected.dropLast().contains(3), "a special token in a text stays text")
-    #expect(!request.isConversation)
+    #expect(request.continuesText)
   }
 
   @Test("an empty request has an empty prompt")
@@ -70,7 +70,11 @@ struct GenerationRequestTests {
       + model.tokens(of: "Human: ") + model.tokens(of: "and?\n\n") + model.tokens(of: "Assistant: ")
     request.options.maximumNewTokens = 10
     #expect(try request.tokens() == expected)
-    #expect(request.isConversation)
+    #expect(!request.continuesText)
+
+    try request.add(.assistant, "he")
+    #expect(request.continuesText)
+    #expect(try request.tokens() == expected + model.tokens(of: "he"))
   }
 
   @Test("messages do not mix with what is raw")
@@ -185,7 +189,7 @@ struct GenerationRequestTests {
   func refusesWrongOrder() throws {
     let request = GenerationRequest(try loadTiny())
     try request.add(.user, "hi")
-    try request.add(.assistant, "yes")
+    try request.add(.system, "yes")
 
     let error = #expect(throws: XverseError.self) { try request.tokens() }
 

@@ -52,9 +52,4 @@ struct KernelsTests {
       #expect(kernels.serial.instructionSet == set)
     }
   }
-
-  @Test("counts at least one processor and no more than threads are allowed")
-  func countsProcessors() {
-    #expect((1...1024).contains(Kernels.processorCount))
-  }
 }

@@ -10,7 +10,7 @@ struct NormalizerTests {
     let json = Array(step.utf8)
     return try json.withUnsafeBytes { json in
       let document = try JSONDocument(json, source: "step")
-      let normalizer = try Normalizer(FileValue(value: document.root, path: "normalizer"))
+      let normalizer = try Normalizer(FileValue(value: document.root, path: "normalizer", warnings: FileWarnings()))
       var scratch = Normalizer.Scratch(allocator: .system)
       return try Array(text.utf8).withUnsafeBytes { bytes in
         let piece = try normalizer.normalize(TextPiece(text: bytes), scratch: &scratch)

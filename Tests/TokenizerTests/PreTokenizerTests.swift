@@ -11,7 +11,8 @@ struct PreTokenizerTests {
     let json = Array(step.utf8)
     return try json.withUnsafeBytes { json in
       let document = try JSONDocument(json, source: "step")
-      return try pieces(bytes, PreTokenizer(FileValue(value: document.root, path: "pre_tokenizer")))
+      return try pieces(
+        bytes, PreTokenizer(FileValue(value: document.root, path: "pre_tokenizer", warnings: FileWarnings())))
     }
   }
 

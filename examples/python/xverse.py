@@ -7,10 +7,13 @@
     for piece in session.chat([("user", "Hello!")], max_new_tokens=100):
         print(piece, end="", flush=True)
 
-Sampling options have Hugging Face's names; see section 2 of xverse.h. Every failure raises XverseError.
+Sampling options have Hugging Face's names; see section 2 of xverse.h. Every failure raises XverseError. Ctrl-C ends what
+is computed or loaded within a moment, and so does the end of the interpreter.
 The library is libxverse.so.1; set XVERSE_LIBRARY to the path of another one.
 """
 
+import atexit
+import contextlib
 import ctypes
 import ctypes.util
 import json
@@ -159,6 +162,104 @@ def _options(kind, values):
     return options
 
 
+# ---- long calls ----
+
+_calls = set()
+_calls_lock = threading.Lock()
+_is_ending = False
+
+
+class _Call:
+    """A long call of the library on a thread of its own, and what comes out of it.
+
+    Python notices signals only while its main thread runs Python, so that thread must not be inside the library for long. And
+    no thread may be inside a callback when the interpreter ends.
+    """
+
+    def __init__(self, function):
+        """Calls function(call); what it returns, or raises, ends `pieces`."""
+        self.cancel_handle = _Handle(_lib.xverse_cancel_create, _lib.xverse_cancel_free)
+        self.result = None
+        self._function = function
+        self._pieces = queue.SimpleQueue()
+        self._answers = queue.SimpleQueue()
+        self._is_cancelled = False
+        self._finished = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        with _calls_lock:
+            if _is_ending:
+                raise RuntimeError("the interpreter is shutting down")
+            self._thread.start()
+            _calls.add(self)
+
+    def _run(self):
+        try:
+            self.result = self._function(self)
+            self._pieces.put(None)
+        except BaseException as error:  # noqa: BLE001 -- raised again by the reader
+            self._pieces.put(error)
+        self._function = None
+        self._finished.set()
+        with _calls_lock:
+            _calls.discard(self)
+
+    def tell(self, piece, wait):
+        """On the call's thread: hands a piece to the reader; returns whether to stop, which the reader says when it waits."""
+        if self._is_cancelled:
+            return True
+        self._pieces.put(piece)
+        return self._answers.get() if wait else False
+
+    def answer(self, stop):
+        self._answers.put(stop)
+
+    def pieces(self):
+        """What the call tells, until it is done; leaving early cancels it."""
+        try:
+            while (piece := self._pieces.get()) is not None:
+                if isinstance(piece, BaseException):
+                    raise piece
+                yield piece
+        finally:
+            self.cancel()
+            if not _is_ending:
+                self._thread.join()
+
+    def cancel(self):
+        self._is_cancelled = True
+        _lib.xverse_cancel_trigger(self.cancel_handle)
+        self.answer(True)
+
+    def wait(self):
+        """The result of a call that tells nothing."""
+        for _ in self.pieces():
+            pass
+        return self.result
+
+    @staticmethod
+    def end_all():
+        """Before the interpreter goes."""
+        global _is_ending
+        with _calls_lock:
+            _is_ending = True
+            calls = list(_calls)
+        for call in calls:
+            call.cancel()
+        for call in calls:
+            call._finished.wait(10)
+
+
+def _forget_calls():
+    global _calls_lock
+    _calls.clear()  # their threads are the parent's
+    _calls_lock = threading.Lock()
+
+
+atexit.register(_Call.end_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_calls)
+
+
 # ---- for programs ----
 
 
@@ -169,19 +270,27 @@ def version():
 class Model:
     """A loaded model; threads may share it.
 
-    `path` is a Hugging Face directory. `threads` is the number of compute threads; other options are those of kind
-    MODEL in xverse.h.
+    `path` is a Hugging Face directory. `threads` is the number of compute threads, `threading` who starts them: "pthread",
+    because a module that is imported later may bring an OpenMP runtime that bears no other beside it. Other options are
+    those of kind MODEL in xverse.h.
     """
 
-    def __init__(self, path, threads=None, **options):
+    def __init__(self, path, threads=None, threading="pthread", **options):
+        runtime_options = {"threading": threading}
+        if threads is not None:
+            runtime_options["threads"] = threads
         runtime = _Handle(
-            _lib.xverse_runtime_create, _lib.xverse_runtime_release,
-            _options(OPTIONS_RUNTIME, {} if threads is None else {"threads": threads}), None,
-        )  # fmt: skip
-        self._handle = _Handle(
-            _lib.xverse_model_load, _lib.xverse_model_release,
-            runtime, os.fsencode(path), _options(OPTIONS_MODEL, options), None, None, None,
-        )  # fmt: skip
+            _lib.xverse_runtime_create, _lib.xverse_runtime_release, _options(OPTIONS_RUNTIME, runtime_options), None
+        )
+        model_options = _options(OPTIONS_MODEL, options)
+
+        def load(call):
+            return _Handle(
+                _lib.xverse_model_load, _lib.xverse_model_release,
+                runtime, os.fsencode(path), model_options, call.cancel_handle, None, None,
+            )  # fmt: skip
+
+        self._handle = _Call(load).wait()
         self.tokenizer = Tokenizer(self._handle)
         self.info = ModelInfo(size=ctypes.sizeof(ModelInfo))
         _check(_lib.xverse_model_get_info(self._handle, byref(self.info)))
@@ -254,55 +363,39 @@ class Session:
         """Tokens in the session."""
         return _lib.xverse_session_length(self._handle)
 
-    def generate(self, prompt, on_text=None, cancel=None, **sampling):
+    def generate(self, prompt, on_text=None, **sampling):
         """Generates and returns a Result; options are those of kind SAMPLING in xverse.h.
 
         `on_text` receives the text piece by piece, whole characters only; True from it stops the answer.
         """
-        failure = []
-
-        def receive(_, event):
-            try:
-                piece = ctypes.string_at(event.contents.text, event.contents.text_len).decode()
-                return 1 if piece and on_text(piece) is True else 0
-            except BaseException as error:  # noqa: BLE001 -- none may pass through C; it is raised again below
-                failure.append(error)
-                return 1
-
-        request = self._request(prompt, sampling)
-        callback = StreamFunction(receive) if on_text else StreamFunction()
-        handle = c_void_p()
-        status = _lib.xverse_session_generate(self._handle, request, cancel, callback, None, byref(handle))
-        try:
-            if failure:
-                raise failure[0]
-            _check(status)
-            return Result(handle)
-        finally:
-            _lib.xverse_result_free(handle)
+        call = self._start(prompt, sampling, tells=on_text is not None, waits=True)
+        with contextlib.closing(call.pieces()) as pieces:
+            for piece in pieces:
+                call.answer(on_text(piece) is True)
+        return call.result
 
     def chat(self, prompt, **sampling):
-        """A generator of the answer's pieces, computed on a thread of its own; closing it stops the answer."""
-        pieces = queue.SimpleQueue()
-        cancel = _Handle(_lib.xverse_cancel_create, _lib.xverse_cancel_free)
+        """A generator of the answer's pieces; closing it stops the answer."""
+        yield from self._start(prompt, sampling, tells=True, waits=False).pieces()
 
-        def work():
+    def _start(self, prompt, sampling, tells, waits):
+        request = self._request(prompt, sampling)
+
+        def work(call):
+            def receive(_, event):
+                piece = ctypes.string_at(event.contents.text, event.contents.text_len).decode(errors="replace")
+                return 1 if piece and call.tell(piece, waits) else 0
+
+            callback = StreamFunction(receive) if tells else StreamFunction()
+            handle = c_void_p()
             try:
-                self.generate(prompt, pieces.put, cancel, **sampling)
-                pieces.put(None)
-            except BaseException as error:  # noqa: BLE001 -- raised again by the reader
-                pieces.put(error)
+                generate = _lib.xverse_session_generate
+                _check(generate(self._handle, request, call.cancel_handle, callback, None, byref(handle)))
+                return Result(handle)
+            finally:
+                _lib.xverse_result_free(handle)
 
-        thread = threading.Thread(target=work, daemon=True)
-        thread.start()
-        try:
-            while (piece := pieces.get()) is not None:
-                if isinstance(piece, BaseException):
-                    raise piece
-                yield piece
-        finally:
-            _lib.xverse_cancel_trigger(cancel)
-            thread.join()
+        return _Call(work)
 
     def _request(self, prompt, sampling):
         request = _Handle(_lib.xverse_request_create, _lib.xverse_request_free, self._model._handle)

@@ -1,7 +1,6 @@
 /* machine_limits.h -- what this machine can do at best: the figures that the benchmarks hold their own against.
  *
- * Each call allocates what it needs, measures, and frees it again; nothing is kept. OpenMP's workers spin for a moment
- * after a call: let KMP_BLOCKTIME (200 ms by default) pass before measuring something else.
+ * Each call allocates what it needs, starts threads, measures, and gives all back; one call at a time.
  */
 #ifndef MACHINE_LIMITS_H
 #define MACHINE_LIMITS_H
@@ -13,7 +12,7 @@ double ml_read_bandwidth(size_t bytes, int threads, int repeats);
 
 /* Floating-point operations a second of OpenBLAS: C [512, 4096] = A [512, 4096] * B [4096, 4096] transposed, in f32, the
  * columns of C dealt out to `threads` threads with one single-threaded sgemm each; the median of `repeats` runs.
- * Sets OpenBLAS's own number of threads to 1 for the process. 0 when there is no memory for the matrices. */
+ * Sets OpenBLAS's own number of threads to 1 for the process. 0 when there is no OpenBLAS or no memory for the matrices. */
 double ml_sgemm_peak(int threads, int repeats);
 
 /* Operations a second of `threads` threads that do nothing but multiply and add in registers, a multiply-add counting as

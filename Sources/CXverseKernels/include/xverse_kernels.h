@@ -50,31 +50,53 @@ const char *xvk_isa_name(int32_t isa);
 /* 1 when the kernels of an instruction set are in this build, whether or not this CPU runs them. */
 int32_t xvk_isa_is_built(int32_t isa);
 
-/* Processors that this process may use; at least 1. */
-int32_t xvk_processor_count(void);
+/* The CPUs that a thread may run on, 0 the calling one: bit n of byte n / 8 is CPU n. size: as many bytes as the kernel's
+ * own sets have, or more, a multiple of 8. Returns 1, or 0 when there is no such thread. */
+int32_t xvk_processors(int32_t thread, uint8_t *bits, size_t size);
+
+/* Lets the calling thread run there; threads that it starts inherit that, and its name of at most 15 bytes. */
+int32_t xvk_bind_thread(const uint8_t *bits, size_t size);
+void xvk_name_thread(const char *name);
+
+/* The floating-point environment of a thread: its rounding mode, traps, flags, treatment of subnormal numbers. */
+typedef struct {
+  uint64_t control, status;
+  uint8_t x87[28];
+  int32_t has_x87;
+} xvk_float_environment;
+
+/* Gives the calling thread the environment that programs start with, and keeps the one it had; gives that back, flags and
+ * all. Kernels expect the former. A few nanoseconds each. */
+void xvk_float_begin(xvk_float_environment *saved);
+void xvk_float_end(const xvk_float_environment *saved);
+
+/* Who starts the threads of a team; what they do is the same, and so is every bit. */
+enum { XVK_PTHREAD = 0, XVK_OPENMP = 1 };
 
 /* How a driver runs: copied around freely. threads >= 1. */
 typedef struct {
   const xvk_table *table;
   int32_t threads;
-  int32_t reserved;
+  int32_t threading;
 } xvk_compute;
 
+/* Who should start so many threads here and now: XVK_OPENMP, unless something in the environment, the limits or the
+ * libraries of the process can make libomp end it. Writes why, a clause, to `reason`. */
+int32_t xvk_threading_for(int32_t threads, char *reason, size_t size);
+
 /* Runs body on this thread; the other threads of c are there until it ends and share the work of the drivers that it
- * calls, which is cheaper than a fork and a join in each. They sleep when nothing comes for 0.1 ms. */
-void xvk_together(const xvk_compute *c, void (*body)(void *context), void *context);
+ * calls. They sleep when nothing comes for 0.1 ms. All of them have the default floating-point environment, the others
+ * all signals blocked. Returns 0, or an errno when they cannot be started: body was then not called. ENOENT: there is no
+ * libomp. threads <= 1024. */
+int32_t xvk_together(const xvk_compute *c, void (*body)(void *context), void *context);
 
-/* 0 when so many threads can be started now, or one is enough, else an errno: OpenMP ends the process when it cannot.
- * Starts and ends them, with the caller's signal mask. threads <= 1024. */
-int32_t xvk_start_error(int32_t threads);
+/* Loads OpenBLAS, once a process, for xvk_gram, xvk_factor_inverse and xvk_gptq on so many threads; they must not be called
+ * before. It never threads by itself: its pthread flavour is told so here, once, and should the host raise the number
+ * later, its choice stands; the OpenMP flavour is told by each call on its own thread. Returns 0, ENOENT when there is
+ * none, or another errno when the process may not have the threads and the address space that it takes. */
+int32_t xvk_blas_load(int32_t threads);
 
-/* Description of the linked BLAS ("OpenBLAS 0.3.21 ...") and, once, its setup: OpenBLAS must never thread by itself, as
- * the drivers give each of their threads a slice of its own. Sets the process-wide number of OpenBLAS threads to 1 when
- * the pthread flavour is linked; the OpenMP flavour is set to 1 by each gemm on its own thread. Call before the first
- * gemm: should the host raise the number later, its choice stands. */
-const char *xvk_blas_prepare(void);
-
-/* 1 when the library was built with OpenMP, else 0 (every driver then runs on the calling thread). */
+/* 1 when the library was built with OpenMP, else 0. */
 int32_t xvk_has_openmp(void);
 
 /* ---- weights ---- */

@@ -9,7 +9,7 @@ package final class GGUFDescription {
 
   /// - Parameter location: One whose model is described by GGUF.
   package convenience init(_ location: CheckpointLocation, allocator: MemoryAllocator) throws(XverseError) {
-    let names: [String] =
+    let names: [FilePath] =
       switch try location.locateWeights() {
       case .single(let name, _): [name]
       case .split(let names, _): names
@@ -22,13 +22,13 @@ package final class GGUFDescription {
   package convenience init(
     companion name: String, of location: CheckpointLocation, allocator: MemoryAllocator
   ) throws(XverseError) {
-    try self.init([name], in: location.files, allocator)
+    try self.init([FilePath(name)], in: location.files, allocator)
   }
 
-  private init(_ names: [String], in files: FileDirectory, _ allocator: MemoryAllocator) throws(XverseError) {
+  private init(_ names: [FilePath], in files: FileDirectory, _ allocator: MemoryAllocator) throws(XverseError) {
     var first: GGUFMetadata?
     let opening = try Checkpoint.Opening(
-      names, format: .gguf, index: nil, in: files, allocator: allocator)
+      names, expected: .gguf, index: nil, in: files, allocator: allocator)
     table = try opening.readHeaders({ (_, _) throws(XverseError) in }, metadata: { first = first ?? $0 })
     guard let first else { throw XverseError(.internal, "a GGUF model without files") }
     metadata = first

@@ -7,13 +7,13 @@ struct GGUFSplitName {
   static let maximumCount = 1000
 
   /// What stands before "-00001-of-".
-  private let prefix: String
+  private let prefix: [UInt8]
   private let count: Int
 
   /// nil for a name that tells of no parts.
   ///
   /// - Throws: `invalid` for a part that is not the first, `limit` for too many.
-  init?(_ name: String, in directory: String) throws(XverseError) {
+  init?(_ name: FilePath, in directory: String) throws(XverseError) {
     guard let (prefix, number, count) = Self.parts(of: name), count > 1 else { return nil }
     guard number == 1 else {
       throw .invalid(
@@ -27,25 +27,33 @@ struct GGUFSplitName {
     self.count = count
   }
 
-  var allNames: [String] {
-    (1...count).map { "\(prefix)-\(Self.digits($0))-of-\(Self.digits(count)).gguf" }
+  /// - Throws: `invalid` for a name that is too long.
+  func allNames() throws(XverseError) -> [FilePath] {
+    var names: [FilePath] = []
+    for number in 1...count {
+      names.append(try FilePath(bytes: prefix + "-\(Self.digits(number))-of-\(Self.digits(count)).gguf".utf8))
+    }
+    return names
   }
 
   /// Whether a file is a part behind the first one.
-  static func isLaterPart(_ name: String) -> Bool { parts(of: name).map { $0.number > 1 } ?? false }
+  static func isLaterPart(_ name: FilePath) -> Bool { parts(of: name).map { $0.number > 1 } ?? false }
 
-  private static func parts(of name: String) -> (prefix: String, number: Int, count: Int)? {
-    let pieces = name.split(separator: "-", omittingEmptySubsequences: false)
-    guard pieces.count >= 4, pieces[pieces.count - 2] == "of", let number = number(pieces[pieces.count - 3]),
-      let last = pieces.last, last.hasSuffix(".gguf"), let count = Self.number(last.dropLast(5)), 1...count ~= number
+  private static func parts(of name: FilePath) -> (prefix: [UInt8], number: Int, count: Int)? {
+    guard name.hasSuffix(".gguf") else { return nil }
+    let pieces = name.bytes.dropLast(5).split(separator: UInt8(ascii: "-"), omittingEmptySubsequences: false)
+    guard pieces.count >= 4, pieces[pieces.count - 2].elementsEqual("of".utf8),
+      let number = number(pieces[pieces.count - 3]), let count = Self.number(pieces[pieces.count - 1]),
+      number >= 1, number <= count
     else { return nil }
-    return (pieces.dropLast(3).joined(separator: "-"), number, count)
+    // "-00001-of-00003" and the suffix.
+    return (Array(name.bytes.dropLast(15 + 5)), number, count)
   }
 
   /// Five digits.
-  private static func number(_ text: Substring) -> Int? {
-    guard text.utf8.count == 5, text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
-    return Int(text)
+  private static func number(_ text: ArraySlice<UInt8>) -> Int? {
+    guard text.count == 5, text.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+    return Int(String(decoding: text, as: UTF8.self))
   }
 
   private static func digits(_ number: Int) -> String {

@@ -31,6 +31,32 @@ enum PickleGlobal: BitwiseCopyable {
     default: return nil
     }
   }
+
+  /// Whether a global makes tensors of a kind that is not read, and does nothing else: float8 and other types without a
+  /// storage class of their own, quantized, sparse and wrapped ones.
+  static func isOfOtherTensors(module: UnsafeRawBufferPointer, name: UnsafeRawBufferPointer) -> Bool {
+    guard max(module.count, name.count) <= maximumNameLength else { return false }
+    let last = String(decoding: name, as: UTF8.self)
+    switch String(decoding: module, as: UTF8.self) {
+    case "torch._utils":
+      return [
+        "_rebuild_tensor", "_rebuild_tensor_v3", "_rebuild_qtensor", "_rebuild_sparse_tensor",
+        "_rebuild_wrapper_subclass", "_rebuild_meta_tensor_no_storage",
+      ].contains(last)
+    case "torch.storage": return ["UntypedStorage", "TypedStorage"].contains(last)
+    case "torch":
+      let types = [
+        "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu", "float4_e2m1fn_x2",
+        "uint16", "uint32", "uint64",
+      ]
+      let storages = [
+        "UntypedStorage", "ComplexDoubleStorage", "QInt8Storage", "QUInt8Storage", "QInt32Storage", "QUInt4x2Storage",
+        "QUInt2x4Storage",
+      ]
+      return types.contains(last) || storages.contains(last)
+    default: return false
+    }
+  }
 }
 
 /// A value on the stack, in the memo, or in a tuple. Tuples lie one after the other in `TensorPickle.elements`.

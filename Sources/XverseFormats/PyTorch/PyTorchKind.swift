@@ -5,7 +5,6 @@ import XverseCore
 
 enum PyTorchKind {
   private static let archive = Array("PK\u{3}\u{4}".utf8)
-  private static let gitLFSPointer = Array("version https://git-lfs".utf8)
   /// A pickle with the number 0x1950A86A20F9469CFC6C, by which torch.save used to begin.
   private static let legacy: [UInt8] = [
     0x80, 0x02, 0x8A, 0x0A, 0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20, 0x6A, 0xA8, 0x50, 0x19,
@@ -24,11 +23,6 @@ enum PyTorchKind {
     let start = try beginning(of: file, count: tarOffset + tar.count, allocator: allocator)
     let bytes = start.elements
     if bytes.starts(with: archive) { return }
-    if bytes.starts(with: gitLFSPointer) {
-      throw .corrupt(
-        "\(file.name): a Git LFS pointer stands in place of the weights, expected a file of torch.save: run 'git lfs pull'",
-        offset: 0)
-    }
     if bytes.starts(with: legacy) {
       throw .unsupported(
         "\(file.name): this is the format of torch.save before PyTorch 1.6, expected a zip archive: \(advice)")

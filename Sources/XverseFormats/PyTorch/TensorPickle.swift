@@ -45,8 +45,8 @@ struct TensorPickle: ~Copyable {
   ///
   /// Memory: from `allocator`, at most 64 times the bytes.
   ///
-  /// - Throws: `unsafe` for a global that no tensor needs and for an opcode that could call one; `unsupported` for a
-  ///   later version of the format; `corrupt`, `limit`, `outOfMemory`.
+  /// - Throws: `unsafe` for a global that no tensor needs and for an opcode that could call one; `unsupported` for tensors of
+  ///   other types and for a later version of the format; `corrupt`, `limit`, `outOfMemory`.
   init(_ bytes: UnsafeRawBufferPointer, source: String, allocator: MemoryAllocator) throws(XverseError) {
     self.source = source
     reader = ByteReader(bytes, source: source)
@@ -252,6 +252,11 @@ struct TensorPickle: ~Copyable {
     module: UnsafeRawBufferPointer, name: UnsafeRawBufferPointer, at place: Int
   ) throws(XverseError) {
     guard let global = PickleGlobal(module: module, name: name) else {
+      if PickleGlobal.isOfOtherTensors(module: module, name: name) {
+        throw .unsupported(
+          "\(source) asks for '\(Self.text(module, name))' at byte \(place), for tensors of another kind than F32, F16 and BF16: "
+            + "save the model in one of these types")
+      }
       throw unsafeGlobal(module: module, name: name, at: place)
     }
     try push(.global(global))
@@ -260,10 +265,13 @@ struct TensorPickle: ~Copyable {
   private func unsafeGlobal(
     module: UnsafeRawBufferPointer, name: UnsafeRawBufferPointer, at place: Int
   ) -> XverseError {
-    let text = [module, name].map { String(decoding: $0.prefix(200), as: UTF8.self) }.joined(separator: ".")
     return .unsafe(
-      "\(source) asks for '\(text.inMessage)' at byte \(place), which Python would run: expected only what tensors need",
+      "\(source) asks for '\(Self.text(module, name))' at byte \(place), which Python would run: expected only what tensors need",
       offset: place)
+  }
+
+  private static func text(_ module: UnsafeRawBufferPointer, _ name: UnsafeRawBufferPointer) -> String {
+    [module, name].map { String(decoding: $0.prefix(200), as: UTF8.self) }.joined(separator: ".").inMessage
   }
 
   private mutating func refusal(of byte: UInt8, at place: Int) throws(XverseError) -> XverseError {

@@ -8,8 +8,6 @@ struct SafetensorsHeader: ~Copyable {
   /// Longest header that the format allows.
   static let maximumLength = 100_000_000
   private static let lengthBytes = 8
-  /// "version ", with which the pointers begin that a clone without Git LFS has.
-  private static let gitLFSPointer: UInt64 = 0x206E_6F69_7372_6576
 
   private let fileName: String
   private let fileNumber: Int
@@ -72,11 +70,6 @@ struct SafetensorsHeader: ~Copyable {
       try file.read(into: buffer, at: 0)
       var reader = ByteReader(UnsafeRawBufferPointer(buffer), source: file.name)
       let written = try reader.readInteger(UInt64.self, "the header length")
-      guard written != gitLFSPointer else {
-        throw .corrupt(
-          "\(file.name): a Git LFS pointer stands in place of the weights, expected a safetensors file: run 'git lfs pull'",
-          offset: 0)
-      }
       guard let length = Int(exactly: written), length > 0, length <= min(available, maximumLength) else {
         throw .corrupt(
           "\(file.name): the header length is \(written), expected 1 to \(min(available, maximumLength)) "

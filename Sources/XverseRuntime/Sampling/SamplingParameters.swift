@@ -37,6 +37,14 @@ package struct SamplingParameters: Sendable {
   /// True when no random number is used.
   package var isGreedy: Bool { !doSample || temperature == 0 }
 
+  /// Switches off what only drawing looks at.
+  mutating func removeSamplingSteps() {
+    let standard = Self()
+    doSample = false
+    (temperature, topK, topP) = (standard.temperature, standard.topK, standard.topP)
+    (minP, typicalP) = (standard.minP, standard.typicalP)
+  }
+
   var penalizesRepetition: Bool { repetitionPenalty != 1 }
   var penalizesOccurrence: Bool { frequencyPenalty != 0 || presencePenalty != 0 }
 
@@ -57,6 +65,11 @@ package struct SamplingParameters: Sendable {
     guard repeatLastN >= 0 else { throw .range("repeat_last_n is \(repeatLastN), expected at least 0") }
     try Self.check("frequency_penalty", frequencyPenalty, in: -2...2)
     try Self.check("presence_penalty", presencePenalty, in: -2...2)
+    try validateLogitBias(vocabularySize: vocabularySize)
+  }
+
+  /// - Throws: `range` for a token outside the vocabulary or a bias that is no number.
+  package func validateLogitBias(vocabularySize: Int) throws(XverseError) {
     for (token, bias) in logitBias {
       guard token >= 0, Int(token) < vocabularySize else {
         throw .range("logit_bias names token \(token), expected 0 to \(vocabularySize - 1)")

@@ -46,11 +46,11 @@ extension BadDirectory {
     configuration(XVERSE_E_CORRUPT, "head_dim", 7, "even"),
     configuration(XVERSE_E_CORRUPT, "rms_norm_eps", 0),
     configuration(XVERSE_E_CORRUPT, "rms_norm_eps", "tiny", "tiny"),
-    configuration(XVERSE_E_CORRUPT, "eos_token_id", 100_000, "100000"),
+    configuration(XVERSE_OK, "eos_token_id", 100_000),
     configuration(XVERSE_E_CORRUPT, "tie_word_embeddings", "yes", "yes"),
     configuration(XVERSE_E_UNSUPPORTED, "model_type", "mamba", "mamba"),
     configuration(XVERSE_E_CORRUPT, "model_type", NSNull(), "missing"),
-    configuration(XVERSE_E_UNSUPPORTED, "architectures", ["GPT2LMHeadModel"], "GPT2"),
+    configuration(XVERSE_OK, "architectures", ["GPT2LMHeadModel"]),
     configuration(XVERSE_E_UNSUPPORTED, "num_experts", 8, "8"),
     configuration(XVERSE_E_UNSUPPORTED, "hidden_act", "gelu", "gelu"),
     configuration(XVERSE_E_UNSUPPORTED, "quantization_config", ["bits": 4], "quant_method"),
@@ -61,7 +61,7 @@ extension BadDirectory {
     configurationText("nothing in config.json", XVERSE_E_CORRUPT, "", "empty"),
     configurationText("no JSON in config.json", XVERSE_E_CORRUPT, "{\"hidden_size\": }", "byte 16"),
     configurationText("an array for config.json", XVERSE_E_CORRUPT, "[]", "object"),
-    configurationText("a duplicate key", XVERSE_E_CORRUPT, "{\"a\": 1, \"a\": 2}", "'a'"),
+    configurationText("a duplicate key", XVERSE_E_CORRUPT, "{\"a\": 1, \"a\": 2}", "'model_type' is missing"),
     configurationText("deep nesting", XVERSE_E_LIMIT, String(repeating: "[", count: 100_000), "deep"),
     configurationText("a NUL in config.json", XVERSE_E_CORRUPT, "{\"a\"\0: 1}", "byte 4"),
     configurationText(
@@ -88,9 +88,10 @@ extension BadDirectory {
     configuration(XVERSE_E_UNSUPPORTED, "moe_top_k", 2, "2"),
     configuration(XVERSE_E_UNSUPPORTED, "num_shared_experts", 1, "1"),
     configuration(XVERSE_E_LIMIT, "eos_token_id", [Int](repeating: 3, count: 100_000), "1000"),
-    configuration(XVERSE_E_CORRUPT, "bos_token_id", -2, "-2"),
+    configuration(XVERSE_OK, "bos_token_id", -2),
     configuration(XVERSE_OK, "bos_token_id", NSNull()),
-    configurationText("a NaN", XVERSE_E_CORRUPT, "{\"rms_norm_eps\": NaN}", "byte 17"),
+    configurationText(
+      "a NaN", XVERSE_E_CORRUPT, "{\"model_type\": \"xverse\", \"vocab_size\": NaN}", "'vocab_size' is NaN"),
     configurationText(
       "hidden_size 1e400", XVERSE_E_CORRUPT, "{\"model_type\": \"xverse\", \"vocab_size\": 9, \"hidden_size\": 1e400}",
       "hidden_size", "1e400"),
@@ -109,13 +110,19 @@ extension BadDirectory {
     BadDirectory(name: "a config.json of 1 GB", status: XVERSE_E_LIMIT, words: ["config.json", "1073741824"]) {
       try $0.extend("config.json", to: 1 << 30)
     },
-    generation("{\"top_p\": 2}", XVERSE_E_CORRUPT, "'top_p'", "2"),
-    generation("{\"temperature\": -1}", XVERSE_E_CORRUPT, "'temperature'", "-1"),
-    generation("{\"temperature\": 1e400}", XVERSE_E_CORRUPT, "'temperature'", "1e400"),
-    generation("{\"repetition_penalty\": 0}", XVERSE_E_CORRUPT, "'repetition_penalty'", "0"),
-    generation("{\"top_k\": -1}", XVERSE_E_CORRUPT, "'top_k'", "-1"),
-    generation("{\"eos_token_id\": [3, 2147483648]}", XVERSE_E_CORRUPT, "'eos_token_id'", "2147483648"),
-    generation("{\"max_new_tokens\": 9223372036854775807}", XVERSE_E_LIMIT, "'max_new_tokens'", "9223372036854775807"),
+    generation("{\"top_p\": 2}", XVERSE_OK),
+    generation("{\"temperature\": -1}", XVERSE_OK),
+    generation("{\"temperature\": 1e400}", XVERSE_OK),
+    BadDirectory(
+      name: "a repetition_penalty of 0, which greedy answers need too", status: XVERSE_E_CORRUPT,
+      words: ["generation_config.json", "'repetition_penalty'", "0"], isFoundByGenerationAlone: true
+    ) {
+      try $0.write("generation_config.json", "{\"repetition_penalty\": 0}")
+    },
+    generation("{\"top_k\": -1}", XVERSE_OK),
+    generation("{\"eos_token_id\": [3, 2147483648]}", XVERSE_OK),
+    generation("{\"eos_token_id\": \"3\"}", XVERSE_E_CORRUPT, "'eos_token_id'", "\"3\""),
+    generation("{\"max_new_tokens\": 9223372036854775807}", XVERSE_OK),
     generation("[", XVERSE_E_CORRUPT, "byte 1"),
     generation("", XVERSE_E_CORRUPT, "empty"),
   ]

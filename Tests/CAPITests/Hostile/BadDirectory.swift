@@ -12,6 +12,8 @@ struct BadDirectory: Sendable, CustomTestStringConvertible {
   let words: [String]
   /// Whether only xverse_model_load looks this closely.
   var isFoundByLoadAlone = false
+  /// Whether it opens, and the generation that needs what is bad fails.
+  var isFoundByGenerationAlone = false
   /// Of kind MODEL, for the load.
   var options = "{}"
   let spoil: @Sendable (ModelDirectory) throws -> Void

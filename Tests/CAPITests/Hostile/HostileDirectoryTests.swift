@@ -17,11 +17,16 @@ extension ABI {
       let options = try makeOptions(XVERSE_OPTIONS_MODEL, bad.options)
       var model = OpaquePointer(bitPattern: 16)
       let status = xverse_model_load(runtime.pointer, directory.path, options.pointer, nil, nil, nil, &model)
-      if status == 0 {
+      if status == 0, bad.isFoundByGenerationAlone {
+        let model = Handle(model, xverse_model_release)
+        let answer = try generate(model)
+        expectRefusal(answer.status, by: bad, saying: answer.message)
+        #expect(!answer.hasResult)
+      } else if status == 0 {
         #expect(bad.status == XVERSE_OK)
         try expectWorking(Handle(model, xverse_model_release))
       } else {
-        expectRefusal(status, by: bad)
+        expectRefusal(Int(status), by: bad, saying: lastMessage)
         #expect(model == nil)
         #expect(host.blocks == 0)
         #expect(try memory(of: runtime).peak <= (8 << 20) + 256 * directory.bytesOnDisk)
@@ -63,10 +68,10 @@ extension ABI {
     /// Never changed.
     private static let good = Result { try ModelDirectory() }
 
-    private func expectRefusal(_ status: xverse_status, by bad: BadDirectory) {
-      #expect(Int(status) == bad.status, "\(lastMessage)")
-      for word in bad.words { #expect(lastMessage.contains(word), "\(lastMessage)") }
-      #expect(!lastMessage.contains("\n") && !lastMessage.contains("\u{9B}") && lastMessage.utf8.count < 1000)
+    private func expectRefusal(_ status: Int, by bad: BadDirectory, saying message: String) {
+      #expect(status == bad.status, "\(message)")
+      for word in bad.words { #expect(message.contains(word), "\(message)") }
+      #expect(!message.contains("\n") && !message.contains("\u{9B}") && message.utf8.count < 1000)
     }
 
     /// Shapes and numbers are looked at by load alone; everything else inspect says too.
@@ -77,18 +82,22 @@ extension ABI {
       let message = lastMessage
       var json = UnsafeMutablePointer<CChar>(bitPattern: 16)
       let status = xverse_model_inspect(directory.path, options.pointer, &json, nil)
-      #expect(Int(status) == bad.status)
+      #expect(Int(status) == (bad.isFoundByGenerationAlone ? XVERSE_OK : bad.status))
       guard status != 0 else { return xverse_free(json) }
       #expect(lastMessage == message)
       #expect(json == nil)
     }
 
-    /// Generates a token.
     private func expectWorking(_ model: Handle) throws {
-      let answer = try Session(model).generate(
-        Request(model, "the world", #"{"max_new_tokens": 1, "ignore_eos": 1, "do_sample": 0}"#))
+      let answer = try generate(model)
       #expect(answer.status == XVERSE_OK || answer.status == XVERSE_E_FAIL, "\(answer.message)")
       #expect(answer.tokens.count == (answer.status == XVERSE_OK ? 1 : 0))
+    }
+
+    /// Generates a token, greedily.
+    private func generate(_ model: Handle) throws -> Answer {
+      try Session(model).generate(
+        Request(model, "the world", #"{"max_new_tokens": 1, "ignore_eos": 1, "do_sample": 0}"#))
     }
   }
 }

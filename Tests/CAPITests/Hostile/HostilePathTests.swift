@@ -28,11 +28,11 @@ extension ABI {
       #expect(out == nil)
     }
 
-    @Test("a path that is not UTF-8 is INVALID or not found, but no harm")
+    @Test("a path in another encoding than UTF-8 is looked for as it is")
     func pathThatIsNotUTF8() {
       let path: [CChar] = [0x2F, -1, -2, 0]
       var out: OpaquePointer?
-      expect(xverse_model_open(path, nil, &out), is: XVERSE_E_INVALID, saying: "path")
+      expect(xverse_model_open(path, nil, &out), is: XVERSE_E_NOTFOUND, saying: "/\u{FFFD}\u{FFFD}")
     }
 
     @Test("what is no file is refused without waiting for it")

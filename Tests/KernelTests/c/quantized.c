@@ -1,6 +1,6 @@
 // quantized.c -- every set of kernels against the reference, bit for bit, for int8, int4 and int4_f16: a program of its
 // own, so that a CPU on which no Swift runs, or an emulated one, can be tried too. scripts/check-neon.sh builds it
-// without OpenMP and BLAS.
+// without OpenMP.
 // usage: quantized [SET ...]    sets that must be among those that ran
 #include "sets.h"
 
