@@ -207,7 +207,7 @@ extension ABI {
         ("", XVERSE_E_INVALID, "empty"), ("/", XVERSE_E_MISUSE, "/"),
         ("/dev/null/x", XVERSE_E_NOTFOUND, "/dev/null/x"), ("/nowhere/x", XVERSE_E_NOTFOUND, "/nowhere/x"),
         ("/sys/xverse", XVERSE_E_IO, "/sys/xverse"), (String(repeating: "p", count: 300), XVERSE_E_INVALID, "ppp"),
-        (String(repeating: "p/", count: 3000), XVERSE_E_INVALID, "5999 bytes"),
+        (String(repeating: "p/", count: 3000), XVERSE_E_INVALID, "6000 bytes"),
       ])
     func badDestinations(path: String, status: Int, word: String) throws {
       if path.hasPrefix("/sys/"), !FileManager.default.fileExists(atPath: "/sys/kernel") {
