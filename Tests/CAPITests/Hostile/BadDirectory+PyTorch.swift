@@ -174,7 +174,8 @@ extension BadDirectory {
       [UInt8](repeating: 0, count: 257) + Array("ustar  ".utf8)
     },
     weights("a pickle alone", XVERSE_E_UNSUPPORTED, ["pickle"]) { [0x80, 2, 0x7D, 0x2E] },
-    weights("text", XVERSE_E_CORRUPT, ["[60, 104, 116, 109]"]) { Array("<html>".utf8) },
+    weights("text", XVERSE_E_CORRUPT, ["[116, 101, 120, 116]"]) { Array("texts!".utf8) },
+    weights("a page", XVERSE_E_CORRUPT, ["an HTML page stands in place of the file"]) { Array("<html>".utf8) },
     weights("two bytes", XVERSE_E_CORRUPT, ["[80, 75]"]) { Array("PK".utf8) },
     weights("a Git LFS pointer", XVERSE_E_CORRUPT, ["git lfs pull"]) {
       Array("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n".utf8)
