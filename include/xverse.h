@@ -44,9 +44,9 @@
  *            traps and other floating-point settings of the calling thread change no result and are as before when a
  *            call returns and inside callbacks. Environment: XVERSE_NUM_THREADS and XVERSE_THREADING (defaults of the
  *            options `threads` and `threading`), XVERSE_LOG (off|error|warn|info|debug: log to stderr).
- *            When the process ends, by exit() or from main, while other threads are inside the library, their calls end
- *            with XVERSE_E_CANCELLED and call nothing of the host any more; exit() waits until the compute threads have
- *            stopped, at most 10 seconds. From then on nothing can be computed.
+ *            If the process ends, by exit() or by a return from main, while other threads are inside the library,
+ *            their calls return XVERSE_E_CANCELLED and invoke no more callbacks. exit() waits up to 10 seconds for the
+ *            compute threads to stop. Nothing can be computed after that.
  *            A child of a process that has called the library before fork() gets XVERSE_E_FORKED from every call until
  *            it executes another program.
  * STRUCTS    Set `size` to sizeof the struct before the call; the library reads or writes no more than that, so
@@ -138,24 +138,25 @@ void xverse_free(void *memory);
  * once, with the nearest key (or all keys) or the bounds in the message, and changes nothing. xverse_options_describe
  * lists all keys.
  *
- * What neither options nor the model's generation_config.json say about sampling is as in transformers'
- * GenerationConfig: greedy, and when it draws, temperature 1, top_k 50 and all else off; but without max_new_tokens
- * generation goes on until the context is full, not for 20 tokens. A value of the file that cannot be used is an error
- * (CORRUPT) of the generation that needs it, unless an option replaces it.
+ * Sampling options set neither by the caller nor by the model's generation_config.json have the defaults of
+ * transformers' GenerationConfig: greedy; with do_sample, temperature 1, top_k 50 and everything else off. One default
+ * differs: without max_new_tokens, generation continues until the context is full, not for 20 tokens. An invalid value
+ * in the file fails the generation that needs it with CORRUPT, unless an option replaces it.
  *
  * RUNTIME   threads             compute threads; default: XVERSE_NUM_THREADS, or the CPUs this process may use (the
  *                               affinity masks of all its threads together), at most as many as its cgroup grants CPU
  *                               time for
  *           threading           auto | openmp | pthread: who starts the compute threads; what they compute is the same.
- *                               openmp: libomp, which ends the process when it finds odd OMP_* or KMP_* settings, tight
- *                               limits, or another OpenMP runtime of LLVM or Intel, and which makes theirs end it when
- *                               they come later.  pthread: nothing of all that matters.  auto: openmp where nothing in
- *                               the process speaks against it yet, else pthread; default: XVERSE_THREADING, or auto
+ *                               openmp: libomp, which aborts the process on malformed OMP_* or KMP_* settings, tight
+ *                               limits, or another OpenMP runtime of LLVM or Intel, whether loaded before or after it.
+ *                               pthread: threads of the library's own, which have none of these problems.  auto: openmp
+ *                               if none of these is found in the process, else pthread; default: XVERSE_THREADING, or
+ *                               auto
  *           memory_limit        most bytes of memory held at a time, mapped files not counted; 0 = no limit
  *           isa                 auto | reference | avx2 | avxvnni | avx512 | neon: which kernels; a set that the CPU
  *                               lacks is XVERSE_E_UNSUPPORTED
  * MODEL     quantize            none | int8 | int4: float weights become 8.5 or 4.5 bits each while they are read
- *                               (int4: the embedding and lm_head 8.5); docs/quantization.md tells what that costs.
+ *                               (int4: the embedding and lm_head 8.5); see docs/quantization.md for the cost.
  *                               xverse_convert does it once and for all
  *           calibration         path of a text in the model's languages, of which 32768 tokens are used: quantizes
  *                               every matrix with the inputs in mind that this text gives it (GPTQ); an hour or more
@@ -262,8 +263,8 @@ typedef void (*xverse_log_fn)(void *user, int32_t level, const char *message, si
 
 /* options: kind RUNTIME or NULL; allocator: copied, or NULL for the C library's.
  * Errors: UNSUPPORTED (isa; threading openmp without libomp), INVALID (options of another kind, allocator without
- * functions), NOMEM (threads among it). The log tells at level info how many threads there are, of which kind, and
- * why. */
+ * functions), NOMEM (also when threads cannot be started). At level info the log states the number of threads, their
+ * kind, and the reason for both. */
 xverse_status xverse_runtime_create(const xverse_options *options, const xverse_allocator *allocator,
                                     xverse_runtime **out);
 void xverse_runtime_release(xverse_runtime *runtime);
@@ -316,9 +317,9 @@ typedef struct {
  * model.safetensors.index.json with its shards (f32, f16, bf16, or what xverse_convert wrote), or pytorch_model.bin or
  * pytorch_model.bin.index.json with its shards (torch.save of PyTorch 1.6 or later), or one file of either kind beside
  * those two; or a GGUF file, which brings everything with it (the first of several parts), or a directory with no other
- * weights and a single .gguf file. A file is what its first bytes say, whatever its name. What transformers opens and
- * answers with opens here too: oddities of the files that change no answer are told in the log as warnings.
- * docs/formats.md tells what becomes of the types and of the oddities.
+ * weights and a single .gguf file. The format is recognized by the first bytes, whatever the file's name. What
+ * transformers opens and runs opens here too; irregularities that change no answer are logged as warnings.
+ * docs/formats.md lists the supported types and how irregularities are handled.
  * options: kind MODEL or NULL.
  * Errors: NOTFOUND, IO, CORRUPT, UNSUPPORTED, UNSAFE, LIMIT (each naming the file and the field or tensor), INVALID,
  * NOMEM. */
@@ -413,8 +414,8 @@ enum { XVERSE_TOKEN_EOS = 1, XVERSE_TOKEN_BOS = 2, XVERSE_TOKEN_PAD = 3, XVERSE_
 /* The model's tokenizer; borrowed: it lives as long as the model and is not released. NULL for NULL. */
 const xverse_tokenizer *xverse_model_tokenizer(const xverse_model *model);
 
-/* Loads a tokenizer alone. path: a tokenizer.json or its directory, with special ids from config.json beside it, or a
- * GGUF file.
+/* Loads a tokenizer without a model. path: a tokenizer.json or its directory, or a GGUF file. Special ids come from the
+ * config.json in the same directory.
  * Errors: as xverse_model_open; UNSUPPORTED names the component that is not supported. */
 xverse_status xverse_tokenizer_open(const char *path, xverse_tokenizer **out);
 
@@ -515,8 +516,8 @@ xverse_status xverse_session_logits(const xverse_session *session, const float *
 xverse_status xverse_session_top_logprobs(const xverse_session *session, int32_t k, int32_t *tokens, float *logprobs,
                                           size_t *n);
 
-/* Appends tokens and tells how probable they were: logprobs[i] = ln p(tokens[i] | everything before it), 0 for the
- * first token of an empty session; *sum their sum. logprobs [n] and sum may be NULL, not both. Errors: as
+/* Appends tokens and returns their log-probabilities: logprobs[i] = ln p(tokens[i] | everything before it), 0 for the
+ * first token of an empty session; *sum receives their sum. logprobs [n] and sum may be NULL, not both. Errors: as
  * xverse_session_eval. */
 xverse_status xverse_session_score(xverse_session *session, const int32_t *tokens, size_t n, xverse_cancel *cancel,
                                    float *logprobs, double *sum);

@@ -190,17 +190,24 @@ XVK_INLINE void multiply_few(xvk_dtype dtype, int fetches, int tokens, const uns
   }
 }
 
-// A tile of x, the tokens token ..< token + tokens, with all rows; it fetches the bytes line ..< end of those that come
-// next, or with `streams` as it reads.
+// A tile of x, whose first token is `token`, and the bytes line ..< end of the rows that come next, which it fetches.
+typedef struct {
+  const float *x;
+  float *sums;  // [rows / FEW_ROWS][FEW_ROWS][tokens][LANES]
+  int64_t token, line, end;
+} few_tile;
+
+// A tile of x with all rows. With `streams` it fetches as it reads.
 XVK_INLINE void few_rows(xvk_dtype dtype, int streams, int tokens, const xvk_gemm_work *g, const panel *p,
-                         const float *x, float *place, int64_t token, int64_t line, int64_t end) {
+                         const few_tile *tile) {
+  float *place = tile->sums;
   for (int64_t row = 0; row < p->count; row += FEW_ROWS, place += FEW_ROWS * tokens * LANES) {
-    for (int64_t i = line; i < end; i += 64)
-      for (int r = 0; r < FEW_ROWS; ++r) __builtin_prefetch(p->next[row + r] + i, 0, 3);
+    for (int64_t line = tile->line; line < tile->end; line += 64)
+      for (int r = 0; r < FEW_ROWS; ++r) __builtin_prefetch(p->next[row + r] + line, 0, 3);
     floats sums[FEW_ROWS][FEW_TILE];
     for (int r = 0; r < FEW_ROWS; ++r)
       for (int t = 0; t < tokens; ++t) sums[r][t] = sums_before(p, place + (r * tokens + t) * LANES);
-    multiply_few(dtype, streams, tokens, p->w + row, x, p->cols, sums);
+    multiply_few(dtype, streams, tokens, p->w + row, tile->x, p->cols, sums);
     if (p->col + p->cols < g->cols) {
       for (int r = 0; r < FEW_ROWS; ++r)
         for (int t = 0; t < tokens; ++t) put(place + (r * tokens + t) * LANES, sums[r][t]);
@@ -208,24 +215,24 @@ XVK_INLINE void few_rows(xvk_dtype dtype, int streams, int tokens, const xvk_gem
     }
     for (int r = 0; r < FEW_ROWS; ++r)
       for (int t = 0; t < tokens && row + r < p->count; ++t)
-        g->y[(token + t) * g->y_stride + p->rows[row + r]] = sum_of(sums[r][t]);
+        g->y[(tile->token + t) * g->y_stride + p->rows[row + r]] = sum_of(sums[r][t]);
   }
 }
 
 XVK_INLINE void any_few_rows(xvk_dtype dtype, int streams, int64_t tokens, const xvk_gemm_work *g, const panel *p,
-                             const float *x, float *place, int64_t token, int64_t line, int64_t end) {
+                             const few_tile *tile) {
   switch (tokens) {
     case 3:
-      few_rows(dtype, streams, 3, g, p, x, place, token, line, end);
+      few_rows(dtype, streams, 3, g, p, tile);
       break;
     case 4:
-      few_rows(dtype, streams, 4, g, p, x, place, token, line, end);
+      few_rows(dtype, streams, 4, g, p, tile);
       break;
     case 5:
-      few_rows(dtype, streams, 5, g, p, x, place, token, line, end);
+      few_rows(dtype, streams, 5, g, p, tile);
       break;
     default:
-      few_rows(dtype, streams, FEW_TILE, g, p, x, place, token, line, end);
+      few_rows(dtype, streams, FEW_TILE, g, p, tile);
       break;
   }
 }
@@ -239,17 +246,16 @@ XVK_INLINE void few(xvk_dtype dtype, int streams, const xvk_gemm_work *g, int64_
     p.cols = lesser(g->cols - p.col, DEPTH);
     for (int i = 0; i < most && !streams; ++i) p.next[i] = after(g, &p, p.w[i], size);
     const int64_t lines = streams ? 0 : (p.cols * size + 63) / 64;
-    int64_t token = 0;
     for (int64_t i = 0; i < tiles; ++i) {
-      const int64_t tokens = tile_begin(g->tokens, i + 1) - token;
+      const int64_t token = tile_begin(g->tokens, i), tokens = tile_begin(g->tokens, i + 1) - token;
       const float *const x = (const float *)g->x + p.col * g->tokens + token * whole_steps(p.cols);
-      float *const sums = g->room + token * PANEL * LANES;
+      const few_tile tile = {x, g->room + token * PANEL * LANES, token, lines * i / tiles * 64,
+                             lines * (i + 1) / tiles * 64};
       if (streams && i == 0) {
-        any_few_rows(dtype, 1, tokens, g, &p, x, sums, token, 0, 0);
+        any_few_rows(dtype, 1, tokens, g, &p, &tile);
       } else {
-        any_few_rows(dtype, 0, tokens, g, &p, x, sums, token, lines * i / tiles * 64, lines * (i + 1) / tiles * 64);
+        any_few_rows(dtype, 0, tokens, g, &p, &tile);
       }
-      token += tokens;
     }
     for (int i = 0; i < most; ++i) p.w[i] += DEPTH * size;
   }
@@ -287,8 +293,8 @@ typedef struct {
   const float *x;
   float *wide, *sums;  // sums of each tile: [MANY_ROWS][tokens][LANES]
   int64_t token;
-  int64_t line, end,
-      share;  // what was fetched of the columns that come next, what has to be, and by each tile; 1/256 bytes
+  // Of the columns that come next, in 1/256 bytes: fetched already, to be fetched by now, the share of each tile.
+  int64_t line, end, share;
 } sweep;
 
 XVK_INLINE void store(int tokens, const xvk_gemm_work *g, const panel *p, int64_t row, int64_t token,

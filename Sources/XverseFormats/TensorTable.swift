@@ -23,6 +23,8 @@ struct TensorTable: ~Copyable {
   /// Most tensors of a checkpoint: ten times what the largest mixture of experts has.
   static let maximumCount = 100_000
   static let maximumRank = 8
+  /// Longest name in bytes that `rename` looks at; a weight's has some dozens.
+  private static let longestRenamed = 512
 
   private(set) var entries: Buffer<Entry>
   private var names: Buffer<UInt8>
@@ -104,31 +106,61 @@ struct TensorTable: ~Copyable {
     return nil
   }
 
-  /// Calls tensors otherwise: each by the first name that `newName` gives to one of them, unless there is such a tensor.
+  /// A name that an entry is to get.
+  private struct Renaming: BitwiseCopyable {
+    let number: Int
+    /// Where the entry stands in `order`.
+    let place: Int
+    let nameStart: Int
+    let nameLength: Int
+  }
+
+  /// Renames tensors: each name that `newName` returns goes to the first tensor it is returned for, unless a tensor has
+  /// that name. Names of more than `longestRenamed` bytes stay.
   ///
   /// - Returns: How many were renamed, and the first of them; nil for none. The table is sorted again.
   mutating func rename(
     _ newName: (_ name: String) -> String?
   ) throws(XverseError) -> (count: Int, from: String, to: String)? {
-    var taken: Set<String> = []
-    var renamed: [(number: Int, name: String)] = []
-    var first: String?
-    for number in order.elements.map(Int.init) {
+    var renamings = Buffer<Renaming>(allocator: entries.allocator)
+    var first: (from: String, to: String)?
+    for place in 0..<order.count {
+      let number = Int(order[place])
+      guard entries[number].nameLength <= Self.longestRenamed else { continue }
       let old = name(of: number)
-      guard let new = newName(old), new != old, self.number(of: new) == nil, taken.insert(new).inserted else {
-        continue
-      }
-      renamed.append((number, new))
-      if first == nil { first = old }
+      guard let new = newName(old), new != old, self.number(of: new) == nil else { continue }
+      let nameStart = names.count
+      try names.append(utf8: new)
+      try renamings.append(
+        Renaming(number: number, place: place, nameStart: nameStart, nameLength: names.count - nameStart))
+      if first == nil { first = (old, new) }
     }
-    guard let first, let new = renamed.first?.name else { return nil }
-    for (number, name) in renamed {
-      entries[number].nameStart = names.count
-      try names.append(utf8: name)
-      entries[number].nameLength = names.count - entries[number].nameStart
-    }
+    guard let first else { return nil }
+    let count = apply(&renamings)
     _ = try sort()
-    return (renamed.count, first, new)
+    return (count, first.from, first.to)
+  }
+
+  /// Returns how many took effect: of those with one name the first in `order`.
+  private mutating func apply(_ renamings: inout Buffer<Renaming>) -> Int {
+    let names = names.elements
+    func bytes(_ renaming: Renaming) -> UnsafeBufferPointer<UInt8> {
+      UnsafeBufferPointer(rebasing: names[renaming.nameStart..<renaming.nameStart + renaming.nameLength])
+    }
+    var view = renamings.mutableElements
+    view.sort { left, right in
+      let comparison = Self.compare(bytes(left), bytes(right))
+      return comparison == 0 ? left.place < right.place : comparison < 0
+    }
+    var count = 0
+    for index in 0..<renamings.count {
+      let renaming = renamings[index]
+      if index > 0, Self.compare(bytes(renamings[index - 1]), bytes(renaming)) == 0 { continue }
+      entries[renaming.number].nameStart = renaming.nameStart
+      entries[renaming.number].nameLength = renaming.nameLength
+      count += 1
+    }
+    return count
   }
 
   /// The entry called `name`; nil when there is none.

@@ -248,11 +248,13 @@ extension JSONFields {
   ) throws(XverseError) -> [Int32]? {
     guard let value = self[key] else { return nil }
     var tokens: [Int32] = []
-    if value.kind != .array, let token = try token(value, key, vocabularySize, &warnings) { tokens.append(token) }
+    var oddities: [String] = []
+    if value.kind != .array, let token = try token(value, key, vocabularySize, &oddities) { tokens.append(token) }
     for element in value.elements {
       guard tokens.count < 1000 else { throw .limit(message(key, value, expected: "at most 1000 tokens")) }
-      if let token = try token(element, key, vocabularySize, &warnings) { tokens.append(token) }
+      if let token = try token(element, key, vocabularySize, &oddities) { tokens.append(token) }
     }
+    warnings += oddities
     return tokens
   }
 
@@ -261,9 +263,14 @@ extension JSONFields {
   ) throws(XverseError) -> Int32? {
     let expected = "a token below vocab_size \(vocabularySize)"
     guard let number = value.wholeNumber else { throw unexpected(key, value, expected: expected) }
-    if number < -1 || number >= vocabularySize { warnings.append(message(key, value, expected: expected)) }
+    if number < -1 || number >= vocabularySize, warnings.count < Self.maximumWarningCount {
+      warnings.append(message(key, value, expected: expected))
+    }
     return number < 0 ? nil : Int32(exactly: number)
   }
+
+  /// Most warnings about the tokens of one field.
+  private static let maximumWarningCount = 8
 }
 
 // MARK: RoPE

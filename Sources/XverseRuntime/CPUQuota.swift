@@ -46,7 +46,7 @@ package enum CPUQuota {
       let path = fields[2]
       // In a container the path can be the one outside: its own cgroup is then what is mounted.
       if root == "/" && !path.hasPrefix("/..") { return path == "/" ? point : point + path }
-      return path.hasPrefix(root + "/") ? point + path.dropFirst(root.utf8.count) : point
+      return path.hasPrefix(root + "/") ? point + path.dropFirst(root.count) : point
     }
   }
 
