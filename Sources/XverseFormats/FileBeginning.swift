@@ -60,7 +60,8 @@ struct FileBeginning {
       "invalid credentials",
     ]
     if refusals.contains(where: beginning.hasPrefix) {
-      return ("the answer '\(beginning.prefix { $0 != "\n" }.prefix(40))' of a server", "download it again")
+      let line = String(beginning.prefix { !$0.isNewline }.prefix(40)).inMessage
+      return ("the answer '\(line)' of a server", "download it again")
     }
     return nil
   }

@@ -54,6 +54,7 @@ struct FileBeginningTests {
       ("Entry not found", "the answer 'entry not found' of a server"),
       ("Repository not found", "the answer 'repository not found' of a server"),
       ("Invalid username or password.", "the answer 'invalid username or password.' of a server"),
+      ("Invalid credentials\0\u{202E}\r\nx", "the answer 'invalid credentials\\u{0}\\u{202e}' of a server"),
       ("Access to model x/y is restricted.\nAsk", "the answer 'access to model x/y is restricted.' of a server"),
     ])
   func namesSubstitutes(text: String, words: String) throws {
