@@ -4,7 +4,15 @@
 import Glibc
 import Synchronization
 
-/// Hands out memory, counts it, and refuses what passes a limit.
+/// Holds memory that it can do without.
+package protocol MemoryReserve: AnyObject, Sendable {
+  /// Gives back some memory of `allocator`, which has none left; must not allocate from it.
+  ///
+  /// - Returns: Whether it gave back any.
+  func relieve(_ allocator: MemoryAllocator) -> Bool
+}
+
+/// Hands out memory, counts it, and refuses what passes a limit once its reserves are empty.
 ///
 /// Threads: any thread may call any member at any time.
 package final class MemoryAllocator: Sendable {
@@ -40,6 +48,7 @@ package final class MemoryAllocator: Sendable {
   private let limit: Int
   private let currentBytes = Atomic<Int>(0)
   private let peakBytes = Atomic<Int>(0)
+  private let reserves = Mutex<[WeakReserve]>([])
 
   /// - Parameters:
   ///   - functions: The host's functions; nil for the C library's.
@@ -58,6 +67,27 @@ package final class MemoryAllocator: Sendable {
   /// - Throws: `outOfMemory`, after which nothing is held for this call.
   package func allocate(_ bytes: Int) throws(XverseError) -> UnsafeMutableRawPointer {
     precondition(bytes >= 0, "negative allocation of \(bytes) bytes")
+    while true {
+      do throws(XverseError) { return try allocateOnce(bytes) } catch {
+        guard relieve() else { throw error }
+      }
+    }
+  }
+
+  /// Asks `reserve` for memory before an allocation fails, as long as it lives.
+  package func add(_ reserve: any MemoryReserve) {
+    reserves.withLock { reserves in
+      reserves.removeAll { $0.object == nil }
+      reserves.append(WeakReserve(object: reserve))
+    }
+  }
+
+  private func relieve() -> Bool {
+    let present = reserves.withLock { $0.compactMap(\.object) }
+    return present.contains { $0.relieve(self) }
+  }
+
+  private func allocateOnce(_ bytes: Int) throws(XverseError) -> UnsafeMutableRawPointer {
     let held = try reserve(bytes)
     guard let pointer = obtain(max(bytes, 1)) else {
       currentBytes.subtract(bytes, ordering: .relaxed)
@@ -106,4 +136,8 @@ package final class MemoryAllocator: Sendable {
     if isLarge, let pointer { madvise(pointer, bytes / Self.hugePage * Self.hugePage, MADV_HUGEPAGE) }
     return pointer
   }
+}
+
+private struct WeakReserve: Sendable {
+  weak var object: (any MemoryReserve)?
 }

@@ -1,5 +1,6 @@
 // KVBlock.swift -- the unit of memory of KV caches, and where it comes from.
 
+import Synchronization
 import XverseCore
 import XverseTensors
 
@@ -18,13 +19,15 @@ extension MemoryAllocator: KVBlockSource {
   package func giveBackBlock(_ base: UnsafeMutableRawPointer, byteCount: Int) { deallocate(base, bytes: byteCount) }
 }
 
-/// Keys and values of `KVLayout.positionsPerBlock` positions of a sequence in all layers. Counted: any number of caches may
-/// hold a block, and it goes back to its source with the last of them.
+/// Keys and values of `KVLayout.positionsPerBlock` positions of a sequence in all layers. Any number of caches and indexes
+/// may hold a block; it goes back to its source with the last of them. What one of several holders would write, it writes
+/// into a copy.
 package final class KVBlock: @unchecked Sendable {
   /// `[layers, 2 (keys, values), bytesPerPart]`, as `KVLayout` says.
   package let base: UnsafeMutableRawPointer
-  private let byteCount: Int
+  package let byteCount: Int
   private let source: any KVBlockSource
+  private let holders = Atomic<Int>(0)
 
   package init(_ layout: KVLayout, from source: any KVBlockSource) throws(XverseError) {
     byteCount = layout.bytesPerBlock
@@ -33,4 +36,13 @@ package final class KVBlock: @unchecked Sendable {
   }
 
   deinit { source.giveBackBlock(base, byteCount: byteCount) }
+
+  /// Whether more than one holds it. A sole holder stays the only one until it shares the block itself.
+  package var isShared: Bool { holders.load(ordering: .acquiring) > 1 }
+
+  /// Counts a holder, who keeps a reference as long.
+  package func hold() { holders.add(1, ordering: .relaxed) }
+
+  /// Ends what `hold` began; what the holder wrote and read is done before another finds itself alone.
+  package func drop() { holders.subtract(1, ordering: .releasing) }
 }

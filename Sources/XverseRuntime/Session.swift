@@ -36,34 +36,43 @@ package final class Session {
   package var statistics = SessionStatistics()
 
   private let overflow: Overflow
-  private let cache: KVCache
-  private var sequence: Buffer<Int32>
+  private let sequence: TokenSequence
   private let logitsMemory: UnsafeMutableBufferPointer<Float>
   private var hasLogits = false
+  /// Of the last evaluation, tokens that another sequence had computed.
+  package private(set) var adoptedTokens = 0
   private let evaluation: SessionEvaluation
 
-  /// - Parameter context: Most tokens; nil for the model's own.
+  /// - Parameters:
+  ///   - context: Most tokens; nil for the model's own.
+  ///   - prefixes: Of this model and runtime: what other sequences computed; nil: nothing is shared.
   /// - Throws: `misuse` when the model has no weights; `outOfMemory`.
-  package init(
+  package convenience init(
     _ model: LoadedModel, _ runtime: Runtime, context: Int? = nil, cacheElement: KVElement = .float32,
-    overflow: Overflow = .error
+    overflow: Overflow = .error, prefixes: PrefixCache? = nil
+  ) throws(XverseError) {
+    let sequence = try TokenSequence(
+      KVLayout(model.configuration, cacheElement), context: context ?? model.configuration.maximumPositions,
+      source: runtime.kvBlocks, allocator: runtime.allocator, prefixes: prefixes)
+    try self.init(model, runtime, sequence, overflow)
+  }
+
+  private init(
+    _ model: LoadedModel, _ runtime: Runtime, _ sequence: TokenSequence, _ overflow: Overflow
   ) throws(XverseError) {
     guard let weights = model.model else {
       throw .misuse("model '\(model.name)' was loaded with vocab_only, expected one with weights")
     }
     let allocator = runtime.allocator
-    let context = context ?? model.configuration.maximumPositions
     let vocabularySize = model.configuration.vocabularySize
-    cache = try KVCache(
-      KVLayout(model.configuration, cacheElement), capacity: context, source: runtime.kvBlocks, allocator: allocator)
-    sequence = Buffer(allocator: allocator)
     let memory = try allocator.allocate(vocabularySize * MemoryLayout<Float>.stride)
     logitsMemory = UnsafeMutableBufferPointer(
       start: memory.bindMemory(to: Float.self, capacity: vocabularySize), count: vocabularySize)
-    evaluation = SessionEvaluation(model: weights, cache: cache, runtime: runtime, logits: logitsMemory)
+    evaluation = SessionEvaluation(model: weights, cache: sequence.cache, runtime: runtime, logits: logitsMemory)
+    self.sequence = sequence
     self.model = model
     self.runtime = runtime
-    self.context = context
+    context = sequence.cache.capacity
     self.overflow = overflow
   }
 
@@ -74,9 +83,9 @@ package final class Session {
   }
 
   /// The tokens evaluated so far; valid until the next change.
-  package var tokens: UnsafeBufferPointer<Int32> { sequence.elements }
-  package var length: Int { cache.length }
-  package var cacheBytes: Int { cache.byteCount }
+  package var tokens: UnsafeBufferPointer<Int32> { sequence.tokens }
+  package var length: Int { sequence.length }
+  package var cacheBytes: Int { sequence.cache.byteCount }
 
   /// Whether another token can be evaluated.
   package var hasRoom: Bool { overflow == .shift || length < context }
@@ -84,10 +93,23 @@ package final class Session {
   /// The logits after the last token, `[vocabularySize]`; nil before the first evaluation and after `truncate`.
   package var logits: UnsafeBufferPointer<Float>? { hasLogits ? UnsafeBufferPointer(logitsMemory) : nil }
 
+  /// A session with the same tokens and logits, which goes its own way from here; both hold the same blocks until one
+  /// grows.
+  ///
+  /// - Throws: `outOfMemory`.
+  package func fork() throws(XverseError) -> Session {
+    let copy = try Session(model, runtime, try sequence.fork(), overflow)
+    if let logits, let base = copy.logitsMemory.baseAddress, let source = logits.baseAddress {
+      base.update(from: source, count: logits.count)
+      copy.hasLogits = true
+    }
+    copy.statistics = statistics
+    return copy
+  }
+
   /// Forgets all but the first `count` tokens; `count` is at most `length`.
   package func truncate(to count: Int) {
     guard count < length else { return }
-    cache.truncate(to: count)
     sequence.truncate(to: count)
     hasLogits = false
   }
@@ -101,13 +123,14 @@ package final class Session {
     _ tokens: UnsafeBufferPointer<Int32>, cancellation: Cancellation? = nil, progress: Progress? = nil
   ) throws(XverseError) {
     try checkIDs(tokens)
+    adoptedTokens = 0
     guard !tokens.isEmpty else { return }
     guard length + tokens.count > context else {
       return try append(tokens, cancellation: cancellation, progress: progress)
     }
     let kept = try keepRecent(besides: tokens)
-    try cache.reserve(kept.count)
-    try reserve(kept.count)
+    try sequence.cache.reserve(kept.count, writingFrom: 0)
+    try sequence.reserveTokens(kept.count)
     // The rest of a shifted sequence is evaluated anew: the session is then one that began with these tokens.
     truncate(to: 0)
     try append(kept.elements, cancellation: cancellation, progress: progress)
@@ -134,17 +157,11 @@ package final class Session {
 
   /// Evaluates the last token again when its logits are gone, as after `truncate`.
   package func restoreLogits(cancellation: Cancellation? = nil) throws(XverseError) {
-    guard !hasLogits, let last = sequence.elements.last else { return }
-    truncate(to: length - 1)
-    do throws(XverseError) {
+    guard !hasLogits, let last = sequence.tokens.last else { return }
+    try sequence.evaluatingLastAgain { () throws(XverseError) in
       try withUnsafePointer(to: last) { pointer throws(XverseError) in
         try append(UnsafeBufferPointer(start: pointer, count: 1), cancellation: cancellation, progress: nil)
       }
-    } catch {
-      // Keys and values of the token are still in the cache: what was written over them are the same.
-      cache.advance(by: 1)
-      sequence.appendReserved(last)
-      throw error
     }
   }
 
@@ -157,8 +174,11 @@ package final class Session {
     let begin = length
     let hadLogits = hasLogits
     statistics.queueTime = 0
-    try reserve(begin + tokens.count)
-    var start = 0
+    try sequence.reserveTokens(begin + tokens.count)
+    // Scores are wanted of every token.
+    var start = purpose == nil ? try sequence.adoptKnown(tokens) : 0
+    adoptedTokens = start
+    if start > 0 { hasLogits = false }
     while start < tokens.count {
       let end = min(tokens.count, start + XverseModel.tokensPerPass)
       evaluation.tokens = UnsafeBufferPointer(rebasing: tokens[start..<end])
@@ -168,7 +188,7 @@ package final class Session {
       do throws(XverseError) {
         try evaluation.perform()
       } catch {
-        if error.code != .cancelled && error.code != .deadline && start > 0 {
+        if error.code != .cancelled && error.code != .deadline && length > begin {
           // Only the last chunk writes the logits, so those from before the call are still there.
           truncate(to: begin)
           hasLogits = hadLogits
@@ -176,17 +196,11 @@ package final class Session {
         throw error
       }
       statistics.queueTime += evaluation.queueTime
-      try sequence.append(contentsOf: evaluation.tokens)
+      try sequence.append(evaluation.tokens)
       hasLogits = end == tokens.count
       start = end
       try progress?(start, tokens.count)
     }
-  }
-
-  /// Makes room for the ids of `count` tokens, in whole blocks of the cache: a token takes memory only where those end.
-  private func reserve(_ count: Int) throws(XverseError) {
-    let block = KVLayout.positionsPerBlock
-    try sequence.reserve((count + block - 1) / block * block)
   }
 
   private func logprob(of token: Int32, cancellation: Cancellation?) throws(XverseError) -> Float {
@@ -208,7 +222,7 @@ package final class Session {
     guard overflow == .shift, tokens.count <= context else { throw contextFull(adding: tokens.count) }
     let kept = min(context / 2, context - tokens.count, length)
     var result = Buffer<Int32>(allocator: runtime.allocator)
-    try result.append(contentsOf: UnsafeBufferPointer(rebasing: sequence.elements[(length - kept)...]))
+    try result.append(contentsOf: UnsafeBufferPointer(rebasing: sequence.tokens[(length - kept)...]))
     try result.append(contentsOf: tokens)
     return result
   }

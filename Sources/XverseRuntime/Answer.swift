@@ -1,0 +1,166 @@
+// Answer.swift -- an answer in the making: turns logits into tokens and text, and knows when it ends.
+
+import XverseCore
+import XverseLoading
+import XverseTokenizers
+
+/// What was generated.
+package final class GenerationResult {
+  /// UTF-8, followed by a NUL that `textLength` does not include.
+  package fileprivate(set) var text: Buffer<UInt8>
+  package fileprivate(set) var tokens: Buffer<Int32>
+  /// Empty unless asked for.
+  package fileprivate(set) var logprobs: Buffer<Float>
+  package fileprivate(set) var statistics = SessionStatistics()
+
+  init(allocator: MemoryAllocator) {
+    text = Buffer(allocator: allocator)
+    tokens = Buffer(allocator: allocator)
+    logprobs = Buffer(allocator: allocator)
+  }
+
+  package var textLength: Int { max(0, text.count - 1) }
+}
+
+/// One answer: its sampler, detokenizer and stop strings, and what was generated so far.
+///
+/// Threads: one owner at a time.
+final class Answer {
+  let options: GenerationOptions
+  let result: GenerationResult
+  var statistics = SessionStatistics()
+
+  private let model: LoadedModel
+  private let sampler: Sampler
+  private var detokenizer: Detokenizer
+  private var matcher: StopMatcher
+  /// What the detokenizer gave out, before stop strings were looked for.
+  private var decoded: Buffer<UInt8>
+  /// Text that is certain and not yet told; there is room for a NUL behind it.
+  private var pending: Buffer<UInt8>
+  private let start = MonotonicClock.now
+
+  /// - Parameters:
+  ///   - options: As `usable()` returns them.
+  ///   - continuesText: Whether the text goes on with the prompt's, so that it begins with the space that its first token
+  ///     may stand for.
+  /// - Throws: `range`, `limit`, `outOfMemory`.
+  init(
+    _ model: LoadedModel, _ options: GenerationOptions, prompt: UnsafeBufferPointer<Int32>, continuesText: Bool,
+    allocator: MemoryAllocator
+  ) throws(XverseError) {
+    self.model = model
+    self.options = options
+    sampler = try Sampler(
+      options.sampling, vocabularySize: model.configuration.vocabularySize, allocator: allocator)
+    for token in prompt { try sampler.accept(token, isGenerated: false) }
+    detokenizer = Detokenizer(tokenizer: model.tokenizer, skippingSpecials: true)
+    matcher = try StopMatcher(options.stops, allocator: allocator)
+    result = GenerationResult(allocator: allocator)
+    decoded = Buffer(allocator: allocator)
+    pending = Buffer(allocator: allocator)
+    statistics.promptTokens = prompt.count
+    guard continuesText else { return }
+    // A few tokens, for no character has more than four bytes.
+    for token in prompt.suffix(8) where Int(token) < model.tokenizer.vocabularySize {
+      try detokenizer.push(token, into: &decoded)
+    }
+  }
+
+  /// Whether it has as many tokens as it may have.
+  var isFull: Bool { statistics.generatedTokens >= options.maximumNewTokens ?? .max }
+
+  /// Adds the token that follows from `logits`, and its text.
+  ///
+  /// - Returns: The token, its log probability if wanted, and why the answer ends with it; nil: it goes on.
+  func extend(
+    _ logits: UnsafeBufferPointer<Float>
+  ) throws(XverseError) -> (token: Int32, logprob: Float, end: FinishReason?) {
+    let (token, logprob) = try sampler.sample(logits, wantsLogprob: options.wantsLogprobs)
+    if statistics.generatedTokens == 0 { statistics.firstTokenTime = MonotonicClock.now - start }
+    try result.tokens.append(token)
+    if options.wantsLogprobs { try result.logprobs.append(logprob) }
+    try sampler.accept(token, isGenerated: true)
+    statistics.generatedTokens += 1
+    if !options.ignoresEOS && model.specialTokens.eos.contains(token) { return (token, logprob, .eos) }
+    let isStopped = try extendText(with: token)
+    return (token, logprob, isStopped ? .stop : isFull ? .length : nil)
+  }
+
+  /// Adds the token's text; returns whether a stop string is complete.
+  private func extendText(with token: Int32) throws(XverseError) -> Bool {
+    // A model may have more rows than its tokenizer has entries: such an id stands for no text.
+    guard Int(token) < model.tokenizer.vocabularySize else { return false }
+    decoded.removeAll()
+    try detokenizer.push(token, into: &decoded)
+    return try take(decoded.elements)
+  }
+
+  private func take(_ text: UnsafeBufferPointer<UInt8>) throws(XverseError) -> Bool {
+    let before = pending.count
+    let isStopped = try matcher.feed(text, into: &pending)
+    try keepText(from: before)
+    return isStopped
+  }
+
+  /// Adds to the result what `pending` has from `start` on.
+  private func keepText(from start: Int) throws(XverseError) {
+    try result.text.append(contentsOf: UnsafeBufferPointer(rebasing: pending.elements[start...]))
+    try pending.reserve(pending.count + 1)
+  }
+
+  /// Completes the text: what was held back until now is certain.
+  ///
+  /// - Returns: The reason; `stop` when the held back text completes a stop string.
+  func end(_ reason: FinishReason) throws(XverseError) -> FinishReason {
+    var reason = reason
+    if reason != .stop {
+      decoded.removeAll()
+      try detokenizer.flush(into: &decoded)
+      if try take(decoded.elements) {
+        reason = .stop
+      } else {
+        let before = pending.count
+        try matcher.finish(into: &pending)
+        try keepText(from: before)
+      }
+    }
+    try result.text.append(0)
+    return reason
+  }
+
+  /// Hands out the text that is certain and was not told yet, behind which a NUL stands; it counts as told then.
+  ///
+  /// - Parameter isWanted: False: `body` gets no text, and it stays.
+  func withText<Result>(isWanted: Bool = true, _ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result {
+    // Without memory for the NUL, no text rather than an unterminated one.
+    guard isWanted, (try? pending.append(0)) != nil else {
+      let empty: StaticString = ""
+      return body(UnsafeBufferPointer(start: empty.utf8Start, count: 0))
+    }
+    defer { pending.removeAll() }
+    return body(UnsafeBufferPointer(rebasing: pending.elements.dropLast()))
+  }
+
+  /// Forgets text that was not told: nobody listens, or an error ended the answer.
+  func dropText() { pending.removeAll() }
+
+  /// Records why and when it ended.
+  func finish(_ reason: FinishReason) {
+    statistics.finishReason = reason
+    if statistics.generatedTokens > 0 {
+      statistics.decodeTime = MonotonicClock.now - start - statistics.firstTokenTime
+    }
+    result.statistics = statistics
+  }
+}
+
+extension FinishReason {
+  init(_ error: XverseError) {
+    switch error.code {
+    case .cancelled: self = .cancelled
+    case .deadline: self = .deadline
+    default: self = .error
+    }
+  }
+}
