@@ -98,6 +98,9 @@ package final class ComputeThread: @unchecked Sendable {
     }
   }
 
+  /// Pieces of work that wait for their turn.
+  package var waitingCount: Int { queue.waitingCount }
+
   /// Performs `work` on the thread and returns when it is done. Any number of threads may wait at a time.
   package func perform(_ work: any ComputeWork, with ticket: ComputeTicket) { queue.perform(work, ticket) }
 }
@@ -148,6 +151,12 @@ final class WorkQueue: @unchecked Sendable {
     pthread_cond_signal(available)
     while ticket.work != nil { pthread_cond_wait(ticket.finished, mutex) }
     pthread_mutex_unlock(mutex)
+  }
+
+  var waitingCount: Int {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    return sequence(first: first, next: { $0?.next }).prefix { $0 != nil }.count
   }
 
   func stop() {

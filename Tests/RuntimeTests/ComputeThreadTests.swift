@@ -76,8 +76,8 @@ struct ComputeThreadTests {
 
     for index in 0..<10 {
       waits.append(start { compute.perform(Note { order.values.append(index) }, with: ComputeTicket()) })
-      // Time to stand in the queue before the next one comes.
-      usleep(20_000)
+      // It stands in the queue before the next one comes.
+      while compute.waitingCount <= index { usleep(500) }
     }
     release.signal()
     for wait in waits { wait.wait() }
