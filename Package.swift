@@ -36,8 +36,10 @@ let package = Package(
     .target(name: "XverseLoading", dependencies: ["XverseModels", "XverseTokenizers"]),
     // A loaded model -> int8 and int4, directories, GGUF files.
     .target(name: "XverseConversion", dependencies: ["XverseLoading"]),
-    // When to run the model and for whom: compute thread, sessions, sampling, generation.
-    .target(name: "XverseRuntime", dependencies: ["XverseLoading"]),
+    // eventfd(2) for Swift.
+    .systemLibrary(name: "CEventFD"),
+    // When to run the model and for whom: compute thread, sessions, sampling, generation, scheduler.
+    .target(name: "XverseRuntime", dependencies: ["XverseLoading", "CEventFD"]),
     // xverse.h implemented.
     .target(
       name: "XverseCAPI", dependencies: ["XverseRuntime", "XverseConversion", "CXverse"], exclude: ["exports.map"]),

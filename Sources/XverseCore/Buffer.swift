@@ -82,6 +82,13 @@
 
   package mutating func removeAll() { count = 0 }
 
+  /// The contents and their memory, which this buffer then has no more.
+  package mutating func moved() -> Buffer {
+    var result = Buffer(allocator: allocator)
+    swap(&result, &self)
+    return result
+  }
+
   /// Drops the first `number` elements, moving the rest down.
   package mutating func removeFirst(_ number: Int) {
     precondition(number >= 0 && number <= count, "removal of \(number) of \(count) elements")

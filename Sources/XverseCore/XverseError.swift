@@ -23,6 +23,7 @@
     case unsafe = -12
     case range = -13
     case contextFull = -14
+    case queueFull = -15
     case parse = -16
     case mismatch = -17
     case forked = -18

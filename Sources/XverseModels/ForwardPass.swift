@@ -118,12 +118,13 @@ extension XverseModel {
   /// Most tokens that a sequence should bring to one pass: as many as keep the matrix products at the multipliers' speed.
   package static let tokensPerPass = 512
 
-  /// Takes what a pass of `tokens` tokens of at most `positions`, and the logits of one row, take of an arena.
+  /// Takes what a pass of `tokens` tokens of at most `positions`, and the logits of `outputs` rows, take of an arena.
   package static func reserveScratch(
-    in arena: ScratchArena, for configuration: ModelConfiguration, tokens: Int, positions: Int, kernels: Kernels
+    in arena: ScratchArena, for configuration: ModelConfiguration, tokens: Int, positions: Int, outputs: Int = 1,
+    kernels: Kernels
   ) throws(XverseError) {
     _ = try Workspace(configuration, tokens: tokens, positions: positions, kernels: kernels, arena: arena)
-    _ = try arena.matrix(rows: 1, columns: configuration.vocabularySize)
-    _ = try arena.floats(kernels.productScratch(tokens: 1, columns: configuration.hiddenSize))
+    _ = try arena.matrix(rows: outputs, columns: configuration.vocabularySize)
+    _ = try arena.floats(kernels.productScratch(tokens: outputs, columns: configuration.hiddenSize))
   }
 }

@@ -58,7 +58,10 @@ package final class KVCache {
     do throws(XverseError) {
       var index = (start ?? length) / KVLayout.positionsPerBlock
       while index < min(heldCount, layout.blockCount(positions: count)) {
-        if block(at: index).isShared { try replace(index) }
+        if block(at: index).isShared {
+          // While memory was looked for, the others may have let go.
+          do throws(XverseError) { try replace(index) } catch { if block(at: index).isShared { throw error } }
+        }
         index += 1
       }
       while blockCount < layout.blockCount(positions: count) { append(try KVBlock(layout, from: source)) }

@@ -38,7 +38,8 @@ final class Answer {
   private var decoded: Buffer<UInt8>
   /// Text that is certain and not yet told; there is room for a NUL behind it.
   private var pending: Buffer<UInt8>
-  private let start = MonotonicClock.now
+  /// When it was asked for.
+  private let start: Int64
 
   /// - Parameters:
   ///   - options: As `usable()` returns them.
@@ -47,10 +48,11 @@ final class Answer {
   /// - Throws: `range`, `limit`, `outOfMemory`.
   init(
     _ model: LoadedModel, _ options: GenerationOptions, prompt: UnsafeBufferPointer<Int32>, continuesText: Bool,
-    allocator: MemoryAllocator
+    allocator: MemoryAllocator, start: Int64 = MonotonicClock.now
   ) throws(XverseError) {
     self.model = model
     self.options = options
+    self.start = start
     sampler = try Sampler(
       options.sampling, vocabularySize: model.configuration.vocabularySize, allocator: allocator)
     for token in prompt { try sampler.accept(token, isGenerated: false) }
@@ -85,6 +87,18 @@ final class Answer {
     if !options.ignoresEOS && model.specialTokens.eos.contains(token) { return (token, logprob, .eos) }
     let isStopped = try extendText(with: token)
     return (token, logprob, isStopped ? .stop : isFull ? .length : nil)
+  }
+
+  /// Goes to where an answer was that had added `tokens`, none of which ended it. Their text counts as told; their log
+  /// probabilities are not known any more.
+  func replay(_ tokens: UnsafeBufferPointer<Int32>) throws(XverseError) {
+    for token in tokens {
+      try result.tokens.append(token)
+      try sampler.replay(token)
+      _ = try extendText(with: token)
+      dropText()
+    }
+    statistics.generatedTokens += tokens.count
   }
 
   /// Adds the token's text; returns whether a stop string is complete.

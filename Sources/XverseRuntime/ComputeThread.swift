@@ -38,35 +38,17 @@ package final class ComputeThread: @unchecked Sendable {
   private let queue: WorkQueue
   private let thread: pthread_t
 
-  /// Starts the thread and those that help it, with all signals blocked: the host's handlers never run on them.
+  /// Starts the thread and those that help it.
   ///
   /// - Parameters:
   ///   - kernels: Whose threads help it.
   ///   - processors: Where they run; nil: where the caller does.
   /// - Throws: `io`, `outOfMemory`, `unsupported`.
   package init(_ kernels: Kernels, on processors: ProcessorSet? = nil) throws(XverseError) {
-    queue = WorkQueue(kernels, processors)
-    var attributes = pthread_attr_t()
-    pthread_attr_init(&attributes)
-    defer { pthread_attr_destroy(&attributes) }
-    // Kernels keep their tiles on the stack; the system's default may be as small as the host likes.
-    pthread_attr_setstacksize(&attributes, 4 << 20)
-    var everySignal = sigset_t()
-    var previous = sigset_t()
-    sigfillset(&everySignal)
-    pthread_sigmask(SIG_SETMASK, &everySignal, &previous)
-    defer { pthread_sigmask(SIG_SETMASK, &previous, nil) }
-    let argument = Unmanaged.passRetained(queue)
-    var thread = pthread_t()
-    let code = pthread_create(
-      &thread, &attributes,
-      { argument in
-        guard let argument else { return nil }
-        Unmanaged<WorkQueue>.fromOpaque(argument).takeRetainedValue().workTogether()
-        return nil
-      }, argument.toOpaque())
-    guard code == 0 else {
-      argument.release()
+    let queue = WorkQueue(kernels, processors)
+    self.queue = queue
+    let (started, code) = OwnThread.start { queue.workTogether() }
+    guard let thread = started else {
       throw XverseError(.outOfMemory, "cannot start the compute thread: \(String(cString: strerror(code)))")
     }
     // What starts has started when this returns, under the limits that were looked at.

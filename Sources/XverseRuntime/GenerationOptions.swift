@@ -26,6 +26,10 @@ package struct GenerationOptions: Sendable {
   package var wantsLogprobs = false
   /// Milliseconds for the whole generation; 0: no limit.
   package var deadline: Int64 = 0
+  /// Answers to the prompt; more than one only from a scheduler.
+  package var count = 1
+  /// A scheduler lets answers of a lower number go first.
+  package var priority = 0
 
   /// Of the model's defaults, by key: why a value cannot be used. It stands as NaN, or `unusable`, until another is set.
   private let faults: [String: String]

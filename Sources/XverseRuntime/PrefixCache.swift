@@ -29,7 +29,7 @@ package final class PrefixCache: MemoryReserve {
 
   /// - Parameters:
   ///   - limit: Most bytes of blocks; those that sequences hold anyway stay in the tree beyond it.
-  ///   - allocator: Of the blocks; before it runs out of memory, the blocks that nobody else holds go.
+  ///   - allocator: Of the blocks; before it runs out of memory, blocks go, the least recently used ones first.
   package init(limit: Int, allocator: MemoryAllocator) {
     state = Mutex(PrefixTree(limit: limit))
     self.allocator = allocator
@@ -72,7 +72,7 @@ package final class PrefixCache: MemoryReserve {
   package func trim() { state.withLock { $0.trim() } }
 
   package func relieve(_ allocator: MemoryAllocator) -> Bool {
-    allocator === self.allocator && state.withLock { $0.removeOldestUnshared() }
+    allocator === self.allocator && state.withLock { $0.removeUntilMemoryIsFreed() }
   }
 
   /// - Throws: `internal` for a tree that contradicts itself.
@@ -185,6 +185,18 @@ private struct PrefixTree: ~Copyable {
         return true
       }
       node = nodes[node].newer
+    }
+    return false
+  }
+
+  /// Forgets blocks, those that sequences hold too, until one of them goes back to the allocator.
+  ///
+  /// - Returns: False when the tree is empty before that.
+  mutating func removeUntilMemoryIsFreed() -> Bool {
+    while oldest != Self.none {
+      let isShared = nodes[oldest].block?.isShared == true
+      remove(oldest)
+      if !isShared { return true }
     }
     return false
   }

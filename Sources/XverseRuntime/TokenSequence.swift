@@ -25,9 +25,14 @@ package final class TokenSequence {
     self.prefixes = prefixes
   }
 
-  deinit {
+  deinit { release() }
+
+  /// Lets go of all blocks, which others can find from then on.
+  package func release() {
     // The last block too: nobody else is going to grow it.
     if length > 0 { prefixes?.insert(cache, ids.elements, includesPartBlock: true) }
+    ids.removeAll()
+    knownBlocks = 0
     cache.adopt([], positions: 0)
     prefixes?.trim()
   }

@@ -90,6 +90,14 @@ package final class Sampler {
     for processor in processors { processor.accept(token, isGenerated: isGenerated) }
   }
 
+  /// Accepts a generated token that this sampler's twin chose and accepted: it is then in the twin's state.
+  ///
+  /// - Throws: As `accept`.
+  package func replay(_ token: Int32) throws(XverseError) {
+    try accept(token, isGenerated: true)
+    if !parameters.isGreedy { _ = random.uniform() }
+  }
+
   /// Chooses a token and does not accept it. `logits` stay as they are.
   ///
   /// NaN counts as -inf, and such tokens are never chosen. Logits of +inf share the whole probability.

@@ -1,0 +1,204 @@
+// AnswerEvents.swift -- what the listeners of a scheduler have not read yet: for each answer at most one event of tokens and
+// one of its end, whatever has happened meanwhile.
+
+import CEventFD
+import Glibc
+import XverseCore
+
+/// What happened to one answer since it was last told.
+///
+/// Threads: `AnswerEvents` guards it.
+final class AnswerOutbox {
+  let id: UInt64
+  fileprivate var text: Buffer<UInt8>
+  fileprivate var tokens: Buffer<Int32>
+  fileprivate var logprobs: Buffer<Float>
+  fileprivate var finalText: Buffer<UInt8>
+  fileprivate var end: AnswerEnd?
+  fileprivate var isReady = false
+  fileprivate var next: AnswerOutbox?
+  fileprivate let allocator: MemoryAllocator
+
+  init(id: UInt64, allocator: MemoryAllocator) {
+    self.id = id
+    self.allocator = allocator
+    text = Buffer(allocator: allocator)
+    tokens = Buffer(allocator: allocator)
+    logprobs = Buffer(allocator: allocator)
+    finalText = Buffer(allocator: allocator)
+  }
+
+  fileprivate var hasTokens: Bool { !tokens.isEmpty || !text.isEmpty }
+}
+
+/// How an answer ended.
+package struct AnswerEnd {
+  package let reason: FinishReason
+  package let error: XverseError?
+  package let statistics: SessionStatistics
+}
+
+/// One event, as a listener gets it.
+package final class SchedulerEvent {
+  package let id: UInt64
+  /// UTF-8, followed by a NUL that `textLength` does not include.
+  package let text: Buffer<UInt8>
+  package let tokens: Buffer<Int32>
+  /// As many as `tokens`, or none.
+  package let logprobs: Buffer<Float>
+  /// nil for an event of tokens.
+  package let end: AnswerEnd?
+
+  fileprivate init(
+    id: UInt64, text: consuming Buffer<UInt8>, tokens: consuming Buffer<Int32>, logprobs: consuming Buffer<Float>,
+    end: AnswerEnd?
+  ) {
+    self.id = id
+    self.text = text
+    self.tokens = tokens
+    self.logprobs = logprobs
+    self.end = end
+  }
+
+  package var textLength: Int { max(0, text.count - 1) }
+}
+
+/// The answers that have something to tell, in the order in which they came to have it.
+///
+/// Threads: any thread may call any member at any time.
+final class AnswerEvents: @unchecked Sendable {
+  /// Readable while there are events: an eventfd.
+  let descriptor: Int32
+  private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+  private let arrived = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+  private var first: AnswerOutbox?
+  private var last: AnswerOutbox?
+  private var isClosed = false
+  /// Ends that nobody has read.
+  private var unreadCount = 0
+
+  init() throws(XverseError) {
+    pthread_mutex_init(mutex, nil)
+    var attributes = pthread_condattr_t()
+    pthread_condattr_init(&attributes)
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+    pthread_cond_init(arrived, &attributes)
+    pthread_condattr_destroy(&attributes)
+    descriptor = eventfd(0, Int32(EFD_NONBLOCK | EFD_CLOEXEC))
+    guard descriptor >= 0 else {
+      throw XverseError(.io, "cannot make an eventfd: \(String(cString: strerror(errno)))")
+    }
+  }
+
+  deinit {
+    if descriptor >= 0 { Glibc.close(descriptor) }
+    pthread_cond_destroy(arrived)
+    pthread_mutex_destroy(mutex)
+    arrived.deallocate()
+    mutex.deallocate()
+  }
+
+  // MARK: writing
+
+  /// Adds tokens and text of an answer.
+  ///
+  /// - Throws: `outOfMemory`; nothing was added.
+  func post(
+    to outbox: AnswerOutbox, token: Int32, logprob: Float?, text: UnsafeBufferPointer<UInt8>
+  ) throws(XverseError) {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    try outbox.tokens.reserve(outbox.tokens.count + 1)
+    try outbox.logprobs.reserve(outbox.logprobs.count + 1)
+    // Room for the NUL of the event, which then loses nothing for want of it.
+    try outbox.text.reserve(outbox.text.count + text.count + 1)
+    try outbox.tokens.append(token)
+    if let logprob { try outbox.logprobs.append(logprob) }
+    try outbox.text.append(contentsOf: text)
+    makeReady(outbox)
+  }
+
+  /// Ends an answer; without memory for the last text, without that.
+  func post(to outbox: AnswerOutbox, text: UnsafeBufferPointer<UInt8>, end: AnswerEnd) {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    guard outbox.end == nil else { return }
+    try? outbox.finalText.append(contentsOf: text)
+    outbox.end = end
+    unreadCount += 1
+    makeReady(outbox)
+  }
+
+  private func makeReady(_ outbox: AnswerOutbox) {
+    guard !outbox.isReady else { return }
+    outbox.isReady = true
+    if let last { last.next = outbox } else { first = outbox }
+    if last == nil { eventfd_write(descriptor, 1) }
+    last = outbox
+    pthread_cond_signal(arrived)
+  }
+
+  /// Lets nobody wait any longer.
+  func close() {
+    pthread_mutex_lock(mutex)
+    isClosed = true
+    pthread_cond_broadcast(arrived)
+    pthread_mutex_unlock(mutex)
+  }
+
+  // MARK: reading
+
+  var unreadEnds: Int {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    return unreadCount
+  }
+
+  /// The next event.
+  ///
+  /// - Parameter timeout: Milliseconds to wait for one; negative: as long as it takes.
+  /// - Returns: nil when none came in time.
+  /// - Throws: `misuse` when the scheduler is freed meanwhile; `outOfMemory`, and the event stays.
+  func next(timeout: Int) throws(XverseError) -> SchedulerEvent? {
+    let (span, isLong) = timeout.multipliedReportingOverflow(by: 1_000_000)
+    let (end, isLate) = MonotonicClock.now.addingReportingOverflow(Int64(span))
+    let deadline = timeout < 0 || isLong || isLate ? Int64.max : end
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    while first == nil {
+      if isClosed { throw .misuse("the scheduler was freed while a thread waited for its events") }
+      guard MonotonicClock.now < deadline, !ProcessEnd.hasBegun else { return nil }
+      // In pieces: the end of the process wakes nobody.
+      let wake = min(deadline, MonotonicClock.now + 100_000_000)
+      var time = timespec(tv_sec: Int(wake / 1_000_000_000), tv_nsec: Int(wake % 1_000_000_000))
+      pthread_cond_timedwait(arrived, mutex, &time)
+    }
+    guard let outbox = first else { return nil }
+    let event = try take(from: outbox)
+    if outbox.end != nil && event.end == nil { return event }
+    first = outbox.next
+    outbox.next = nil
+    outbox.isReady = false
+    if first == nil {
+      last = nil
+      var count = eventfd_t()
+      eventfd_read(descriptor, &count)
+    }
+    return event
+  }
+
+  /// The tokens of an answer, or if there are none its end.
+  private func take(from outbox: AnswerOutbox) throws(XverseError) -> SchedulerEvent {
+    if outbox.hasTokens {
+      try outbox.text.append(0)
+      return SchedulerEvent(
+        id: outbox.id, text: outbox.text.moved(), tokens: outbox.tokens.moved(), logprobs: outbox.logprobs.moved(),
+        end: nil)
+    }
+    try outbox.finalText.append(0)
+    unreadCount -= 1
+    return SchedulerEvent(
+      id: outbox.id, text: outbox.finalText.moved(), tokens: outbox.tokens.moved(), logprobs: outbox.logprobs.moved(),
+      end: outbox.end)
+  }
+}

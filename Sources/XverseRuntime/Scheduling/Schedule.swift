@@ -1,0 +1,337 @@
+// Schedule.swift -- who waits, who runs, and what the next pass evaluates. docs/scheduling.md draws the states and explains
+// the policy.
+
+import XverseCore
+import XverseLoading
+import XverseModels
+import XverseTensors
+
+/// The answers of a scheduler that have not ended. One `step` is one pass.
+///
+/// Threads: one owner at a time.
+final class Schedule {
+  /// An answer that so many younger ones have overtaken is next, whatever its priority.
+  static let mostOvertaken = 32
+  /// An answer waits for another that evaluates the same tokens when it saves at least so many.
+  static let leastShared = 16
+
+  /// Counts since the beginning.
+  struct Counts {
+    var promptTokens = 0
+    var cachedTokens = 0
+    var generatedTokens = 0
+    var finished = 0
+    var preemptions = 0
+    var passes = 0
+  }
+
+  private(set) var waiting: [ScheduledAnswer] = []
+  /// In the order of `precedes`.
+  private(set) var running: [ScheduledAnswer] = []
+  private(set) var counts = Counts()
+  /// Called before a pass with the answers in it.
+  var onPass: ([ScheduledAnswer]) -> Void = { _ in }
+
+  private let model: LoadedModel
+  private let runtime: Runtime
+  private let settings: SchedulerSettings
+  private let context: Int
+  private let layout: KVLayout
+  private let prefixes: PrefixCache?
+  private let events: AnswerEvents
+  private let pass: SchedulerPass
+  private var costs: PassCosts
+  private var finished: [ScheduledAnswer] = []
+  /// While memory is short nobody begins, until somebody has ended.
+  private var isShort = false
+
+  /// - Throws: `misuse` when the model has no weights; `outOfMemory`.
+  init(
+    _ model: LoadedModel, _ runtime: Runtime, _ settings: SchedulerSettings, prefixes: PrefixCache?,
+    events: AnswerEvents
+  ) throws(XverseError) {
+    guard let weights = model.model else {
+      throw .misuse("model '\(model.name.inMessage)' was loaded with vocab_only, expected one with weights")
+    }
+    self.model = model
+    self.runtime = runtime
+    self.settings = settings
+    self.prefixes = prefixes
+    self.events = events
+    context = settings.context ?? model.configuration.maximumPositions
+    layout = KVLayout(model.configuration, settings.cacheElement)
+    costs = PassCosts(maximumSequences: settings.maximumSequences)
+    pass = SchedulerPass(weights, runtime, context: context, events: events)
+    try reserveScratch()
+  }
+
+  /// Takes the work memory of the largest pass now, so that no pass fails for want of it.
+  private func reserveScratch() throws(XverseError) {
+    var outcome = Result<Void, XverseError>.success(())
+    runtime.onComputeThread {
+      do throws(XverseError) {
+        runtime.arena.reset()
+        try XverseModel.reserveScratch(
+          in: runtime.arena, for: model.configuration, tokens: settings.maximumBatchedTokens + settings.maximumSequences,
+          positions: context, outputs: settings.maximumSequences, kernels: runtime.kernels)
+      } catch { outcome = .failure(error) }
+      runtime.noteArenaSize()
+    }
+    try outcome.get()
+  }
+
+  var isEmpty: Bool { waiting.isEmpty && running.isEmpty }
+
+  func add(_ answer: ScheduledAnswer) { waiting.append(answer) }
+
+  /// Ends what should end, begins what can begin, and evaluates one pass.
+  ///
+  /// - Parameter cancellation: Ends the pass, after which nothing has happened in it.
+  func step(_ cancellation: Cancellation) {
+    endInterrupted()
+    begin()
+    followLeaders()
+    let parts = withMemory(plan())
+    guard !parts.isEmpty else { return }
+    counts.passes += 1
+    onPass(parts.map(\.answer))
+    do throws(XverseError) {
+      let (done, nanoseconds) = try pass.perform(parts, cancellation)
+      record(done, nanoseconds)
+    } catch {
+      switch error.code {
+      case .cancelled, .deadline: break
+      case .outOfMemory: giveUpMemory(for: error)
+      default: for part in parts { finish(part.answer, .error, error) }
+      }
+    }
+  }
+
+  private func record(_ parts: [SchedulerPass.Part], _ nanoseconds: Int64) {
+    let promptTokens = parts.reduce(0) { $0 + ($1.grew ? 0 : $1.count) }
+    costs.record(answers: parts.count { $0.grew }, promptTokens: promptTokens, nanoseconds: nanoseconds)
+    counts.promptTokens += promptTokens
+    for part in parts {
+      switch part.end {
+      case nil: break
+      case .success(let reason): finish(part.answer, reason, nil)
+      case .failure(let error) where error.code == .outOfMemory && running.count > 1:
+        part.answer.forgetAnswer()
+        giveUpMemory(for: error)
+      case .failure(let error): finish(part.answer, FinishReason(error), error)
+      }
+    }
+  }
+
+  // MARK: beginning and ending
+
+  private func endInterrupted() {
+    let interrupted = (running + waiting).compactMap { answer in answer.interruption.map { (answer, $0) } }
+    guard !interrupted.isEmpty else { return }
+    for (answer, reason) in interrupted {
+      end(answer, reason, reason == .cancelled ? XverseError(.cancelled, "cancelled") : nil)
+    }
+    waiting.removeAll { $0.state == .finished }
+    running.removeAll { $0.state == .finished }
+  }
+
+  private func finish(_ answer: ScheduledAnswer, _ reason: FinishReason, _ error: XverseError?) {
+    end(answer, reason, error)
+    waiting.removeAll { $0 === answer }
+    running.removeAll { $0 === answer }
+  }
+
+  private func end(_ answer: ScheduledAnswer, _ reason: FinishReason, _ error: XverseError?) {
+    if answer.state == .running { isShort = false }
+    counts.finished += 1
+    counts.generatedTokens += answer.answer?.statistics.generatedTokens ?? 0
+    counts.cachedTokens += answer.answer?.statistics.cachedTokens ?? 0
+    answer.finish(reason, error, events: events)
+    finished.append(answer)
+  }
+
+  /// The answers that ended since the last call.
+  func takeFinished() -> [ScheduledAnswer] {
+    defer { finished = [] }
+    return finished
+  }
+
+  /// Lets waiting answers run as long as there is room.
+  private func begin() {
+    if running.isEmpty { isShort = false }
+    while !isShort, running.count < settings.maximumSequences, let next = nextWaiting() {
+      do throws(XverseError) {
+        try next.begin(model, makeSequence: makeSequence, allocator: runtime.allocator)
+        waiting.removeAll { $0 === next }
+        for other in waiting where other.id < next.id { other.overtaken += 1 }
+        running.insert(next, at: running.firstIndex { next.precedes($0) } ?? running.count)
+        try takeWhatOthersHave(next)
+      } catch {
+        let isAlone = running.allSatisfy { $0 === next }
+        if error.code == .outOfMemory && !isAlone { suspend(next) } else { finish(next, .error, error) }
+      }
+    }
+  }
+
+  private func makeSequence() throws(XverseError) -> TokenSequence {
+    try TokenSequence(
+      layout, context: context, source: runtime.kvBlocks, allocator: runtime.allocator, prefixes: prefixes)
+  }
+
+  private func nextWaiting() -> ScheduledAnswer? {
+    if let patient = waiting.filter({ $0.overtaken >= Self.mostOvertaken }).min(by: { $0.id < $1.id }) { return patient }
+    return waiting.min { $0.precedes($1) }
+  }
+
+  /// Takes an answer's memory and lets it wait for its turn to come again.
+  private func suspend(_ answer: ScheduledAnswer) {
+    isShort = true
+    guard answer.state == .running else { return }
+    running.removeAll { $0 === answer }
+    answer.rest(.waiting)
+    waiting.append(answer)
+    counts.preemptions += 1
+  }
+
+  // MARK: shared beginnings
+
+  /// Shares blocks that earlier answers filled, or picks the running one whose blocks are worth waiting for.
+  private func takeWhatOthersHave(_ answer: ScheduledAnswer) throws(XverseError) {
+    guard let sequence = answer.sequence else { return }
+    try answer.adopt { (sequence) throws(XverseError) in try sequence.adoptKnown(answer.pending) }
+    if keysDependOnLength { return }
+    let tokens = answer.tokens.dropLast()
+    var best: (answer: ScheduledAnswer, common: Int)?
+    for other in running where other !== answer && other.leader == nil {
+      let common = zip(tokens, other.tokens).prefix { $0 == $1 }.count
+      if common > best?.common ?? 0 { best = (other, common) }
+    }
+    guard let best, best.common >= sequence.length + Self.leastShared else { return }
+    answer.leader = best
+  }
+
+  /// Lets answers go on whose leaders have evaluated what they share, or are gone.
+  private func followLeaders() {
+    for answer in running {
+      guard let (leader, common) = answer.leader else { continue }
+      guard let source = leader.sequence, leader.state == .running else {
+        answer.leader = nil
+        _ = retrying(answer) { () throws(XverseError) in try takeWhatOthersHave(answer) }
+        continue
+      }
+      guard source.length >= common else { continue }
+      answer.leader = nil
+      _ = retrying(answer) { () throws(XverseError) in
+        try answer.adopt { (sequence) throws(XverseError) in
+          let before = sequence.length
+          if before < common { try sequence.share(source, count: common) }
+          return sequence.length - before
+        }
+      }
+    }
+  }
+
+  // MARK: the next pass
+
+  /// What the next pass evaluates: one token of each answer that grows, and parts of prompts.
+  private func plan() -> [SchedulerPass.Part] {
+    let active = running.filter { $0.leader == nil }
+    let growing = active.filter(\.isGrowing)
+    let prompts = active.filter { !$0.isGrowing }
+    let budget = costs.promptTokens(beside: growing.count, maximum: settings.maximumBatchedTokens)
+    // The first prompt gets at least half, so that it comes to its end; the short ones behind it need not wait for that.
+    let others = prompts.dropFirst().reduce(0) { $0 + $1.pending.count }
+    var first = min(prompts.first?.pending.count ?? 0, max((budget + 1) / 2, budget - others))
+    var rest = budget - first
+    var sizes: [Int] = []
+    for prompt in prompts.dropFirst() {
+      sizes.append(min(prompt.pending.count, rest))
+      rest -= sizes.last ?? 0
+    }
+    first = min(prompts.first?.pending.count ?? 0, first + rest)
+    let chunks = zip(prompts, [first] + sizes).map { ($0, $1) }
+    return (chunks + growing.map { ($0, 1) }).compactMap { answer, count in
+      guard count > 0, let sequence = answer.sequence else { return nil }
+      return SchedulerPass.Part(answer, sequence, count: count.limited(by: answer, keysDependOnLength))
+    }
+  }
+
+  /// Whether keys depend on how long the sequence was when they were computed.
+  private var keysDependOnLength: Bool {
+    if case .dynamic = model.configuration.ropeScaling { true } else { false }
+  }
+
+  /// Makes room for the tokens of a pass; answers that come last give up theirs for those that come first.
+  private func withMemory(_ parts: [SchedulerPass.Part]) -> [SchedulerPass.Part] {
+    for part in parts.sorted(by: { $0.answer.precedes($1.answer) }) {
+      let length = part.sequence.length + part.count
+      _ = retrying(part.answer) { () throws(XverseError) in
+        try part.answer.restoreAnswer(model, runtime.allocator)
+        try part.sequence.reserveTokens(length)
+        try part.sequence.cache.reserve(length)
+      }
+    }
+    return parts.filter { $0.answer.state == .running }
+  }
+
+  /// Runs `body` for a running answer; while memory is short, after suspending the last one of the others.
+  ///
+  /// - Returns: Whether it was done; if not, the answer runs no more.
+  private func retrying(_ answer: ScheduledAnswer, _ body: () throws(XverseError) -> Void) -> Bool {
+    while answer.state == .running {
+      do throws(XverseError) {
+        try body()
+        return true
+      } catch {
+        guard error.code == .outOfMemory, running.count > 1, let last = running.last else {
+          finish(answer, .error, error)
+          return false
+        }
+        suspend(last)
+      }
+    }
+    return false
+  }
+
+  /// After a pass for which there was no memory.
+  private func giveUpMemory(for error: XverseError) {
+    guard let last = running.last else { return }
+    if running.count > 1 { suspend(last) } else { finish(last, .error, error) }
+  }
+
+  // MARK: checks
+
+  /// - Throws: `internal` for a schedule that contradicts itself.
+  func checkInvariants() throws(XverseError) {
+    func require(_ holds: Bool, _ words: @autoclosure () -> String) throws(XverseError) {
+      if !holds { throw XverseError(.internal, words()) }
+    }
+    try require(running.count <= settings.maximumSequences, "\(running.count) answers run")
+    for answer in waiting {
+      try require(answer.state == .waiting && answer.sequence == nil && answer.leader == nil, "\(answer.id) waits in part")
+    }
+    for answer in running {
+      guard answer.state == .running, let sequence = answer.sequence else {
+        throw XverseError(.internal, "\(answer.id) runs in part")
+      }
+      try require(sequence.length == sequence.cache.length, "\(answer.id) has \(sequence.length) tokens of \(sequence.cache.length)")
+      try require(sequence.length < answer.tokens.count, "\(answer.id) has nothing to evaluate")
+      try require(answer.tokens.starts(with: sequence.tokens), "\(answer.id) evaluated other tokens")
+    }
+    for (one, other) in zip(running, running.dropFirst()) { try require(one.precedes(other), "the order of \(one.id)") }
+    try prefixes?.checkInvariants()
+  }
+}
+
+extension SchedulerPass.Part {
+  /// Whether its one token is the newest of an answer.
+  fileprivate var grew: Bool { count == 1 && sequence.length > answer.promptCount }
+}
+
+extension Int {
+  /// As many tokens as can be evaluated at once when what was generated has to be evaluated token by token.
+  fileprivate func limited(by answer: ScheduledAnswer, _ isStepwise: Bool) -> Int {
+    guard isStepwise, let length = answer.sequence?.length, length + self > answer.promptCount else { return self }
+    return Swift.max(1, answer.promptCount - length)
+  }
+}

@@ -1,0 +1,186 @@
+// ScheduledAnswer.swift -- one answer on its way through a scheduler.
+
+import Synchronization
+import XverseCore
+import XverseLoading
+
+/// What to answer, and what became of it so far.
+///
+/// Threads: the schedule owns it, but for `cancel`.
+final class ScheduledAnswer {
+  enum State {
+    /// For the first time, or again after it had to give up its memory.
+    case waiting
+    /// Its prompt is evaluated, or it grows.
+    case running
+    case finished
+  }
+
+  let outbox: AnswerOutbox
+  /// Answers of a lower number go first, and of those the older ones.
+  let priority: Int
+  let promptCount: Int
+  let submitted = MonotonicClock.now
+  var state = State.waiting
+  /// Younger answers that began while this one waited.
+  var overtaken = 0
+  /// What grows: from when it first runs.
+  var answer: Answer?
+  /// Its blocks, while it runs.
+  var sequence: TokenSequence?
+  /// Nanoseconds from its submission to its first token.
+  private(set) var firstTokenTime: Int64?
+  /// A running answer that is about to evaluate tokens which this one begins with too, and how many they have in common.
+  var leader: (answer: ScheduledAnswer, common: Int)?
+
+  /// Of an answer that was forgotten.
+  private var statistics: SessionStatistics?
+  private let options: GenerationOptions
+  private let continuesText: Bool
+  /// On the monotonic clock, in nanoseconds.
+  private let deadline: Int64
+  private let cancelled = Atomic<Bool>(false)
+  /// The prompt and what was generated.
+  private var ids: Buffer<Int32>
+
+  /// - Parameter options: As `usable()` returns them.
+  init(
+    id: UInt64, prompt: UnsafeBufferPointer<Int32>, _ options: GenerationOptions, continuesText: Bool,
+    allocator: MemoryAllocator
+  ) throws(XverseError) {
+    outbox = AnswerOutbox(id: id, allocator: allocator)
+    priority = options.priority
+    promptCount = prompt.count
+    self.options = options
+    self.continuesText = continuesText
+    let (span, isLong) = options.deadline.multipliedReportingOverflow(by: 1_000_000)
+    let (time, isLate) = submitted.addingReportingOverflow(span)
+    deadline = options.deadline <= 0 || isLong || isLate ? .max : time
+    ids = Buffer(allocator: allocator)
+    try ids.append(contentsOf: prompt)
+  }
+
+  var id: UInt64 { outbox.id }
+
+  /// Prompt and answer; valid until the answer grows.
+  var tokens: UnsafeBufferPointer<Int32> { ids.elements }
+
+  /// The tokens that have no keys and values yet.
+  var pending: UnsafeBufferPointer<Int32> { UnsafeBufferPointer(rebasing: ids.elements[(sequence?.length ?? 0)...]) }
+
+  /// Whether only its newest token is to be evaluated.
+  var isGrowing: Bool { ids.count > promptCount && pending.count == 1 }
+
+  /// Whether it goes before `other` where only one can.
+  func precedes(_ other: ScheduledAnswer) -> Bool { (priority, id) < (other.priority, other.id) }
+
+  // MARK: the end
+
+  /// Asks for the end; any thread at any time.
+  func cancel() { cancelled.store(true, ordering: .relaxed) }
+
+  var isCancelled: Bool { cancelled.load(ordering: .relaxed) }
+
+  /// Why it should end now, whatever it is doing.
+  var interruption: FinishReason? {
+    if isCancelled { return .cancelled }
+    return deadline != .max && MonotonicClock.now >= deadline ? .deadline : nil
+  }
+
+  // MARK: growing
+
+  /// Makes what is needed to run.
+  ///
+  /// - Throws: `outOfMemory`; what `Answer` throws.
+  func begin(
+    _ model: LoadedModel, makeSequence: () throws(XverseError) -> TokenSequence, allocator: MemoryAllocator
+  ) throws(XverseError) {
+    let sequence = try makeSequence()
+    try restoreAnswer(model, allocator)
+    self.sequence = sequence
+    state = .running
+  }
+
+  /// Makes the answer, if there is none: from the beginning, or from the tokens that were generated.
+  func restoreAnswer(_ model: LoadedModel, _ allocator: MemoryAllocator) throws(XverseError) {
+    guard answer == nil else { return }
+    let prompt = UnsafeBufferPointer(rebasing: tokens[..<promptCount])
+    let begun = try Answer(
+      model, options, prompt: prompt, continuesText: continuesText, allocator: allocator, start: submitted)
+    try begun.replay(UnsafeBufferPointer(rebasing: tokens[promptCount...]))
+    if let statistics {
+      begun.statistics = statistics
+    } else {
+      begun.statistics.queueTime = MonotonicClock.now - submitted
+    }
+    answer = begun
+  }
+
+  /// Goes back to before the newest token was chosen, for which there was no memory: `restoreAnswer` and a pass repeat it.
+  func forgetAnswer() {
+    guard let sequence, let answer else { return }
+    statistics = answer.statistics
+    statistics?.generatedTokens = tokens.count - promptCount
+    self.answer = nil
+    if pending.isEmpty { sequence.truncate(to: sequence.length - 1) }
+  }
+
+  /// Counts tokens that others had evaluated, and takes them.
+  func adopt(_ take: (TokenSequence) throws(XverseError) -> Int) throws(XverseError) {
+    guard let sequence else { return }
+    let count = try take(sequence)
+    if let answer, answer.statistics.generatedTokens == 0 { answer.statistics.cachedTokens += count }
+  }
+
+  /// Adds the token that follows from `logits`.
+  ///
+  /// - Returns: Why the answer ends with it; nil: it goes on.
+  func extend(
+    _ logits: UnsafeBufferPointer<Float>, context: Int, events: AnswerEvents
+  ) throws(XverseError) -> FinishReason? {
+    guard let answer else { throw XverseError(.internal, "an answer without its sampler") }
+    if answer.isFull { return .length }
+    try ids.reserve(ids.count + 1)
+    let (token, logprob, end) = try answer.extend(logits)
+    let outcome = answer.withText { text -> Result<Void, XverseError> in
+      do throws(XverseError) {
+        return .success(
+          try events.post(to: outbox, token: token, logprob: answer.options.wantsLogprobs ? logprob : nil, text: text))
+      } catch { return .failure(error) }
+    }
+    try outcome.get()
+    try ids.append(token)
+    if answer.statistics.generatedTokens == 1 {
+      firstTokenTime = answer.statistics.firstTokenTime
+      answer.statistics.prefillTime = answer.statistics.firstTokenTime - answer.statistics.queueTime
+    }
+    return end ?? (ids.count > context ? .length : nil)
+  }
+
+  /// Tells the end, and lets go of everything that it held.
+  func finish(_ reason: FinishReason, _ error: XverseError?, events: AnswerEvents) {
+    var (reason, error) = (reason, error)
+    if error == nil, let answer {
+      do throws(XverseError) { reason = try answer.end(reason) } catch let failure { (reason, error) = (.error, failure) }
+    }
+    if error != nil { answer?.dropText() }
+    answer?.finish(reason)
+    var statistics = answer?.statistics ?? self.statistics ?? SessionStatistics()
+    statistics.promptTokens = promptCount
+    statistics.finishReason = reason
+    let end = AnswerEnd(reason: reason, error: error, statistics: statistics)
+    if let answer {
+      answer.withText { events.post(to: outbox, text: $0, end: end) }
+    } else {
+      events.post(to: outbox, text: UnsafeBufferPointer(start: nil, count: 0), end: end)
+    }
+    rest(.finished)
+    self.answer = nil
+  }
+
+  /// Lets go of the blocks; `answer` keeps what it takes to go on.
+  func rest(_ state: State) {
+    sequence?.release()
+    (sequence, leader, self.state) = (nil, nil, state)
+  }
+}

@@ -1,0 +1,279 @@
+// Scheduler.swift -- many answers from one model at a time (continuous batching): the thread that steps a schedule, and
+// what other threads may do meanwhile.
+
+import Glibc
+import XverseCore
+import XverseLoading
+
+/// Takes requests, answers them together, and hands out events.
+///
+/// Threads: any thread may call any member at any time.
+package final class Scheduler: @unchecked Sendable {
+  /// What a scheduler has to do and has done.
+  package struct Statistics: Sendable {
+    package var running = 0
+    package var waiting = 0
+    /// Ends that nobody has read.
+    package var unread = 0
+    package var finished = 0
+    package var preemptions = 0
+    package var passes = 0
+    /// Tokens of prompts that were evaluated, once more after each preemption.
+    package var promptTokens = 0
+    /// Tokens of prompts that need not be evaluated.
+    package var cachedTokens = 0
+    /// Tokens of answers that have ended.
+    package var generatedTokens = 0
+    /// Nanoseconds from submission to the first token: the sum over so many answers.
+    package var firstTokenTime: Int64 = 0
+    package var firstTokens = 0
+    /// Nanoseconds in which answers were worked at.
+    package var busyTime: Int64 = 0
+  }
+
+  package let model: LoadedModel
+  package let runtime: Runtime
+  private let settings: SchedulerSettings
+  private let events: AnswerEvents
+  private let desk: Desk
+  private let thread: pthread_t
+
+  /// - Parameter prefixes: Of this model and runtime; nil: blocks are shared between the answers that run, no others.
+  /// - Throws: `misuse` when the model has no weights; `outOfMemory`, `io`.
+  package init(
+    _ model: LoadedModel, _ runtime: Runtime, _ settings: SchedulerSettings = SchedulerSettings(),
+    prefixes: PrefixCache? = nil
+  ) throws(XverseError) {
+    events = try AnswerEvents()
+    let schedule = try Schedule(model, runtime, settings, prefixes: prefixes, events: events)
+    let desk = Desk(schedule)
+    self.desk = desk
+    self.model = model
+    self.runtime = runtime
+    self.settings = settings
+    let (started, code) = OwnThread.start { desk.work() }
+    guard let thread = started else {
+      throw XverseError(.outOfMemory, "cannot start the scheduler's thread: \(String(cString: strerror(code)))")
+    }
+    self.thread = thread
+  }
+
+  deinit {
+    close()
+    if pthread_equal(pthread_self(), thread) == 0 { pthread_join(thread, nil) } else { pthread_detach(thread) }
+  }
+
+  /// Ends all answers without telling; threads that wait for an event get an error.
+  package func close() {
+    desk.stop()
+    events.close()
+  }
+
+  /// Most tokens of a prompt with its answer.
+  package var context: Int { settings.context ?? model.configuration.maximumPositions }
+
+  /// Readable while there are events.
+  package var descriptor: Int32 { events.descriptor }
+
+  /// Takes a prompt, for as many answers as its options say.
+  ///
+  /// - Returns: The first answer's number; those of the others follow. An answer after the first has the seed of the first
+  ///   and 1 more each, when there is one.
+  /// - Throws: `invalid`, `range`, `contextFull`, `corrupt`, `queueFull`, `outOfMemory`: nothing was taken.
+  package func submit(
+    _ prompt: UnsafeBufferPointer<Int32>, _ options: GenerationOptions, continuesText: Bool = true
+  ) throws(XverseError) -> UInt64 {
+    guard !prompt.isEmpty else { throw .invalid("the prompt has no tokens, expected at least one") }
+    guard prompt.count <= context else {
+      throw XverseError(.contextFull, "the prompt has \(prompt.count) tokens, the scheduler's context is \(context)")
+    }
+    let vocabularySize = model.configuration.vocabularySize
+    for (index, token) in prompt.enumerated() where token < 0 || Int(token) >= vocabularySize {
+      throw .range("tokens[\(index)] is \(token), expected 0 to \(vocabularySize - 1)")
+    }
+    var options = try options.usable()
+    try options.sampling.validate(vocabularySize: vocabularySize)
+    let first = try desk.reserve(
+      options.count, most: settings.maximumSequences + settings.maximumQueued, unread: events.unreadEnds)
+    var answers: [ScheduledAnswer] = []
+    do throws(XverseError) {
+      for index in 0..<options.count {
+        if index > 0, let seed = options.sampling.seed { options.sampling.seed = seed &+ 1 }
+        answers.append(
+          try ScheduledAnswer(
+            id: first + UInt64(index), prompt: prompt, options, continuesText: continuesText,
+            allocator: runtime.allocator))
+      }
+    } catch {
+      desk.giveBack(options.count)
+      throw error
+    }
+    desk.add(answers)
+    return first
+  }
+
+  /// Ends an answer as soon as possible; its end is told as ever. One that has ended stays as it is.
+  ///
+  /// - Throws: `invalid` for a number that no answer has had.
+  package func cancel(_ id: UInt64) throws(XverseError) { try desk.cancel(id) }
+
+  /// The next event; an event is handed out once, those of one answer in their order.
+  ///
+  /// - Parameter timeout: Milliseconds to wait for one; negative: as long as it takes.
+  /// - Returns: nil when none came in time.
+  /// - Throws: `misuse` when the scheduler is closed meanwhile; `outOfMemory`, and the event stays.
+  package func next(timeout: Int) throws(XverseError) -> SchedulerEvent? { try events.next(timeout: timeout) }
+
+  package var statistics: Statistics {
+    var statistics = desk.statistics
+    statistics.unread = events.unreadEnds
+    return statistics
+  }
+}
+
+/// Where the threads of the host and that of the scheduler meet.
+private final class Desk: @unchecked Sendable {
+  private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+  private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+  /// Used by the scheduler's thread only.
+  private let schedule: Schedule
+  // The rest is guarded by `mutex`.
+  private var incoming: [ScheduledAnswer] = []
+  private var live: [UInt64: ScheduledAnswer] = [:]
+  private var nextID: UInt64 = 1
+  /// Places taken for answers that are not in `live` yet.
+  private var reserved = 0
+  private var isStopping = false
+  private var passing: [ScheduledAnswer] = []
+  private var passCancellation = Cancellation()
+  private var published = Scheduler.Statistics()
+
+  init(_ schedule: Schedule) {
+    self.schedule = schedule
+    pthread_mutex_init(mutex, nil)
+    pthread_cond_init(changed, nil)
+  }
+
+  deinit {
+    pthread_cond_destroy(changed)
+    pthread_mutex_destroy(mutex)
+    changed.deallocate()
+    mutex.deallocate()
+  }
+
+  private func locked<Result>(_ body: () throws(XverseError) -> Result) throws(XverseError) -> Result {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    return try body()
+  }
+
+  private func locked<Result>(_ body: () -> Result) -> Result {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    return body()
+  }
+
+  // MARK: other threads
+
+  /// Takes places for `count` answers; returns the number of the first.
+  func reserve(_ count: Int, most: Int, unread: Int) throws(XverseError) -> UInt64 {
+    try locked { () throws(XverseError) in
+      if isStopping { throw .misuse("the scheduler was freed") }
+      let held = live.count + reserved + unread
+      guard count <= most - held else {
+        throw XverseError(
+          .queueFull,
+          "the scheduler has \(published.running) running, \(max(0, live.count + reserved - published.running)) waiting and "
+            + "\(unread) unread answers; \(count) more would be over max_num_seqs + max_queued_requests = \(most)")
+      }
+      reserved += count
+      defer { nextID += UInt64(count) }
+      return nextID
+    }
+  }
+
+  func giveBack(_ count: Int) { locked { reserved -= count } }
+
+  func add(_ answers: [ScheduledAnswer]) {
+    locked {
+      reserved -= answers.count
+      incoming += answers
+      for answer in answers { live[answer.id] = answer }
+      pthread_cond_signal(changed)
+    }
+  }
+
+  func cancel(_ id: UInt64) throws(XverseError) {
+    try locked { () throws(XverseError) in
+      guard id > 0, id < nextID else { throw .invalid("id is \(id), which xverse_scheduler_submit never returned") }
+      live[id]?.cancel()
+      if passing.allSatisfy(\.isCancelled) { passCancellation.trigger() }
+      pthread_cond_signal(changed)
+    }
+  }
+
+  func stop() {
+    locked {
+      isStopping = true
+      passCancellation.trigger()
+      pthread_cond_signal(changed)
+    }
+  }
+
+  var statistics: Scheduler.Statistics {
+    locked {
+      var statistics = published
+      statistics.waiting = max(0, live.count - statistics.running)
+      return statistics
+    }
+  }
+
+  // MARK: the scheduler's thread
+
+  func work() {
+    schedule.onPass = { [unowned self] answers in
+      locked {
+        passing = answers
+        if !isStopping && !answers.allSatisfy(\.isCancelled) { passCancellation.reset(deadlineAfter: 0) }
+      }
+    }
+    while let answers = takeIncoming() {
+      for answer in answers { schedule.add(answer) }
+      let begin = MonotonicClock.now
+      schedule.step(passCancellation)
+      publish(MonotonicClock.now - begin)
+    }
+  }
+
+  /// Waits until there is something to do; nil when nothing is to be done any more.
+  private func takeIncoming() -> [ScheduledAnswer]? {
+    locked {
+      while incoming.isEmpty && schedule.isEmpty && !isStopping { pthread_cond_wait(changed, mutex) }
+      guard !isStopping, !ProcessEnd.hasBegun else { return nil }
+      defer { incoming = [] }
+      return incoming
+    }
+  }
+
+  private func publish(_ time: Int64) {
+    locked {
+      passing = []
+      for answer in schedule.takeFinished() {
+        live[answer.id] = nil
+        if let time = answer.firstTokenTime {
+          published.firstTokens += 1
+          published.firstTokenTime += time
+        }
+      }
+      let counts = schedule.counts
+      published.running = schedule.running.count
+      published.finished = counts.finished
+      published.preemptions = counts.preemptions
+      published.passes = counts.passes
+      published.promptTokens = counts.promptTokens
+      published.cachedTokens = counts.cachedTokens
+      published.generatedTokens = counts.generatedTokens
+      published.busyTime += time
+    }
+  }
+}
