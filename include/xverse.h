@@ -10,10 +10,12 @@
  *     xverse_session_generate(session, request, NULL, NULL, NULL, &result);      - then xverse_result_text
  *
  * The sections go from simple to special: 1 library, 2 options, 3 runtime, 4 cancellation, 5 model, 6 tokenizer,
- * 7 session, 8 evaluation, 9 sampler, 10 requests and generation. A chat program needs 5, 7 and 10.
+ * 7 session, 8 evaluation, 9 sampler, 10 requests and generation, 11 scheduler. A chat program needs 5, 7 and 10, a
+ * server 5, 10 and 11.
  *
  * THREADS    `const T *` may be used by several threads at the same time; `T *` by one thread at a time. This holds
- *            everywhere. Models, tokenizers, runtimes and cancels may be shared freely, their `T *` calls included.
+ *            everywhere. Models, tokenizers, runtimes, cancels and schedulers may be shared freely, their `T *` calls
+ *            included.
  *            Sessions, samplers, detokenizers, requests and options have one owner at a time: a second thread that
  *            enters one meanwhile gets XVERSE_E_BUSY and harms nothing. Every object may move between threads.
  * ERRORS     Every function that can fail returns xverse_status: 0 is XVERSE_OK, negative an error, positive
@@ -75,12 +77,13 @@ typedef struct xverse_session     xverse_session;     /* KV cache of one sequenc
 typedef struct xverse_sampler     xverse_sampler;     /* random numbers and penalties of one sequence               */
 typedef struct xverse_request     xverse_request;     /* what to generate from, and how                             */
 typedef struct xverse_result      xverse_result;      /* what was generated                                         */
+typedef struct xverse_scheduler   xverse_scheduler;   /* many requests, answered together                           */
 
 /* Outcome of a call. The values are frozen for ever; xverse_status_name() has their names. */
 typedef int32_t xverse_status;
 enum {
   XVERSE_OK = 0,
-  XVERSE_TIMEOUT = 1,          /* reserved; nothing returns it yet                                              */
+  XVERSE_TIMEOUT = 1,          /* nothing happened in the time given to xverse_scheduler_next                   */
   XVERSE_STOPPED = 2,          /* a callback asked to stop; everything so far is valid                          */
   XVERSE_E_FAIL = -1,          /* the model gave no usable answer, for example no token with a finite logit     */
   XVERSE_E_NOMEM = -2,         /* memory or memory_limit exhausted                                              */
@@ -96,7 +99,7 @@ enum {
   XVERSE_E_UNSAFE = -12,       /* a file that would have to execute code to be read                             */
   XVERSE_E_RANGE = -13,        /* a value or capacity outside its bounds                                        */
   XVERSE_E_CONTEXT_FULL = -14, /* more tokens than the session's context holds                                  */
-  XVERSE_E_QUEUE_FULL = -15,   /* reserved; nothing returns it yet                                              */
+  XVERSE_E_QUEUE_FULL = -15,   /* a scheduler has as many unread answers as it takes                            */
   XVERSE_E_PARSE = -16,        /* an argument that should be JSON is not; see xverse_last_error_offset          */
   XVERSE_E_MISMATCH = -17,     /* two objects that do not belong together                                       */
   XVERSE_E_FORKED = -18,       /* called in a child after fork()                                                */
@@ -190,7 +193,18 @@ void xverse_free(void *memory);
  *           logit_bias          JSON object {"id": bias}: added to the logits; at most 2^60; below -2^60: never
  *           ignore_eos          1: end-of-sequence tokens do not end generation
  *           logprobs            1: also return the log-probability of every generated token
- *           deadline_ms         end generation after this time with XVERSE_FINISH_DEADLINE; 0: none
+ *           deadline_ms         end generation after this time with XVERSE_FINISH_DEADLINE; 0: none; of a scheduler:
+ *                               after so long since the request was submitted
+ *           n                   of a scheduler: answers to the prompt; each after the first has a seed 1 higher, if a
+ *                               seed is set
+ *           priority            of a scheduler: lower numbers go first; 0
+ * SCHEDULER names are vLLM's
+ *           max_num_seqs            most answers that are worked at together
+ *           max_num_batched_tokens  most tokens of prompts in one pass; fewer while answers grow, so that they are not
+ *                                   held up
+ *           max_queued_requests     most answers beyond max_num_seqs that wait, or whose end was not read
+ *           context                 most tokens of a prompt with its answer; default: the model's n_ctx_train
+ *           kv_type                 f32 | f16 | int8: as for SESSION
  * CONVERT   quantize calibration tokenizer                    as for MODEL
  *           max_shard_size      most bytes of weights in one file, with model.safetensors.index.json for several; 0:
  *                               one file
@@ -205,6 +219,7 @@ enum {
   XVERSE_OPTIONS_MODEL = 2,
   XVERSE_OPTIONS_SESSION = 3,
   XVERSE_OPTIONS_SAMPLING = 4,
+  XVERSE_OPTIONS_SCHEDULER = 5,
   XVERSE_OPTIONS_CONVERT = 6,
   XVERSE_OPTIONS_SCORE = 7
 };
@@ -553,13 +568,13 @@ xverse_status xverse_sampler_accept(xverse_sampler *sampler, int32_t token);
 
 enum { XVERSE_EVENT_TOKENS = 1, XVERSE_EVENT_FINISHED = 2, XVERSE_EVENT_PREFILL = 3 };
 
-/* What the stream callback receives; everything in it is valid during the call only.
+/* What the stream callback receives, valid during the call only, and what xverse_scheduler_next returns.
  * PREFILL: part of the prompt was evaluated. TOKENS: a token was generated; `text` is what became certain, whole
  * characters, possibly nothing. FINISHED: the last event, with the text that was held back and the reason. */
 typedef struct {
   uint32_t size;
   int32_t kind;              /* XVERSE_EVENT_*                                          */
-  uint64_t request_id;       /* reserved; always 0                                      */
+  uint64_t request_id;       /* of a scheduler; else 0                                  */
   const char *text;          /* never NULL, ends with NUL                               */
   size_t text_len;
   const int32_t *tokens;
@@ -569,6 +584,8 @@ typedef struct {
   int64_t n_prompt_total;
   int32_t finish_reason;     /* XVERSE_FINISH_*                                         */
   xverse_status status;      /* what the generating call will return                    */
+  const xverse_stats *stats; /* FINISHED from a scheduler; else NULL                    */
+  const char *message;       /* one sentence when status is an error; else NULL         */
 } xverse_event;
 
 typedef int32_t (*xverse_stream_fn)(void *user, const xverse_event *event);
@@ -615,6 +632,56 @@ xverse_status xverse_result_tokens(const xverse_result *result, const int32_t **
                                    size_t *n);
 xverse_status xverse_result_stats(const xverse_result *result, xverse_stats *out);
 void xverse_result_free(xverse_result *result);
+
+/* ------------------------------------------------------------------------------------------- 11 scheduler ---- */
+
+/* A scheduler answers many requests of one model at a time: every pass through the weights extends all answers that are
+ * worked at and evaluates parts of the prompts that join them (continuous batching). An answer has the same tokens as
+ * from xverse_session_generate, whatever is answered beside it. Requests that begin with the same tokens share what was
+ * computed of them. Under memory_limit an answer may have to give up its memory and be computed again later; it fails
+ * with NOMEM only if it does not fit alone. docs/scheduling.md describes the policy.
+ *
+ * Any thread may call any of these functions at any time; computing happens on the runtime's compute thread, in turn
+ * with its sessions. */
+
+/* options: kind SCHEDULER or NULL. Errors: MISUSE (a model loaded with vocab_only), NOMEM, IO (no file descriptor). */
+xverse_status xverse_scheduler_create(xverse_model *model, const xverse_options *options, xverse_scheduler **out);
+
+/* Ends all answers; there are no more events. Threads inside xverse_scheduler_next return with MISUSE; no thread may
+ * call a function of this scheduler afterwards. */
+void xverse_scheduler_free(xverse_scheduler *scheduler);
+
+/* Takes a copy of the request; with option n, for n answers. *id receives the number of the first answer, above 0; the
+ * others have the numbers after it.
+ * Errors: QUEUE_FULL (max_num_seqs + max_queued_requests answers are neither finished nor read), CONTEXT_FULL (a prompt
+ * longer than option context), INVALID (an empty prompt, a conversation that cannot be answered), RANGE, CORRUPT (a
+ * default of the model's that cannot be used), MISMATCH (scheduler and request of different models), NOMEM. */
+xverse_status xverse_scheduler_submit(xverse_scheduler *scheduler, const xverse_request *request, uint64_t *id);
+
+/* Ends an answer soon: its FINISHED event has the reason CANCELLED, unless it ended by itself meanwhile. Errors:
+ * INVALID (a number that no answer has had). */
+xverse_status xverse_scheduler_cancel(xverse_scheduler *scheduler, uint64_t id);
+
+/* Waits for the next event, at most timeout_ms milliseconds; 0: does not wait; below 0: as long as it takes. *event
+ * lives until this thread's next call of this function, with any scheduler, or the thread's end. Each event is returned
+ * once; those of one answer come in order. TOKENS has everything since the answer's last event: an answer that is not
+ * read costs no more memory than its length, and holds up no other. FINISHED has the answer's stats; a status below 0
+ * has its message. There are no PREFILL events.
+ * Returns XVERSE_TIMEOUT, with *event NULL, when nothing happened in time. Errors: NOMEM (the event stays), MISUSE (the
+ * scheduler was freed meanwhile). */
+xverse_status xverse_scheduler_next(xverse_scheduler *scheduler, int32_t timeout_ms, const xverse_event **event);
+
+/* A file descriptor (eventfd) that is readable while there are events, for poll, epoll, asyncio or libuv: when it is,
+ * call xverse_scheduler_next with timeout 0 until it returns XVERSE_TIMEOUT. The scheduler reads, writes and closes it.
+ * -1 for NULL. */
+int32_t xverse_scheduler_fd(const xverse_scheduler *scheduler);
+
+/* Figures since the scheduler was made, as a JSON object: running, waiting, unread (answers); finished, preemptions,
+ * passes; prompt_tokens (evaluated), cached_tokens (of prompts, not evaluated), generated_tokens; busy_seconds and
+ * tokens_per_second (evaluated and generated, in that time); first_token_ms_mean and first_token_ms_max (from
+ * submission, of finished answers); of the runtime: kv_blocks, kv_bytes; of the model: prefix_blocks, prefix_bytes,
+ * prefix_hit_rate (of the tokens that were looked up). *json goes back with xverse_free; len may be NULL. */
+xverse_status xverse_scheduler_stats(const xverse_scheduler *scheduler, char **json, size_t *len);
 
 #ifdef __cplusplus
 }

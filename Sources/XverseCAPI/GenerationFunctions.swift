@@ -19,6 +19,9 @@ public func xverse_session_generate(
       throw XverseError(.mismatch, "session and request were made from different models")
     }
     let (prompt, options) = try request.promptAndOptions(context: session.context)
+    guard options.count == 1 else {
+      throw .invalid("option 'n' is \(options.count), expected 1: only a scheduler makes several answers of one prompt")
+    }
     let reporter = fn.map { StreamReporter(function: $0, user: user) }
     let result = try session.generate(
       prompt.tokens.elements, options, continuesText: prompt.continuesText, cancellation: cancellation,
@@ -85,7 +88,7 @@ private final class ResultHandle {
 }
 
 /// A rendered prompt that closures can hold.
-private final class RenderedPrompt {
+final class RenderedPrompt {
   let tokens: Buffer<Int32>
   let continuesText: Bool
 
@@ -97,7 +100,7 @@ private final class RenderedPrompt {
 
 extension RequestHandle {
   /// Reads the request as one of its readers: it may be shared while it is generated from.
-  fileprivate func promptAndOptions(context: Int) throws(XverseError) -> (RenderedPrompt, GenerationOptions) {
+  func promptAndOptions(context: Int) throws(XverseError) -> (RenderedPrompt, GenerationOptions) {
     try reading("request") { () throws(XverseError) in
       let prompt = RenderedPrompt(
         try request.prompt(context: context), continuesText: request.continuesText)
@@ -127,6 +130,10 @@ private struct StreamReporter {
     told.finish_reason = event.finishReason.rawValue
     told.status =
       event.error?.code.rawValue ?? (event.finishReason == .callback ? xverse_status(XVERSE_STOPPED) : 0)
-    return insideCallback { function(user, &told) } == 0
+    guard let error = event.error else { return insideCallback { function(user, &told) } == 0 }
+    return error.message.withCString { message in
+      told.message = message
+      return insideCallback { function(user, &told) } == 0
+    }
   }
 }

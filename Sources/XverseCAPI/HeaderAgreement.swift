@@ -79,4 +79,11 @@ private func headerAgreement() {
   agree(type(of: XverseCAPI.xverse_result_tokens), type(of: CXverse.xverse_result_tokens))
   agree(type(of: XverseCAPI.xverse_result_stats), type(of: CXverse.xverse_result_stats))
   agree(type(of: XverseCAPI.xverse_result_free), type(of: CXverse.xverse_result_free))
+  agree(type(of: XverseCAPI.xverse_scheduler_create), type(of: CXverse.xverse_scheduler_create))
+  agree(type(of: XverseCAPI.xverse_scheduler_free), type(of: CXverse.xverse_scheduler_free))
+  agree(type(of: XverseCAPI.xverse_scheduler_submit), type(of: CXverse.xverse_scheduler_submit))
+  agree(type(of: XverseCAPI.xverse_scheduler_cancel), type(of: CXverse.xverse_scheduler_cancel))
+  agree(type(of: XverseCAPI.xverse_scheduler_next), type(of: CXverse.xverse_scheduler_next))
+  agree(type(of: XverseCAPI.xverse_scheduler_fd), type(of: CXverse.xverse_scheduler_fd))
+  agree(type(of: XverseCAPI.xverse_scheduler_stats), type(of: CXverse.xverse_scheduler_stats))
 }

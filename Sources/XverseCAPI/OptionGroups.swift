@@ -58,6 +58,10 @@ struct SamplingOptions: OptionGroup {
   var seed: Int64 = -1
 }
 
+extension SchedulerSettings: OptionGroup {
+  static let kind = OptionKind.scheduler
+}
+
 extension ConversionOptions: ModelReading {
   static let kind = OptionKind.convert
 }

@@ -10,6 +10,7 @@ enum OptionKind: Int32, CaseIterable {
   case model = 2
   case session = 3
   case sampling = 4
+  case scheduler = 5
   case convert = 6
   case score = 7
 
@@ -20,6 +21,7 @@ enum OptionKind: Int32, CaseIterable {
     case .model: "MODEL"
     case .session: "SESSION"
     case .sampling: "SAMPLING"
+    case .scheduler: "SCHEDULER"
     case .convert: "CONVERT"
     case .score: "SCORE"
     }
@@ -31,6 +33,7 @@ enum OptionKind: Int32, CaseIterable {
     case .model: LoadOptions.self
     case .session: SessionOptions.self
     case .sampling: SamplingOptions.self
+    case .scheduler: SchedulerSettings.self
     case .convert: ConversionOptions.self
     case .score: PerplexityOptions.self
     }

@@ -138,6 +138,28 @@ extension SamplingOptions {
     .int(
       "deadline_ms", 0...large, to: \.generation.deadline, unit: "milliseconds",
       "Milliseconds after which generation ends; 0: no limit."),
+    .int(
+      "n", 1...1024, to: \.generation.count, unit: "answers",
+      "Answers to one prompt, of a scheduler; each after the first has a seed 1 higher."),
+    .int(
+      "priority", -largestInt32...largestInt32, to: \.generation.priority,
+      "A scheduler lets requests of a lower number go first."),
+  ]
+}
+
+extension SchedulerSettings {
+  static let rows: [OptionRow<Self>] = [
+    .int(
+      "max_num_seqs", 1...1024, to: \.maximumSequences, unit: "answers", "Most answers that are worked at together."),
+    .int(
+      "max_num_batched_tokens", 1...8192, to: \.maximumBatchedTokens, unit: "tokens",
+      "Most tokens of prompts that are evaluated together."),
+    .int(
+      "max_queued_requests", 0...65536, to: \.maximumQueued, unit: "answers", "Most answers that wait for their turn."),
+    .int(
+      "context", 1...largestContext, to: \.context, unit: "tokens",
+      "Most tokens of a prompt with its answer; default: the model's n_ctx_train."),
+    .choice("kv_type", to: \.cacheElement, "Element type of the KV cache."),
   ]
 }
 

@@ -1,5 +1,5 @@
 // ThreadState.swift -- what the library keeps for each of the host's threads: the message of its last error, whether it is
-// inside a callback, and the floating-point environment that it came with.
+// inside a callback, the event that it took from a scheduler, and the floating-point environment that it came with.
 
 import Glibc
 import XverseCore
@@ -9,6 +9,8 @@ import XverseTensors
 final class ThreadState {
   /// How many callbacks this thread is inside of.
   var callbackDepth = 0
+  /// The last event of a scheduler that this thread took: its memory.
+  var schedulerEvent: ToldEvent?
   /// What the thread had when it entered the library; nil on the library's own threads.
   private var hostFloats: FloatingPointEnvironment?
   private(set) var offset: Int64 = -1

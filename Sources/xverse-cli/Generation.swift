@@ -18,7 +18,7 @@ final class Request {
 
   static let options: [OptionSpecification] =
     [.flag("greedy", "Always take the most probable token: the same as --do-sample=0.")]
-    + LibraryOptions.specifications(.sampling)
+    + LibraryOptions.specifications(.sampling, except: ["n", "priority"])
 
   /// The sampling options of the command line; what it leaves out stays the checkpoint's default.
   static func sampling(from arguments: Arguments) throws(ToolError) -> LibraryOptions {

@@ -159,6 +159,7 @@ struct NullCall: Sendable, CustomTestStringConvertible {
   }
 
   static let all = library + options + runtime + models + conversion + tokenizers + sessions + samplers + requests
+    + schedulers
 }
 
 /// One valid object of each kind.
@@ -202,6 +203,9 @@ final class ValidObjects {
 
   /// A request without a prompt, for one call.
   var emptyRequest: Handle? { try? makeHandle(xverse_request_free) { xverse_request_create(model, $0) } }
+
+  /// A scheduler of the model, for one call.
+  var scheduler: Handle? { try? makeHandle(xverse_scheduler_free) { xverse_scheduler_create(model, nil, $0) } }
 
   /// Options of a kind for one call.
   func options(_ kind: Int) -> Handle? { try? makeOptions(kind) }

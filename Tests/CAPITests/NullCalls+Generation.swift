@@ -1,4 +1,5 @@
-// NullCalls+Generation.swift -- sections 7 to 10 of xverse.h with NULL: sessions, samplers, requests and results.
+// NullCalls+Generation.swift -- sections 7 to 11 of xverse.h with NULL: sessions, samplers, requests, results and
+// schedulers.
 
 import CXverse
 
@@ -187,6 +188,53 @@ extension NullCall {
     },
     NullCall("xverse_result_free", ["result": .nothing]) { _, null in
       nothing(xverse_result_free(null("result", nil)))
+    },
+  ]
+
+  static let schedulers = [
+    NullCall("xverse_scheduler_create", ["model": .rejectedWithNull, "options": .made, "out": .rejected]) { o, null in
+      let options = o.options(XVERSE_OPTIONS_SCHEDULER)
+      return making(xverse_scheduler_free, null) {
+        xverse_scheduler_create(null("model", o.model), null("options", options?.pointer), $0)
+      }
+    },
+    NullCall("xverse_scheduler_free", ["scheduler": .nothing]) { _, null in
+      nothing(xverse_scheduler_free(null("scheduler", nil)))
+    },
+    NullCall("xverse_scheduler_submit", ["scheduler": .rejected, "request": .rejected, "id": .rejected]) { o, null in
+      let scheduler = o.scheduler
+      return done(
+        scratch(UInt64(0)) {
+          xverse_scheduler_submit(
+            null("scheduler", scheduler?.pointer), null("request", o.request), null("id", $0))
+        })
+    },
+    NullCall("xverse_scheduler_cancel", ["scheduler": .rejected]) { o, null in
+      let scheduler = o.scheduler
+      var id: UInt64 = 0
+      _ = xverse_scheduler_submit(scheduler?.pointer, o.request, &id)
+      return done(xverse_scheduler_cancel(null("scheduler", scheduler?.pointer), id))
+    },
+    NullCall("xverse_scheduler_next", ["scheduler": .rejectedWithNull, "event": .rejected]) { o, null in
+      let scheduler = o.scheduler
+      var id: UInt64 = 0
+      _ = xverse_scheduler_submit(scheduler?.pointer, o.request, &id)
+      return pointing(to: "event", null) { xverse_scheduler_next(null("scheduler", scheduler?.pointer), -1, $0) }
+    },
+    NullCall("xverse_scheduler_fd", ["scheduler": .value(-1)]) { _, null in
+      .value(Int64(xverse_scheduler_fd(null("scheduler", nil))))
+    },
+    NullCall("xverse_scheduler_stats", ["scheduler": .rejectedWithNull, "json": .rejected, "len": .made]) { o, null in
+      let scheduler = o.scheduler
+      var json = UnsafeMutablePointer<CChar>(bitPattern: 16)
+      var length = 0
+      let status = withUnsafeMutablePointer(to: &json) { json in
+        withUnsafeMutablePointer(to: &length) {
+          xverse_scheduler_stats(null("scheduler", scheduler?.pointer), null("json", json), null("len", $0))
+        }
+      }
+      if status == 0 { xverse_free(json) }
+      return null.name == "json" ? .status(Int(status)) : .status(Int(status), outIsNull: json == nil)
     },
   ]
 }

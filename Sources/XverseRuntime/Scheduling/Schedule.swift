@@ -111,6 +111,7 @@ final class Schedule {
     let promptTokens = parts.reduce(0) { $0 + ($1.grew ? 0 : $1.count) }
     costs.record(answers: parts.count { $0.grew }, promptTokens: promptTokens, nanoseconds: nanoseconds)
     counts.promptTokens += promptTokens
+    counts.generatedTokens += parts.count { $0.isExtended }
     for part in parts {
       switch part.end {
       case nil: break
@@ -144,7 +145,6 @@ final class Schedule {
   private func end(_ answer: ScheduledAnswer, _ reason: FinishReason, _ error: XverseError?) {
     if answer.state == .running { isShort = false }
     counts.finished += 1
-    counts.generatedTokens += answer.answer?.statistics.generatedTokens ?? 0
     counts.cachedTokens += answer.answer?.statistics.cachedTokens ?? 0
     answer.finish(reason, error, events: events)
     finished.append(answer)

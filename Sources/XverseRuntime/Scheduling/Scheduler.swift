@@ -22,10 +22,10 @@ package final class Scheduler: @unchecked Sendable {
     package var promptTokens = 0
     /// Tokens of prompts that need not be evaluated.
     package var cachedTokens = 0
-    /// Tokens of answers that have ended.
     package var generatedTokens = 0
-    /// Nanoseconds from submission to the first token: the sum over so many answers.
+    /// Nanoseconds from submission to the first token: the sum over the answers that have ended with a token, and the most.
     package var firstTokenTime: Int64 = 0
+    package var longestFirstTokenTime: Int64 = 0
     package var firstTokens = 0
     /// Nanoseconds in which answers were worked at.
     package var busyTime: Int64 = 0
@@ -34,6 +34,7 @@ package final class Scheduler: @unchecked Sendable {
   package let model: LoadedModel
   package let runtime: Runtime
   private let settings: SchedulerSettings
+  private let prefixes: PrefixCache?
   private let events: AnswerEvents
   private let desk: Desk
   private let thread: pthread_t
@@ -51,6 +52,7 @@ package final class Scheduler: @unchecked Sendable {
     self.model = model
     self.runtime = runtime
     self.settings = settings
+    self.prefixes = prefixes
     let (started, code) = OwnThread.start { desk.work() }
     guard let thread = started else {
       throw XverseError(.outOfMemory, "cannot start the scheduler's thread: \(String(cString: strerror(code)))")
@@ -128,6 +130,38 @@ package final class Scheduler: @unchecked Sendable {
     var statistics = desk.statistics
     statistics.unread = events.unreadEnds
     return statistics
+  }
+
+  /// The statistics as a JSON object.
+  package var statisticsJSON: String {
+    let statistics = statistics
+    var json = JSONWriter()
+    json.beginObject()
+    json.write(statistics.running, "running")
+    json.write(statistics.waiting, "waiting")
+    json.write(statistics.unread, "unread")
+    json.write(statistics.finished, "finished")
+    json.write(statistics.preemptions, "preemptions")
+    json.write(statistics.passes, "passes")
+    json.write(statistics.promptTokens, "prompt_tokens")
+    json.write(statistics.cachedTokens, "cached_tokens")
+    json.write(statistics.generatedTokens, "generated_tokens")
+    let seconds = Double(statistics.busyTime) / 1e9
+    json.write(seconds, "busy_seconds")
+    let tokens = Double(statistics.promptTokens + statistics.generatedTokens)
+    json.write(seconds > 0 ? tokens / seconds : 0, "tokens_per_second")
+    let mean = statistics.firstTokens > 0 ? Double(statistics.firstTokenTime) / Double(statistics.firstTokens) : 0
+    json.write(mean / 1e6, "first_token_ms_mean")
+    json.write(Double(statistics.longestFirstTokenTime) / 1e6, "first_token_ms_max")
+    json.write(runtime.kvBlocks.blockCount, "kv_blocks")
+    json.write(runtime.kvBlocks.byteCount, "kv_bytes")
+    let prefixes = prefixes?.statistics ?? PrefixCache.Statistics()
+    json.write(prefixes.blocks, "prefix_blocks")
+    json.write(prefixes.bytes, "prefix_bytes")
+    let lookedUp = Double(prefixes.lookedUpTokens)
+    json.write(lookedUp > 0 ? Double(prefixes.foundTokens) / lookedUp : 0, "prefix_hit_rate")
+    json.endObject()
+    return json.text
   }
 }
 
@@ -263,6 +297,7 @@ private final class Desk: @unchecked Sendable {
         if let time = answer.firstTokenTime {
           published.firstTokens += 1
           published.firstTokenTime += time
+          published.longestFirstTokenTime = max(published.longestFirstTokenTime, time)
         }
       }
       let counts = schedule.counts

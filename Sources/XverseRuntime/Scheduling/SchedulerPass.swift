@@ -15,6 +15,8 @@ final class SchedulerPass: ComputeWork {
     let sequence: TokenSequence
     /// The first tokens of those that the answer has pending.
     let count: Int
+    /// Whether the answer has got a new token.
+    var isExtended = false
     /// Why the answer ends after the pass.
     var end: Result<FinishReason, XverseError>?
 
@@ -88,9 +90,11 @@ final class SchedulerPass: ComputeWork {
         guard wantsLogits else { continue }
         let ofAnswer = UnsafeBufferPointer(start: logits.data + row * logits.columns, count: logits.columns)
         row += 1
+        let before = part.answer.tokens.count
         if let reason = try part.answer.extend(ofAnswer, context: context, events: events) {
           parts[index].end = .success(reason)
         }
+        parts[index].isExtended = part.answer.tokens.count > before
       } catch {
         parts[index].end = .failure(error)
       }

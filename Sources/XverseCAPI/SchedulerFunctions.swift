@@ -1,0 +1,159 @@
+// SchedulerFunctions.swift -- section 11 of xverse.h.
+
+import CXverse
+import XverseCore
+import XverseRuntime
+
+/// Any thread may use it at any time.
+final class SchedulerHandle: Sendable {
+  let scheduler: Scheduler
+  let model: ModelHandle
+
+  init(_ scheduler: Scheduler, model: ModelHandle) {
+    self.scheduler = scheduler
+    self.model = model
+  }
+}
+
+@_cdecl("xverse_scheduler_create")
+public func xverse_scheduler_create(
+  _ model: OpaquePointer?, _ options: OpaquePointer?, _ out: UnsafeMutablePointer<OpaquePointer?>?
+) -> xverse_status {
+  creating(out) { () throws(XverseError) in
+    let model = try borrow(model, as: ModelHandle.self, "model")
+    let scheduler = try Scheduler(model.model, model.runtime, optionValues(options))
+    return SchedulerHandle(scheduler, model: model)
+  }
+}
+
+@_cdecl("xverse_scheduler_free")
+public func xverse_scheduler_free(_ scheduler: OpaquePointer?) {
+  if scheduler != nil {
+    // Threads that wait for an event leave first.
+    _ = reportingErrors { () throws(XverseError) in
+      try borrow(scheduler, as: SchedulerHandle.self, "scheduler").scheduler.close()
+    }
+  }
+  releaseHandle(scheduler)
+}
+
+@_cdecl("xverse_scheduler_submit")
+public func xverse_scheduler_submit(
+  _ scheduler: OpaquePointer?, _ request: OpaquePointer?, _ id: UnsafeMutablePointer<UInt64>?
+) -> xverse_status {
+  id?.pointee = 0
+  return reportingErrors { () throws(XverseError) in
+    let handle = try borrow(scheduler, as: SchedulerHandle.self, "scheduler")
+    let request = try borrow(request, as: RequestHandle.self, "request")
+    let id = try required(id, "id")
+    guard request.request.model === handle.scheduler.model else {
+      throw XverseError(.mismatch, "scheduler and request were made from different models")
+    }
+    let (prompt, options) = try request.promptAndOptions(context: handle.scheduler.context)
+    id.pointee = try handle.scheduler.submit(
+      prompt.tokens.elements, options, continuesText: prompt.continuesText)
+  }
+}
+
+@_cdecl("xverse_scheduler_cancel")
+public func xverse_scheduler_cancel(_ scheduler: OpaquePointer?, _ id: UInt64) -> xverse_status {
+  reportingErrors(allowedInCallback: true) { () throws(XverseError) in
+    try borrow(scheduler, as: SchedulerHandle.self, "scheduler").scheduler.cancel(id)
+  }
+}
+
+@_cdecl("xverse_scheduler_next")
+public func xverse_scheduler_next(
+  _ scheduler: OpaquePointer?, _ timeout: Int32, _ event: UnsafeMutablePointer<UnsafePointer<xverse_event>?>?
+) -> xverse_status {
+  event?.pointee = nil
+  var isLate = false
+  let status = reportingErrors { () throws(XverseError) in
+    let handle = try borrow(scheduler, as: SchedulerHandle.self, "scheduler")
+    let out = try required(event, "event")
+    let thread = ThreadState.current
+    thread.schedulerEvent = nil
+    // Another thread may free the scheduler while this one waits.
+    defer { withExtendedLifetime(handle) {} }
+    guard let found = try handle.scheduler.next(timeout: Int(timeout)) else {
+      isLate = true
+      return
+    }
+    let told = try ToldEvent(found, handle.scheduler)
+    thread.schedulerEvent = told
+    out.pointee = told.pointer
+  }
+  return status == 0 && isLate ? xverse_status(XVERSE_TIMEOUT) : status
+}
+
+@_cdecl("xverse_scheduler_fd")
+public func xverse_scheduler_fd(_ scheduler: OpaquePointer?) -> Int32 {
+  var result: Int32 = -1
+  _ = reportingErrors(allowedInCallback: true) { () throws(XverseError) in
+    result = try borrow(scheduler, as: SchedulerHandle.self, "scheduler").scheduler.descriptor
+  }
+  return result
+}
+
+@_cdecl("xverse_scheduler_stats")
+public func xverse_scheduler_stats(
+  _ scheduler: OpaquePointer?, _ json: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?,
+  _ len: UnsafeMutablePointer<Int>?
+) -> xverse_status {
+  json?.pointee = nil
+  return reportingErrors(allowedInCallback: true) { () throws(XverseError) in
+    let handle = try borrow(scheduler, as: SchedulerHandle.self, "scheduler")
+    let json = try required(json, "json")
+    var text = handle.scheduler.statisticsJSON
+    let outcome = text.withUTF8 { bytes -> Result<Void, XverseError> in
+      do throws(XverseError) {
+        return .success(try deliver(UnsafeRawBufferPointer(bytes), to: json, length: len))
+      } catch { return .failure(error) }
+    }
+    try outcome.get()
+  }
+}
+
+/// An event as the host sees it, with everything that it points to.
+final class ToldEvent {
+  let pointer: UnsafePointer<xverse_event>
+  private let event: SchedulerEvent
+  private let told: UnsafeMutablePointer<xverse_event>
+  private let stats: UnsafeMutablePointer<xverse_stats>
+  private let message: CString?
+
+  init(_ event: SchedulerEvent, _ scheduler: Scheduler) throws(XverseError) {
+    self.event = event
+    if let error = event.end?.error { message = try CString(error.message) } else { message = nil }
+    told = .allocate(capacity: 1)
+    stats = .allocate(capacity: 1)
+    pointer = UnsafePointer(told)
+    told.initialize(to: xverse_event())
+    stats.initialize(to: xverse_stats())
+    told.pointee.size = UInt32(MemoryLayout<xverse_event>.size)
+    told.pointee.kind = Int32(event.end == nil ? XVERSE_EVENT_TOKENS : XVERSE_EVENT_FINISHED)
+    told.pointee.request_id = event.id
+    told.pointee.text = event.text.elements.baseAddress.map {
+      UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self)
+    }
+    told.pointee.text_len = event.textLength
+    told.pointee.tokens = event.tokens.elements.baseAddress
+    told.pointee.logprobs = event.logprobs.isEmpty ? nil : event.logprobs.elements.baseAddress
+    told.pointee.n_tokens = event.tokens.count
+    guard let end = event.end else { return }
+    told.pointee.n_prompt_total = Int64(end.statistics.promptTokens)
+    told.pointee.n_prompt_done = told.pointee.n_prompt_total
+    told.pointee.finish_reason = end.reason.rawValue
+    told.pointee.status = end.error?.code.rawValue ?? 0
+    stats.pointee = xverse_stats(
+      end.statistics, kvBytes: scheduler.runtime.kvBlocks.byteCount, scratchBytes: scheduler.runtime.scratchBytes)
+    stats.pointee.size = UInt32(MemoryLayout<xverse_stats>.size)
+    told.pointee.stats = UnsafePointer(stats)
+    told.pointee.message = message?.pointer
+  }
+
+  deinit {
+    told.deallocate()
+    stats.deallocate()
+  }
+}

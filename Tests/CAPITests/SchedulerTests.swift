@@ -1,0 +1,284 @@
+// SchedulerTests.swift -- section 11 of xverse.h: many requests from many threads, their events, and the end.
+
+import CXverse
+import Foundation
+import Glibc
+import TestSupport
+import Testing
+
+/// An xverse_scheduler.
+struct Scheduler: Sendable {
+  let handle: Handle
+
+  init(_ model: Handle, _ json: String = "{}") throws {
+    let options = try makeOptions(XVERSE_OPTIONS_SCHEDULER, json)
+    handle = try makeHandle(xverse_scheduler_free) { xverse_scheduler_create(model.pointer, options.pointer, $0) }
+  }
+
+  var pointer: OpaquePointer? { handle.pointer }
+
+  func submit(_ request: Request) throws -> UInt64 {
+    var id: UInt64 = 0
+    try check(xverse_scheduler_submit(pointer, request.pointer, &id))
+    return id
+  }
+
+  /// The next event and its answer's number; nil when none came in time.
+  func next(_ timeout: Int32 = -1) throws -> (id: UInt64, event: Event, stats: xverse_stats?, message: String?)? {
+    var event: UnsafePointer<xverse_event>?
+    let status = xverse_scheduler_next(pointer, timeout, &event)
+    if status == XVERSE_TIMEOUT {
+      #expect(event == nil)
+      return nil
+    }
+    try check(status)
+    let found = try #require(event?.pointee)
+    return (found.request_id, Event(found), found.stats?.pointee, found.message.map { String(cString: $0) })
+  }
+
+  /// Reads until so many answers have ended.
+  func answers(_ count: Int) throws -> [UInt64: [Event]] {
+    var events: [UInt64: [Event]] = [:]
+    var ended = 0
+    while ended < count {
+      guard let (id, event, _, _) = try next() else { continue }
+      events[id, default: []].append(event)
+      if event.kind == XVERSE_EVENT_FINISHED { ended += 1 }
+    }
+    return events
+  }
+
+  var stats: [String: Double] {
+    get throws {
+      var json: UnsafeMutablePointer<CChar>?
+      var length = 0
+      try check(xverse_scheduler_stats(pointer, &json, &length))
+      defer { xverse_free(json) }
+      let data = Data(bytes: try #require(json), count: length)
+      return try #require(try JSONSerialization.jsonObject(with: data) as? [String: Double])
+    }
+  }
+}
+
+/// Whether the descriptor is readable within so many milliseconds.
+private func isReadable(_ descriptor: Int32, _ timeout: Int32 = 0) -> Bool {
+  var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+  return poll(&entry, 1, timeout) == 1
+}
+
+extension ABI {
+  @Suite("Scheduler")
+  struct SchedulerTests {
+    let model: Handle
+
+    init() throws { model = try openTinyModel() }
+
+    private func request(_ number: Int, _ more: String = "") throws -> Request {
+      let seed = number % 3 == 0 ? "" : "\"temperature\": 1.2, \"seed\": \(number), "
+      return try Request(
+        model, tokens: Array(someTokens(30 + number).dropFirst(number % 7)),
+        "{\(seed)\"max_new_tokens\": \(5 + number), \"logprobs\": 1\(more)}")
+    }
+
+    @Test("20 answers at once are those of sessions")
+    func answersAll() throws {
+      let scheduler = try Scheduler(model, #"{"max_num_seqs": 8, "max_num_batched_tokens": 32}"#)
+      let requests = try (0..<20).map { try request($0) }
+
+      let ids = try requests.map { try scheduler.submit($0) }
+      let events = try scheduler.answers(20)
+
+      #expect(ids == Array(1...20))
+      for (id, request) in zip(ids, requests) {
+        let alone = try Session(model).generate(request)
+        let told = try #require(events[id])
+        #expect(told.flatMap(\.tokens) == alone.tokens)
+        #expect(told.map(\.text).joined() == alone.text)
+        #expect(told.flatMap { $0.logprobs ?? [] }.map(\.bitPattern) == alone.logprobs?.map(\.bitPattern))
+        #expect(told.last?.kind == XVERSE_EVENT_FINISHED)
+        #expect(told.last?.finishReason == Int(alone.stats.finish_reason))
+        #expect(told.dropLast().allSatisfy { $0.kind == XVERSE_EVENT_TOKENS })
+      }
+      let stats = try scheduler.stats
+      #expect(stats["finished"] == 20 && stats["running"] == 0 && stats["waiting"] == 0 && stats["unread"] == 0)
+      #expect(stats["generated_tokens"] == Double(events.values.joined().reduce(0) { $0 + $1.tokens.count }))
+    }
+
+    @Test("the end has the answer's figures")
+    func tellsStats() throws {
+      let scheduler = try Scheduler(model)
+      let id = try scheduler.submit(try request(3))
+      var end: (id: UInt64, event: Event, stats: xverse_stats?, message: String?)?
+      while end?.event.kind != XVERSE_EVENT_FINISHED { end = try scheduler.next() }
+
+      #expect(end?.id == id)
+      #expect(end?.stats?.n_prompt == 30)
+      #expect(end?.stats?.n_generated == 8)
+      #expect(end?.stats?.finish_reason == Int32(XVERSE_FINISH_LENGTH))
+      #expect(end?.message == nil)
+      #expect((end?.stats?.ns_first_token ?? 0) > 0)
+      #expect((end?.stats?.ns_first_token ?? 0) >= (end?.stats?.ns_queue ?? 0) + (end?.stats?.ns_prefill ?? 0))
+    }
+
+    @Test("n answers have consecutive numbers, seeds, and one prompt")
+    func answersSeveralTimes() throws {
+      let scheduler = try Scheduler(model)
+      let prompt = someTokens(40)
+      let json = { (n: Int, seed: Int) in
+        "{\"temperature\": 1, \"seed\": \(seed), \"max_new_tokens\": 12, \"n\": \(n)}"
+      }
+      let id = try scheduler.submit(try Request(model, tokens: prompt, json(4, 50)))
+      let events = try scheduler.answers(4)
+
+      #expect(Set(events.keys) == Set(id..<id + 4))
+      for index in 0..<4 {
+        let alone = try Session(model).generate(Request(model, tokens: prompt, json(1, 50 + index)))
+        #expect(events[id + UInt64(index)]?.flatMap(\.tokens) == alone.tokens)
+      }
+      // The last token of a prompt is evaluated for each of its answers.
+      #expect(try scheduler.stats["prompt_tokens"] == 40 + 3)
+      let refused = try Session(model).generate(Request(model, tokens: prompt, json(2, 1)))
+      #expect(refused.status == XVERSE_E_INVALID && refused.message.contains("'n' is 2"))
+    }
+
+    @Test("the descriptor is readable exactly while there are events")
+    func signalsEvents() throws {
+      let scheduler = try Scheduler(model)
+      let descriptor = xverse_scheduler_fd(scheduler.pointer)
+      #expect(!isReadable(descriptor))
+      #expect(try scheduler.next(0) == nil)
+      #expect(try scheduler.next(5) == nil)
+
+      _ = try scheduler.submit(try request(1))
+      #expect(isReadable(descriptor, 10_000))
+      var ended = false
+      while !ended {
+        #expect(isReadable(descriptor, 10_000))
+        while let (_, event, _, _) = try scheduler.next(0) { ended = ended || event.kind == XVERSE_EVENT_FINISHED }
+      }
+      #expect(!isReadable(descriptor))
+    }
+
+    @Test("a full queue refuses at once, with its numbers, until ends are read")
+    func refuses() throws {
+      let scheduler = try Scheduler(model, #"{"max_num_seqs": 2, "max_queued_requests": 3}"#)
+      for index in 0..<5 { _ = try scheduler.submit(try request(index)) }
+      // Finished or not, nobody has read them.
+      var id: UInt64 = 9
+      let status = xverse_scheduler_submit(scheduler.pointer, try request(1).pointer, &id)
+      expect(status, is: XVERSE_E_QUEUE_FULL, saying: "max_num_seqs + max_queued_requests = 5")
+      #expect(id == 0)
+
+      var ended = 0
+      while ended < 2 { ended += try scheduler.next()?.event.kind == Int(XVERSE_EVENT_FINISHED) ? 1 : 0 }
+      _ = try scheduler.submit(try request(1, #", "n": 2"#))
+      expect(
+        xverse_scheduler_submit(scheduler.pointer, try request(1).pointer, &id), is: XVERSE_E_QUEUE_FULL, saying: "5")
+      _ = try scheduler.answers(5)
+    }
+
+    @Test("cancel and deadline end an answer, and say so")
+    func interrupts() throws {
+      let scheduler = try Scheduler(model, #"{"max_num_seqs": 2}"#)
+      let long = try Request(model, tokens: someTokens(9), #"{"max_new_tokens": 240, "ignore_eos": 1}"#)
+      let kept = try scheduler.submit(long)
+      let cancelled = try scheduler.submit(long)
+      let waiting = try scheduler.submit(long)
+      let late = try scheduler.submit(
+        Request(model, tokens: someTokens(9), #"{"max_new_tokens": 240, "ignore_eos": 1, "deadline_ms": 1}"#))
+      try check(xverse_scheduler_cancel(scheduler.pointer, cancelled))
+      try check(xverse_scheduler_cancel(scheduler.pointer, waiting))
+      let events = try scheduler.answers(4)
+
+      for id in [cancelled, waiting] {
+        #expect(events[id]?.last?.finishReason == Int(XVERSE_FINISH_CANCELLED))
+        #expect(events[id]?.last?.status == XVERSE_E_CANCELLED)
+      }
+      #expect(events[late]?.last?.finishReason == Int(XVERSE_FINISH_DEADLINE))
+      #expect(events[late]?.last?.status == XVERSE_OK)
+      #expect(events[kept]?.flatMap(\.tokens).count == 240)
+      try check(xverse_scheduler_cancel(scheduler.pointer, kept))
+      expect(xverse_scheduler_cancel(scheduler.pointer, 99), is: XVERSE_E_INVALID, saying: "id is 99")
+      expect(xverse_scheduler_cancel(scheduler.pointer, 0), is: XVERSE_E_INVALID, saying: "id is 0")
+    }
+
+    @Test("requests that cannot be answered are refused")
+    func checksRequests() throws {
+      let scheduler = try Scheduler(model, #"{"context": 20}"#)
+      var id: UInt64 = 0
+      func submit(_ request: Request) -> xverse_status {
+        xverse_scheduler_submit(scheduler.pointer, request.pointer, &id)
+      }
+      expect(submit(try Request(model)), is: XVERSE_E_INVALID, saying: "no tokens")
+      expect(submit(try Request(model, tokens: someTokens(21))), is: XVERSE_E_CONTEXT_FULL, saying: "context is 20")
+      let other = try openTinyModel()
+      expect(submit(try Request(other, tokens: someTokens(5))), is: XVERSE_E_MISMATCH, saying: "different models")
+      #expect(try scheduler.next(0) == nil)
+    }
+
+    @Test("freed with answers in flight, by one thread while others wait")
+    func freesInFlight() throws {
+      for round in 0..<20 {
+        let scheduler = try Scheduler(model)
+        for index in 0..<8 { _ = try scheduler.submit(try request(index)) }
+        var event: UnsafePointer<xverse_event>?
+        if round % 2 == 0 { _ = xverse_scheduler_next(scheduler.pointer, -1, &event) }
+        scheduler.handle.end()
+      }
+      let scheduler = try Scheduler(model)
+      let pointer = Pointer(scheduler.pointer)
+      let outcome = Guarded((status: xverse_status(0), message: ""))
+      onThreads(2) { index in
+        if index == 0 {
+          var event: UnsafePointer<xverse_event>?
+          let status = xverse_scheduler_next(pointer.pointer, -1, &event)
+          outcome.withLock { $0 = (status, lastMessage) }
+        } else {
+          usleep(50_000)
+          scheduler.handle.end()
+        }
+      }
+      let (status, message) = outcome.withLock { $0 }
+      #expect(status == XVERSE_E_MISUSE && message.contains("freed"))
+    }
+
+    @Test("several threads submit and read: nothing is lost, nothing is told twice")
+    func servesThreads() throws {
+      let scheduler = try Scheduler(model, #"{"max_num_seqs": 4, "max_queued_requests": 100}"#)
+      let (writers, readers, each) = (3, 3, 12)
+      let told = Guarded([UInt64: [Event]]())
+      let ids = Guarded([Int: UInt64]())
+      let ends = Guarded(0)
+      onThreads(writers + readers) { thread in
+        if thread < writers {
+          for number in thread * each..<(thread + 1) * each {
+            guard let id = try? scheduler.submit(try request(number)) else { continue }
+            ids.withLock { $0[number] = id }
+          }
+          return
+        }
+        while ends.withLock({ $0 }) < writers * each {
+          guard let (id, event, _, _) = try? scheduler.next(10) else { continue }
+          told.withLock { $0[id, default: []].append(event) }
+          if event.kind == XVERSE_EVENT_FINISHED { ends.withLock { $0 += 1 } }
+        }
+      }
+
+      let numbers = ids.withLock { $0 }
+      #expect(Set(numbers.values).count == writers * each)
+      for (number, id) in numbers {
+        let alone = try Session(model).generate(try request(number))
+        let events = told.withLock { $0[id] ?? [] }
+        #expect(events.filter { $0.kind == XVERSE_EVENT_FINISHED }.count == 1)
+        #expect(events.flatMap(\.tokens).sorted() == alone.tokens.sorted())
+      }
+    }
+  }
+}
+
+/// A handle for another thread.
+private struct Pointer: @unchecked Sendable {
+  let pointer: OpaquePointer?
+
+  init(_ pointer: OpaquePointer?) { self.pointer = pointer }
+}
