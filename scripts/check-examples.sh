@@ -82,6 +82,10 @@ make -s -C "$work/examples/c" CFLAGS='-O2 -Wall -Wextra -Wpedantic -Werror'
 speaks "$work/examples/c/generate" "$model" "Once upon a time"
 echo "Hello!" | "$work/examples/c/chat" "$model" >"$work/said" || die "chat.c failed"
 [ "$(wc -c <"$work/said")" -gt 6 ] || die "chat.c said nothing"
+speaks "$work/examples/c/serve_many" "$model"
+for turn in 0 1; do
+  [ "$(grep -c "^\[[0-9]*\.$turn\] " "$work/said")" = 16 ] || die "serve_many.c has not 16 answers $turn"
+done
 
 if command -v python3 >/dev/null; then
   say "Python examples"
@@ -90,6 +94,8 @@ if command -v python3 >/dev/null; then
   speaks python3 "$work/examples/python/generate.py" "$model" "Once upon a time"
   echo "Hello!" | python3 "$work/examples/python/chat.py" "$model" >"$work/said" || die "chat.py failed"
   [ "$(wc -c <"$work/said")" -gt 6 ] || die "chat.py said nothing"
+  speaks python3 "$work/examples/python/many.py" "$model"
+  [ "$(grep -c " \.\.\. " "$work/said")" -ge 16 ] || die "many.py has not 16 answers"
 fi
 
 say "Swift example"

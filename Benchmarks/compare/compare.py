@@ -22,7 +22,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 KEPT = ROOT / ".build" / "bench"
 PAIRS = (("int4", "Q4_0"), ("int4", "Q4_K_M"), ("int8", "Q8_0"))
-ROWS = ("prefill 512", "decode 64", "batch of 1", "batch of 4", "batch of 8", "batch of 16")
+ROWS = ("prefill 512", "decode 64", "batch of 1", "batch of 4", "batch of 8", "batch of 16", "16 answers grow")
 
 sys.path.insert(0, str(HERE.parent))
 from make_random_checkpoint import PRESETS, require_room
@@ -68,7 +68,7 @@ def their_model(size, quantization):
 
 def our_rates(bench, model, threads, repeats):
     result = model.with_suffix(".json")
-    options = ["--only", "prefill,decode,batch", "--threads", str(threads), "--repeats", str(repeats)]
+    options = ["--only", "prefill,decode,batch,scheduler", "--threads", str(threads), "--repeats", str(repeats)]
     subprocess.run([bench, *options, "--json", result, model], check=True, stdout=subprocess.DEVNULL)
     rows = json.loads(result.read_text())["models"][0]["rows"]
     return {row["name"]: row["rate"]["median"] for row in rows}
@@ -103,11 +103,11 @@ def main():
         ours, theirs = our_model(arguments.size, dtype), their_model(arguments.size, quantization)
         own_rates = our_rates(arguments.bench.resolve(), ours, arguments.threads, arguments.repeats)
         peer_rates = their_rates(theirs, arguments.threads, arguments.repeats)
-        print(f"\n{'':14}{dtype:>10}{'llama.cpp ' + quantization:>18}{'ratio':>8}")
+        print(f"\n{'':16}{dtype:>10}{'llama.cpp ' + quantization:>18}{'ratio':>8}")
         for name in ROWS:
             own, peer = own_rates[name], peer_rates.get(name)
             compared = f"{peer:18.1f}{own / peer:8.2f}" if peer else f"{'-':>18}{'-':>8}"
-            print(f"{name:14}{own:10.1f}{compared}", flush=True)
+            print(f"{name:16}{own:10.1f}{compared}", flush=True)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ import time
 import llama_cpp
 
 PROMPT, DECODED, STEPS, SEQUENCES = 512, 64, 8, (1, 4, 8, 16)
+# Of the answers that grow together: the prompt of each, and the tokens that are counted.
+ANSWERS, QUESTION, GROWTH = 16, 100, 64
 
 
 class Context:
@@ -60,6 +62,17 @@ def rates(context, count, repeats, run):
     return result[1:]
 
 
+def grow(context):
+    """Seconds in which all answers get GROWTH tokens."""
+    context.clear()
+    for answer in range(ANSWERS):
+        context.evaluate([(answer, position, position == QUESTION - 1) for position in range(QUESTION)])
+    start = time.perf_counter()
+    for position in range(QUESTION, QUESTION + GROWTH):
+        context.evaluate([(answer, position, True) for answer in range(ANSWERS)])
+    return time.perf_counter() - start
+
+
 def main():
     path, threads, repeats = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     llama_cpp.llama_backend_init()
@@ -88,6 +101,10 @@ def main():
                 context.evaluate([(sequence, position, True) for sequence in range(sequences)])
 
         rows[f"batch of {sequences}"] = rates(context, STEPS * sequences, repeats, batches)
+
+    context = Context(model, threads, ANSWERS, 256)
+    rows[f"{ANSWERS} answers grow"] = [ANSWERS * GROWTH / grow(context) for _ in range(repeats + 1)][1:]
+    context.close()
     print(json.dumps(rows))
 
 

@@ -6,7 +6,7 @@ import XverseTensors
 
 /// What can be measured of a model.
 enum BenchPart: String, CaseIterable {
-  case load, depth, prefill, decode, batch, matrices
+  case load, depth, prefill, decode, batch, scheduler, matrices
 }
 
 struct BenchOptions {

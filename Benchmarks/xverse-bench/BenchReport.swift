@@ -13,6 +13,8 @@ struct Row {
     case tokens = "tokens/s"
     case gigabytes = "GB/s"
     case operations = "GOP/s"
+    /// Gaps between two tokens of an answer.
+    case gaps = "gaps"
   }
 
   let name: String
@@ -33,7 +35,8 @@ struct Row {
   }
 
   var text: String {
-    layout.line("  " + name, unit.rawValue, rates, shares, of: limit)
+    limits.isEmpty
+      ? layout.line("  " + name, unit.rawValue, rates) : layout.line("  " + name, unit.rawValue, rates, shares, of: limit)
   }
 
   private var limit: String { limits.map(\.rawValue).joined(separator: " or ") }

@@ -39,6 +39,7 @@ struct ModelBench {
     if options.parts.contains(.prefill) { try measurePrefill(session, workload, &report) }
     if options.parts.contains(.decode) { try measureDecode(session, workload, &report) }
     if options.parts.contains(.batch) { try measureBatches(model, workload, &report) }
+    if options.parts.contains(.scheduler) { try measureScheduler(loaded, workload, &report) }
     if options.parts.contains(.matrices) { try measureMatrices(workload, &report) }
     return report
   }
@@ -134,6 +135,33 @@ struct ModelBench {
           }
         })
     }
+  }
+
+  /// Answers that grow together, and all of their work; the same one after the other is measured once.
+  private func measureScheduler(
+    _ model: LoadedModel, _ workload: Workload, _ report: inout ModelReport
+  ) throws(XverseError) {
+    typealias Bench = SchedulerBench
+    let bench = Bench(model: model, runtime: runtime, cacheElement: options.cacheElement)
+    let depth = Bench.promptLength
+    let limits = [MachineLimit.memory, .arithmetic(workload.dtype)]
+    var growing = Row(name: "\(Bench.answers) answers grow", unit: .tokens, limits: limits)
+    var all = Row(name: "\(Bench.answers) answers", unit: .tokens, limits: [])
+    var single = Row(name: "one after the other", unit: .tokens, limits: [])
+    var stretch = Row(name: "1500 tokens join", unit: .gaps, limits: [])
+    let tokens = Double(Bench.answers * (Bench.promptLength + Bench.answerLength))
+    for repetition in 0..<options.repeats {
+      let run = try bench.run()
+      let work = workload.decode(run.grownTokens / Bench.answers, at: depth, sequences: Bench.answers)
+      let shares = limits.map { (limit) in
+        (limit == .memory ? work.bytes : work.operations) / run.growing / probes.measure(limit)
+      }
+      growing.append(rate: Double(run.grownTokens) / run.growing, share: shares.max() ?? .nan)
+      all.append(rate: tokens / run.total, share: .nan)
+      stretch.append(rate: try bench.stretch(beside: Bench.answers - 1), share: .nan)
+      if repetition == 0 { single.append(rate: tokens / (try bench.runOneByOne()), share: .nan) }
+    }
+    report.rows += [growing, all, single, stretch]
   }
 
   private func step(

@@ -22,9 +22,10 @@ import queue
 import threading
 from ctypes import POINTER, byref, c_char_p, c_float, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
-__all__ = ["Model", "Result", "Session", "Tokenizer", "XverseError", "version"]
+__all__ = ["Model", "Result", "Scheduler", "Session", "Tokenizer", "XverseError", "version"]
 
-OPTIONS_RUNTIME, OPTIONS_MODEL, OPTIONS_SESSION, OPTIONS_SAMPLING = 1, 2, 3, 4
+OPTIONS_RUNTIME, OPTIONS_MODEL, OPTIONS_SESSION, OPTIONS_SAMPLING, OPTIONS_SCHEDULER = 1, 2, 3, 4, 5
+TIMEOUT, EVENT_FINISHED = 1, 2
 ENCODE_BOS, ENCODE_SPECIAL = 1, 2
 DECODE_SKIP_SPECIAL = 1
 TOKEN_EOS, TOKEN_BOS, TOKEN_PAD, TOKEN_UNK = 1, 2, 3, 4
@@ -58,6 +59,7 @@ class Event(ctypes.Structure):
         ("size", c_uint32), ("kind", c_int32), ("request_id", c_uint64), ("text", c_void_p), ("text_len", c_size_t),
         ("tokens", POINTER(c_int32)), ("logprobs", POINTER(c_float)), ("n_tokens", c_size_t),
         ("n_prompt_done", c_int64), ("n_prompt_total", c_int64), ("finish_reason", c_int32), ("status", c_int32),
+        ("stats", POINTER(Stats)), ("message", c_char_p),
     ]  # fmt: skip
 
 
@@ -132,6 +134,12 @@ _declare(
 )  # fmt: skip
 _declare(c_int32, "xverse_result_stats", c_void_p, POINTER(Stats))
 _declare(None, "xverse_result_free", c_void_p)
+_declare(c_int32, "xverse_scheduler_create", c_void_p, c_void_p, _out)
+_declare(None, "xverse_scheduler_free", c_void_p)
+_declare(c_int32, "xverse_scheduler_submit", c_void_p, c_void_p, POINTER(c_uint64))
+_declare(c_int32, "xverse_scheduler_cancel", c_void_p, c_uint64)
+_declare(c_int32, "xverse_scheduler_next", c_void_p, c_int32, POINTER(POINTER(Event)))
+_declare(c_int32, "xverse_scheduler_fd", c_void_p)
 
 
 def _check(status):
@@ -299,6 +307,10 @@ class Model:
         """A new conversation or text; options are those of kind SESSION in xverse.h."""
         return Session(self, options)
 
+    def scheduler(self, **options):
+        """Many conversations at a time; options are those of kind SCHEDULER in xverse.h."""
+        return Scheduler(self, options)
+
 
 class Tokenizer:
     """Text to ids and back; belongs to a model."""
@@ -328,6 +340,19 @@ class Tokenizer:
             return ctypes.string_at(text, length.value).decode()
         finally:
             _lib.xverse_free(text)
+
+
+def _request(model, prompt, sampling):
+    request = _Handle(_lib.xverse_request_create, _lib.xverse_request_free, model._handle)
+    _check(_lib.xverse_request_set_options(request, _options(OPTIONS_SAMPLING, sampling)))
+    if isinstance(prompt, str):
+        text = prompt.encode("utf-8", "surrogatepass")
+        _check(_lib.xverse_request_add_text(request, text, len(text)))
+    else:
+        for role, content in prompt:
+            text = content.encode("utf-8", "surrogatepass")
+            _check(_lib.xverse_request_add_message(request, role.encode(), text, len(text)))
+    return request
 
 
 class Result:
@@ -379,7 +404,7 @@ class Session:
         yield from self._start(prompt, sampling, tells=True, waits=False).pieces()
 
     def _start(self, prompt, sampling, tells, waits):
-        request = self._request(prompt, sampling)
+        request = _request(self._model, prompt, sampling)
 
         def work(call):
             def receive(_, event):
@@ -397,14 +422,44 @@ class Session:
 
         return _Call(work)
 
-    def _request(self, prompt, sampling):
-        request = _Handle(_lib.xverse_request_create, _lib.xverse_request_free, self._model._handle)
-        _check(_lib.xverse_request_set_options(request, _options(OPTIONS_SAMPLING, sampling)))
-        if isinstance(prompt, str):
-            text = prompt.encode("utf-8", "surrogatepass")
-            _check(_lib.xverse_request_add_text(request, text, len(text)))
-        else:
-            for role, content in prompt:
-                text = content.encode("utf-8", "surrogatepass")
-                _check(_lib.xverse_request_add_message(request, role.encode(), text, len(text)))
-        return request
+
+class Scheduler:
+    """Answers many prompts at a time. Any thread may use it; `fileno` makes it fit for select and asyncio."""
+
+    def __init__(self, model, options):
+        self._model = model
+        self._handle = _Handle(
+            _lib.xverse_scheduler_create, _lib.xverse_scheduler_free, model._handle, _options(OPTIONS_SCHEDULER, options)
+        )
+
+    def fileno(self):
+        """A descriptor that is readable while there are events."""
+        return _lib.xverse_scheduler_fd(self._handle)
+
+    def submit(self, prompt, **sampling):
+        """Takes a prompt, a text or (role, text) messages; returns the answer's number."""
+        number = c_uint64()
+        request = _request(self._model, prompt, sampling)
+        _check(_lib.xverse_scheduler_submit(self._handle, request, byref(number)))
+        return number.value
+
+    def cancel(self, number):
+        """Ends an answer soon; it finishes with the reason "cancelled"."""
+        _check(_lib.xverse_scheduler_cancel(self._handle, number))
+
+    def events(self, timeout=0):
+        """What happened: (number, text, finish_reason or None) until nothing did for `timeout` seconds. An answer that failed
+        is (number, XverseError, "error")."""
+        event = POINTER(Event)()
+        while True:
+            status = _lib.xverse_scheduler_next(self._handle, round(timeout * 1000), byref(event))
+            _check(status)
+            if status == TIMEOUT:
+                return
+            told = event.contents
+            text = ctypes.string_at(told.text, told.text_len).decode(errors="replace")
+            reason = FINISH.get(told.finish_reason, "unknown") if told.kind == EVENT_FINISHED else None
+            if reason == "error":
+                name = _lib.xverse_status_name(told.status).decode()
+                text = XverseError(told.status, name, told.message.decode(errors="replace"))
+            yield told.request_id, text, reason
