@@ -165,6 +165,30 @@ struct ScheduleTests {
     #expect(order.filter { $0 != patient } == urgent)
   }
 
+  @Test("64 requests through a queue of 16: the longest wait is at most twice the mean")
+  func starvesNobody() throws {
+    let host = try loadTiny()
+    let harness = try ScheduleHarness(host)
+    var random = SeededRandom(seed: 3)
+    var submitted: [UInt64: Int] = [:]
+    var waits: [Int] = []
+    var step = 0
+    while submitted.count < 64 || !harness.schedule.isEmpty {
+      while submitted.count < 64, harness.schedule.waiting.count < 16 {
+        let prompt = randomTokens(Int.random(in: 5...60, using: &random), using: &random)
+        submitted[try harness.submit(prompt, greedyOptions(Int.random(in: 20...40, using: &random)))] = step
+      }
+      let before = Set(harness.told.keys)
+      try harness.step()
+      step += 1
+      for id in Set(harness.told.keys).subtracting(before) { waits.append(step - (submitted[id] ?? 0)) }
+    }
+
+    #expect(waits.count == 64)
+    let mean = Double(waits.reduce(0, +)) / 64
+    #expect(Double(waits.max() ?? 0) <= 2 * mean, "mean \(mean), longest \(waits.max() ?? 0)")
+  }
+
   @Test("a cancelled answer ends with what it has, and an expired one says so")
   func interrupts() throws {
     let host = try loadTiny()
