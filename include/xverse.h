@@ -629,7 +629,7 @@ xverse_status xverse_session_generate(xverse_session *session, const xverse_requ
  *
  * Errors: PARSE (no JSON; see xverse_last_error_offset), LIMIT (longer or deeper than is accepted), INVALID, RANGE,
  * UNSUPPORTED (a field), and those of xverse_session_generate, after which the session is as it says there.
- * STOPPED (by fn): *out is valid and has the answers so far, the last with "finish_reason": null. */
+ * STOPPED (by fn): *out is valid and has the answers so far; one that was cut has "finish_reason": null. */
 xverse_status xverse_session_generate_json(xverse_session *session, const char *json, size_t len, xverse_cancel *cancel,
                                            xverse_stream_fn fn, void *user, char **out, size_t *out_len);
 

@@ -21,8 +21,10 @@ extension CompletionRequest {
     }
     guard let last = messages.last else { throw value.invalid(expected: "at least one message") }
     if last.role == .system {
-      throw RequestValue(value: value.value, path: "\(value.path)[\(messages.count - 1)].role")
-        .invalid(expected: "a last message of another role than system and developer")
+      let field = "messages[\(messages.count - 1)].role"
+      throw XverseError(
+        .invalid, "'\(field)' is the system's, expected another role in the last message", offset: value.value.offset,
+        field: field)
     }
   }
 

@@ -93,7 +93,8 @@ package final class CompletionRequest: @unchecked Sendable {
         field: prompt.path)
     case (nil, nil):
       throw XverseError(
-        .invalid, "the request has neither 'messages' (chat completions) nor 'prompt' (completions), expected one of them",
+        .invalid,
+        "the request has neither 'messages' (chat completions) nor 'prompt' (completions), expected one of them",
         field: "messages")
     }
   }
@@ -110,7 +111,8 @@ package final class CompletionRequest: @unchecked Sendable {
   /// Checks the fields that depend on each other.
   private func checkTogether(_ fields: RequestValue) throws(XverseError) {
     func fail(_ code: XverseError.Code, _ field: RequestField, _ words: String) -> XverseError {
-      XverseError(code, "'\(field.rawValue)' \(words)", offset: fields[field.rawValue]?.value.offset, field: field.rawValue)
+      XverseError(
+        code, "'\(field.rawValue)' \(words)", offset: fields[field.rawValue]?.value.offset, field: field.rawValue)
     }
     if fields["max_tokens"] != nil && fields["max_completion_tokens"] != nil {
       throw fail(.invalid, .maxTokens, "stands beside 'max_completion_tokens', expected one of them")

@@ -32,12 +32,13 @@ extension Session {
         cancellation: cancellation
       ) { event in
         if let chunks, event.kind != .prefill { return chunks.send(event) }
-        return onEvent?(event) ?? true
+        // A stop at the last event finds nothing left to stop in this answer, but perhaps others.
+        wasStopped = onEvent?(event) == false || wasStopped
+        return !wasStopped
       }
       if let fault = chunks?.fault { throw fault }
       try whole.add(result, index: index)
-      // A last chunk that says to stop finds nothing left to stop in this answer.
-      wasStopped = result.statistics.finishReason == .callback || chunks?.wasStopped == true
+      wasStopped = wasStopped || chunks?.wasStopped == true
     }
     if let onChunk, request.includesUsage, !wasStopped {
       let chunks = CompletionChunks(head, request, model, index: 0, allocator: allocator)
