@@ -40,9 +40,11 @@ let package = Package(
     .systemLibrary(name: "CEventFD"),
     // When to run the model and for whom: compute thread, sessions, sampling, generation, scheduler.
     .target(name: "XverseRuntime", dependencies: ["XverseLoading", "CEventFD"]),
+    // Requests of OpenAI's interface in JSON -> generation -> responses in JSON.
+    .target(name: "XverseOpenAI", dependencies: ["XverseRuntime"]),
     // xverse.h implemented.
     .target(
-      name: "XverseCAPI", dependencies: ["XverseRuntime", "XverseConversion", "CXverse"], exclude: ["exports.map"]),
+      name: "XverseCAPI", dependencies: ["XverseOpenAI", "XverseConversion", "CXverse"], exclude: ["exports.map"]),
     // Probes of the machine's limits, for the benchmarks.
     .target(name: "CMachineLimits", cSettings: kernelFlags, linkerSettings: kernelLibraries),
     // Samples, tables and facts about the machine, for the benchmarks.
@@ -61,8 +63,7 @@ let package = Package(
     // Small models loaded from the disk, and a naive oracle for what they compute.
     .target(name: "ModelTestSupport", dependencies: ["XverseLoading", "TestSupport"], path: "Tests/ModelSupport"),
     // What must hold for any bytes: run over a corpus by the tests, and over random bytes by the fuzzer.
-    .target(
-      name: "FuzzTargets", dependencies: ["XverseLoading", "TestSupport"], path: "Fuzz/Targets"),
+    .target(name: "FuzzTargets", dependencies: ["XverseOpenAI", "ModelTestSupport"], path: "Fuzz/Targets"),
 
     .testTarget(name: "XverseCoreTests", dependencies: ["XverseCore", "TestSupport"], path: "Tests/CoreTests"),
     .testTarget(name: "KernelTests", dependencies: ["CXverseKernels", "TestSupport"], exclude: ["c"]),
@@ -73,6 +74,7 @@ let package = Package(
     .testTarget(name: "LoadingTests", dependencies: ["XverseLoading", "ModelTestSupport"]),
     .testTarget(name: "ConversionTests", dependencies: ["XverseConversion", "ModelTestSupport"]),
     .testTarget(name: "RuntimeTests", dependencies: ["XverseRuntime", "ModelTestSupport"]),
+    .testTarget(name: "OpenAITests", dependencies: ["XverseOpenAI", "ModelTestSupport"]),
     .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets", "TestSupport"]),
     .testTarget(name: "MeasurementTests", dependencies: ["XverseMeasurement"]),
     .testTarget(name: "CAPITests", dependencies: ["CXverse", "XverseCAPI", "TestSupport"], exclude: ["c"]),

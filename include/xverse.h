@@ -566,11 +566,12 @@ xverse_status xverse_sampler_accept(xverse_sampler *sampler, int32_t token);
 
 /* ----------------------------------------------------------------------------------- 10 requests, generation ---- */
 
-enum { XVERSE_EVENT_TOKENS = 1, XVERSE_EVENT_FINISHED = 2, XVERSE_EVENT_PREFILL = 3 };
+enum { XVERSE_EVENT_TOKENS = 1, XVERSE_EVENT_FINISHED = 2, XVERSE_EVENT_PREFILL = 3, XVERSE_EVENT_JSON = 4 };
 
 /* What the stream callback receives, valid during the call only, and what xverse_scheduler_next returns.
  * PREFILL: part of the prompt was evaluated. TOKENS: a token was generated; `text` is what became certain, whole
- * characters, possibly nothing. FINISHED: the last event, with the text that was held back and the reason. */
+ * characters, possibly nothing. FINISHED: the last event, with the text that was held back and the reason. JSON: only
+ * xverse_session_generate_json sends it; `text` is one chunk of its stream, and the event has nothing else. */
 typedef struct {
   uint32_t size;
   int32_t kind;              /* XVERSE_EVENT_*                                          */
@@ -621,6 +622,33 @@ xverse_status xverse_request_tokens(const xverse_request *request, int32_t *toke
  * STOPPED (by fn): *out is valid. */
 xverse_status xverse_session_generate(xverse_session *session, const xverse_request *request, xverse_cancel *cancel,
                                       xverse_stream_fn fn, void *user, xverse_result **out);
+
+/* Answers a request of OpenAI's interface: chat completions when the object has "messages", completions when it has
+ * "prompt". docs/openai.md lists the fields. A field or value that is not supported is an error that names it, and a null
+ * counts as absent.
+ *
+ * Defaults are the model's generation_config.json's, and where it says nothing OpenAI's: sampling with temperature 1, top_p
+ * 1, no top_k; max_tokens 16 for completions, else the context. The roles developer and system are "system", tool and
+ * function "exec" (see xverse_request_add_message); a last message of the assistant's is continued. No message is left
+ * out: a conversation that does not fit is CONTEXT_FULL. The session's tokens are used again as in
+ * xverse_session_generate, and counted in usage.prompt_tokens_details.cached_tokens. "n" answers come one after the other,
+ * answer i with seed + i; the prompt is evaluated once for all of them.
+ *
+ * *out receives the response, UTF-8 that ends with NUL, and goes back with xverse_free; out_len may be NULL. After an
+ * error *out is not NULL but OpenAI's error object, {"error": {"message", "type", "param", "code"}}, its message that of
+ * xverse_last_error(), and goes back with xverse_free as well. Only where out itself, the process or the thread is at
+ * fault (out is NULL, MISUSE inside a callback, FORKED), or where there is no memory for it, *out is NULL.
+ *
+ * fn may be NULL without "stream": true, and receives the events of xverse_session_generate, those of answer 0 first. With
+ * "stream": true it receives PREFILL events, and for each chunk of the stream a JSON event; *out receives the whole
+ * response all the same. A server sends "data: ", the chunk and two line ends for each, then "data: [DONE]".
+ * cancel may be NULL. Memory: the request has at most 64 MiB.
+ *
+ * Errors: PARSE (no JSON; see xverse_last_error_offset), LIMIT (longer or deeper than is accepted), INVALID, RANGE,
+ * UNSUPPORTED (a field), and those of xverse_session_generate, after which the session is as it says there.
+ * STOPPED (by fn): *out is valid and has the answers so far; one that was cut has "finish_reason": null. */
+xverse_status xverse_session_generate_json(xverse_session *session, const char *json, size_t len, xverse_cancel *cancel,
+                                           xverse_stream_fn fn, void *user, char **out, size_t *out_len);
 
 /* The generated text, without stop string and special tokens; after a raw prompt, and of an answer that is
  * continued, it is what continues the text, a leading space included. NUL-terminated. Lives as long as the result, as

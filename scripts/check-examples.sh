@@ -96,6 +96,10 @@ if command -v python3 >/dev/null; then
   [ "$(wc -c <"$work/said")" -gt 6 ] || die "chat.py said nothing"
   speaks python3 "$work/examples/python/many.py" "$model"
   [ "$(grep -c " \.\.\. " "$work/said")" -ge 16 ] || die "many.py has not 16 answers"
+  request='{"messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 20, "stream": true}'
+  python3 "$work/examples/python/complete.py" "$model" "$request" >"$work/said" || die "complete.py failed"
+  [ "$(tail -n 2 "$work/said" | head -n 1)" = "data: [DONE]" ] || die "complete.py gave no whole stream"
+  ends_with 1 python3 "$work/examples/python/complete.py" "$model" '{"messages": [], "tools": [{}]}'
 fi
 
 say "Swift example"

@@ -110,7 +110,7 @@ extension RequestHandle {
 }
 
 /// A host's stream function.
-private struct StreamReporter {
+struct StreamReporter {
   let function: xverse_stream_fn
   let user: UnsafeMutableRawPointer?
 

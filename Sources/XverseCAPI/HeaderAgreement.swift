@@ -75,6 +75,7 @@ private func headerAgreement() {
   agree(type(of: XverseCAPI.xverse_request_set_options), type(of: CXverse.xverse_request_set_options))
   agree(type(of: XverseCAPI.xverse_request_tokens), type(of: CXverse.xverse_request_tokens))
   agree(type(of: XverseCAPI.xverse_session_generate), type(of: CXverse.xverse_session_generate))
+  agree(type(of: XverseCAPI.xverse_session_generate_json), type(of: CXverse.xverse_session_generate_json))
   agree(type(of: XverseCAPI.xverse_result_text), type(of: CXverse.xverse_result_text))
   agree(type(of: XverseCAPI.xverse_result_tokens), type(of: CXverse.xverse_result_tokens))
   agree(type(of: XverseCAPI.xverse_result_stats), type(of: CXverse.xverse_result_stats))

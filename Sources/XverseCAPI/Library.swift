@@ -9,6 +9,9 @@ private let major = 0
 private let minor = 1
 private let patch = 0
 
+/// "major.minor.patch".
+let libraryVersion = "\(major).\(minor).\(patch)"
+
 @_cdecl("xverse_version")
 public func xverse_version() -> UnsafePointer<CChar>? { LibraryTexts.version }
 
@@ -32,12 +35,12 @@ public func xverse_free(_ memory: UnsafeMutableRawPointer?) { free(memory) }
 
 /// Texts that live as long as the process.
 private enum LibraryTexts {
-  nonisolated(unsafe) static let version: UnsafePointer<CChar> = permanentCopy("\(major).\(minor).\(patch)")
+  nonisolated(unsafe) static let version: UnsafePointer<CChar> = permanentCopy(libraryVersion)
 
   nonisolated(unsafe) static let buildInfo: UnsafePointer<CChar> = {
     var writer = JSONWriter()
     writer.beginObject()
-    writer.write("\(major).\(minor).\(patch)", "version")
+    writer.write(libraryVersion, "version")
     writer.write(Kernels.buildCommit, "commit")
     writer.write(Kernels.buildCompiler, "compiler")
     writer.beginArray("kernels")

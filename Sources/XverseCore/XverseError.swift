@@ -36,11 +36,14 @@
   package let message: String
   /// Byte offset of the fault in the text or file named by the message; -1 when there is none.
   package let offset: Int64
+  /// The field of a JSON request that the message names, such as `messages[0].role`; nil when it names none.
+  package let field: String?
 
-  package init(_ code: Code, _ message: String, offset: Int? = nil) {
+  package init(_ code: Code, _ message: String, offset: Int? = nil, field: String? = nil) {
     self.code = code
     self.message = message
     self.offset = offset.map(Int64.init) ?? -1
+    self.field = field
   }
 
   package static func invalid(_ message: String) -> Self { Self(.invalid, message) }

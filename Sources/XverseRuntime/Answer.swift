@@ -11,12 +11,18 @@ package final class GenerationResult {
   package fileprivate(set) var tokens: Buffer<Int32>
   /// Empty unless asked for.
   package fileprivate(set) var logprobs: Buffer<Float>
+  /// For each of `tokens` the most probable ones in its place, as many as the options ask for or the vocabulary has, most
+  /// probable first, and their log probabilities. Empty unless asked for.
+  package fileprivate(set) var topTokens: Buffer<Int32>
+  package fileprivate(set) var topLogprobs: Buffer<Float>
   package fileprivate(set) var statistics = SessionStatistics()
 
   init(allocator: MemoryAllocator) {
     text = Buffer(allocator: allocator)
     tokens = Buffer(allocator: allocator)
     logprobs = Buffer(allocator: allocator)
+    topTokens = Buffer(allocator: allocator)
+    topLogprobs = Buffer(allocator: allocator)
   }
 
   package var textLength: Int { max(0, text.count - 1) }
@@ -82,6 +88,7 @@ final class Answer {
     if statistics.generatedTokens == 0 { statistics.firstTokenTime = MonotonicClock.now - start }
     try result.tokens.append(token)
     if options.wantsLogprobs { try result.logprobs.append(logprob) }
+    try keepMostProbable(logits)
     try sampler.accept(token, isGenerated: true)
     statistics.generatedTokens += 1
     if !options.ignoresEOS && model.specialTokens.eos.contains(token) { return (token, logprob, .eos) }
@@ -99,6 +106,27 @@ final class Answer {
       dropText()
     }
     statistics.generatedTokens += tokens.count
+  }
+
+  /// Adds what else could have stood in the place of a token.
+  private func keepMostProbable(_ logits: UnsafeBufferPointer<Float>) throws(XverseError) {
+    let count = min(options.topLogprobs, logits.count)
+    guard count > 0 else { return }
+    let begin = result.topTokens.count
+    for _ in 0..<count { try result.topTokens.append(0) }
+    guard let tokens = result.topTokens.mutableElements.baseAddress.map({ $0 + begin }) else { return }
+    logits.mostProbable(count, into: tokens)
+    let softmax = LogSoftmax(logits)
+    for index in 0..<count { try result.topLogprobs.append(softmax.logProbability(of: logits[Int(tokens[index])])) }
+  }
+
+  /// Of the last token: the most probable ones in its place, if wanted.
+  var lastTop: (tokens: UnsafeBufferPointer<Int32>, logprobs: UnsafeBufferPointer<Float>) {
+    let count = result.topTokens.isEmpty ? 0 : min(options.topLogprobs, model.configuration.vocabularySize)
+    return (
+      UnsafeBufferPointer(rebasing: result.topTokens.elements.suffix(count)),
+      UnsafeBufferPointer(rebasing: result.topLogprobs.elements.suffix(count))
+    )
   }
 
   /// Adds the token's text; returns whether a stop string is complete.

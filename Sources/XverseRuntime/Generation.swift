@@ -16,6 +16,9 @@ package struct GenerationEvent {
   package var tokens: UnsafeBufferPointer<Int32>
   /// As many as `tokens`, or none.
   package var logprobs: UnsafeBufferPointer<Float>
+  /// The most probable tokens in the place of the one in `tokens`, and their log probabilities; none unless asked for.
+  package var topTokens = UnsafeBufferPointer<Int32>(start: nil, count: 0)
+  package var topLogprobs = UnsafeBufferPointer<Float>(start: nil, count: 0)
   package var promptDone: Int
   package var promptTotal: Int
   package var finishReason: FinishReason
@@ -46,7 +49,8 @@ extension Session {
       throw XverseError(.contextFull, "the prompt has \(prompt.count) tokens, the session's context is \(context)")
     }
     let generation = try Generation(
-      self, options.usable(), prompt: prompt, continuesText: continuesText, cancellation: cancellation, onEvent: onEvent)
+      self, options.usable(), prompt: prompt, continuesText: continuesText, cancellation: cancellation, onEvent: onEvent
+    )
     return try generation.run()
   }
 }
@@ -158,6 +162,7 @@ private final class Generation {
     var tokens = token ?? 0
     var logprobs = logprob
     let count = token == nil ? 0 : 1
+    let top = token == nil ? (.init(start: nil, count: 0), .init(start: nil, count: 0)) : answer.lastTop
     return withUnsafePointer(to: &tokens) { tokens in
       withUnsafePointer(to: &logprobs) { logprobs in
         answer.withText(isWanted: kind != .prefill) { text in
@@ -165,6 +170,7 @@ private final class Generation {
             GenerationEvent(
               kind: kind, text: text, tokens: UnsafeBufferPointer(start: tokens, count: count),
               logprobs: UnsafeBufferPointer(start: logprobs, count: answer.options.wantsLogprobs ? count : 0),
+              topTokens: top.tokens, topLogprobs: top.logprobs,
               promptDone: promptDone ?? prompt.count, promptTotal: prompt.count, finishReason: reason, error: error))
         }
       }

@@ -24,6 +24,8 @@ package struct GenerationOptions: Sendable {
   package var stops: [[UInt8]] = []
   package var ignoresEOS = false
   package var wantsLogprobs = false
+  /// With each token, this many of the most probable ones in its place; 0: none.
+  package var topLogprobs = 0
   /// Milliseconds for the whole generation; 0: no limit.
   package var deadline: Int64 = 0
   /// Answers to the prompt; more than one only from a scheduler.

@@ -11,6 +11,9 @@ package final class GenerationRequest {
   package let model: LoadedModel
   package var options: GenerationOptions
 
+  /// Whether a conversation is too long when not all of it fits; else its oldest rounds are left out.
+  package var keepsAllMessages = false
+
   package let allocator: MemoryAllocator
   private var rawTokens: Buffer<Int32>
   private var messages: [ChatMessage] = []
@@ -66,6 +69,12 @@ package final class GenerationRequest {
       throw .unsupported(
         "\(model.specialTokens.eosSource) of '\(model.name.inMessage)': 'eos_token_id' names no token, expected one: it ends "
           + "the answers of a conversation")
+    }
+    if keepsAllMessages {
+      try ChatPrompt.render(
+        messages, tokenizer: model.tokenizer, eosToken: eos, maximumPositions: .max, maximumTokenizerTruncation: .max,
+        maximumNewTokens: 0, into: &prompt)
+      return prompt
     }
     let configuration = model.configuration
     let positions = min(configuration.maximumPositions, context ?? .max)

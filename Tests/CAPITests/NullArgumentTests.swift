@@ -132,6 +132,7 @@ enum NullAnswer: Equatable, Sendable {
 
   static let rejected = Self.status(XVERSE_E_INVALID)
   static let rejectedWithNull = Self.status(XVERSE_E_INVALID, outIsNull: true)
+  static let rejectedWithObject = Self.status(XVERSE_E_INVALID, outIsNull: false)
   static let accepted = Self.status(XVERSE_OK)
   static let made = Self.status(XVERSE_OK, outIsNull: false)
 }

@@ -90,6 +90,29 @@ extension NullCall {
           $0)
       }
     },
+    NullCall(
+      "xverse_session_generate_json",
+      [
+        "session": .rejectedWithObject, "json": .rejectedWithObject, "cancel": .made, "fn": .made, "out": .rejected,
+        "out_len": .made,
+      ]
+    ) { o, null in
+      let listen: xverse_stream_fn = { _, _ in 0 }
+      var out = UnsafeMutablePointer<CChar>(bitPattern: 1)
+      let json = #"{"prompt": "a", "max_tokens": 2, "ignore_eos": true}"#
+      let status = withUnsafeMutablePointer(to: &out) { out in
+        json.withCString { json in
+          scratch(0) {
+            xverse_session_generate_json(
+              null("session", o.session), null("json", json), -1, null("cancel", o.cancel), null("fn", listen),
+              nil, null("out", out), null("out_len", $0))
+          }
+        }
+      }
+      guard null("out", o.session) != nil else { return .status(Int(status)) }
+      xverse_free(out)
+      return .status(Int(status), outIsNull: out == nil)
+    },
   ]
 
   static let samplers = [

@@ -179,7 +179,7 @@ private func terminated(_ text: UnsafePointer<CChar>?, _ length: Int) -> String 
 }
 
 /// The user pointer of a stream callback.
-private final class EventCollector {
+final class EventCollector {
   private(set) var events: [Event] = []
   private let onEvent: ((Event) -> Int32)?
 

@@ -29,6 +29,7 @@ TIMEOUT, EVENT_FINISHED = 1, 2
 ENCODE_BOS, ENCODE_SPECIAL = 1, 2
 DECODE_SKIP_SPECIAL = 1
 TOKEN_EOS, TOKEN_BOS, TOKEN_PAD, TOKEN_UNK = 1, 2, 3, 4
+EVENT_JSON = 4
 FINISH = {0: "none", 1: "eos", 2: "stop", 3: "length", 4: "callback", 5: "cancelled", 6: "deadline", 8: "error"}
 
 
@@ -127,6 +128,10 @@ _declare(c_int32, "xverse_request_add_text", c_void_p, *_text)
 _declare(c_int32, "xverse_request_add_message", c_void_p, c_char_p, *_text)
 _declare(c_int32, "xverse_request_set_options", c_void_p, c_void_p)
 _declare(c_int32, "xverse_session_generate", c_void_p, c_void_p, c_void_p, StreamFunction, c_void_p, _out)
+_declare(
+    c_int32, "xverse_session_generate_json",
+    c_void_p, *_text, c_void_p, StreamFunction, c_void_p, _out, POINTER(c_size_t),
+)  # fmt: skip
 _declare(c_int32, "xverse_result_text", c_void_p, _out, POINTER(c_size_t))
 _declare(
     c_int32, "xverse_result_tokens",
@@ -402,6 +407,41 @@ class Session:
     def chat(self, prompt, **sampling):
         """A generator of the answer's pieces; closing it stops the answer."""
         yield from self._start(prompt, sampling, tells=True, waits=False).pieces()
+
+    def generate_json(self, request):
+        """The response to a request of OpenAI's interface, both as dicts."""
+        return self._start_json(dict(request, stream=False)).wait()
+
+    def stream_json(self, request):
+        """A generator of the response's chunks; closing it stops the answer."""
+        with contextlib.closing(self._start_json(dict(request, stream=True)).pieces()) as chunks:
+            for chunk in chunks:
+                yield json.loads(chunk)
+
+    def _start_json(self, request):
+        text = json.dumps(request).encode()
+
+        def work(call):
+            def receive(_, event):
+                event = event.contents
+                return (
+                    1
+                    if event.kind == EVENT_JSON and call.tell(ctypes.string_at(event.text, event.text_len), False)
+                    else 0
+                )
+
+            callback, out, length = StreamFunction(receive), c_void_p(), c_size_t()
+            generate = _lib.xverse_session_generate_json
+            status = generate(
+                self._handle, text, len(text), call.cancel_handle, callback, None, byref(out), byref(length)
+            )
+            try:
+                _check(status)
+                return json.loads(ctypes.string_at(out, length.value))
+            finally:
+                _lib.xverse_free(out)
+
+        return _Call(work)
 
     def _start(self, prompt, sampling, tells, waits):
         request = _request(self._model, prompt, sampling)

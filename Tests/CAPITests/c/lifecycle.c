@@ -215,6 +215,17 @@ static void use_generation(xverse_model *model) {
   CHECK(calls > 1 && n > 0 && logprobs != NULL && (size_t)stats.n_generated == n);
   xverse_result_free(result);
 
+  const char *const json =
+      "{\"prompt\": \"Once upon\", \"max_tokens\": 4, \"n\": 2, \"logprobs\": 2, \"stream\": true}";
+  char *response;
+  calls = 0;
+  OK(xverse_session_generate_json(session, json, XVERSE_NTS, NULL, on_event, &calls, &response, &n));
+  CHECK(calls > 1 && n > 0 && response[0] == '{' && response[n] == '\0');
+  xverse_free(response);
+  CHECK(xverse_session_generate_json(session, "{", 1, NULL, NULL, NULL, &response, NULL) == XVERSE_E_PARSE);
+  CHECK(response != NULL && xverse_last_error_offset() == 1);
+  xverse_free(response);
+
   OK(xverse_cancel_create(&cancel));
   xverse_cancel_trigger(cancel);
   OK(xverse_request_create(model, &raw));
