@@ -8,6 +8,7 @@ PREFIX is where libxverse is installed (with PC_RPATH=1); N is how often each ki
 
     needs      which libraries libxverse.so and the tool need, and what a process has of libomp and OpenBLAS
     table      settings of OpenMP, limits and companions by outcome
+    threads    how many compute threads there are where threads of the host are bound to CPUs
     floats     hosts with another floating-point environment
     exits      C programs that end while the library computes
     python     Python programs that end, or are interrupted, while the library computes
@@ -275,6 +276,38 @@ class Checker:
                     "environment": self.python_environment(), "team": "pthreads",
                 }  # fmt: skip
 
+    # ---- threads ----
+
+    def threads(self):
+        processors = sorted(os.sched_getaffinity(0))
+        rows = [("nothing set", {}, len(processors))]
+        for name, value in (
+            ("OMP_PROC_BIND", "close"), ("OMP_PROC_BIND", "spread"), ("OMP_PLACES", "threads"),
+            ("GOMP_CPU_AFFINITY", ",".join(map(str, processors))),
+        ):  # fmt: skip
+            rows.append((f"{name}={value}", {name: value}, len(processors)))
+        rows.append(("OMP_PLACES={first}", {"OMP_PLACES": f"{{{processors[0]}}}"}, 1))
+        program = self.compiled("companion", "-fopenmp", compiler="gcc", output="bound")
+        for name, environment, expected in rows:
+            for when in ("none", "before"):
+                self.count_threads([program, self.model, when], f"{name}, {when}", environment, expected)
+        # What the process was started with holds for the compute threads too.
+        first = ["taskset", "-c", str(processors[0])]
+        for name, environment in (("taskset", {}), ("taskset, OMP_PROC_BIND=close", {"OMP_PROC_BIND": "close"})):
+            self.count_threads([*first, program, self.model, "none"], name, environment, 1)
+
+    def count_threads(self, command, name, environment, expected):
+        done = self.run(command, {"XVERSE_LOG": "info"} | environment)
+        log = done.stderr.decode(errors="replace")
+        found = re.search(r"(\d+) compute threads? \(this process may use (\d+) CPU", log)
+        if done.returncode != 0 or found is None:
+            self.fail(f"{name}: exit {done.returncode}, {log[-300:]}")
+            return
+        self.say(f"{name:<44} {found[1]} threads")
+        # A quota of CPU time can make them fewer.
+        if int(found[2]) != expected or int(found[1]) > expected:
+            self.fail(f"{name}: {found[1]} threads on {found[2]} CPUs, expected {expected}")
+
     # ---- floats ----
 
     def floats(self):
@@ -436,7 +469,7 @@ sys.exit(6 if interrupted(call, 0.02) and interrupted(call, 0.1) else 1)
 """,
 }
 
-PARTS = ["needs", "table", "floats", "exits", "python"]
+PARTS = ["needs", "table", "threads", "floats", "exits", "python"]
 
 
 def main():
