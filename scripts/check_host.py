@@ -329,9 +329,13 @@ class Checker:
             (work, way, 1000 * (2 + 7 * run % 90), "openmp" if run % 2 else "pthread")
             for work, way in kinds for run in range(self.runs)
         ]  # fmt: skip
+        trials += [("stuck", way, 200_000, team) for way in ("return", "exit") for team in ("openmp", "pthread")]
         self.trials(
             trials, lambda t: ([program, self.model, *t[:3]], {"XVERSE_NUM_THREADS": "3", "XVERSE_THREADING": t[3]}), 7
         )
+        done = self.run([program, self.model, "stuck", "return", 200_000], {"XVERSE_NUM_THREADS": "3"})
+        if (done.returncode, done.stdout) != (7, b"left"):
+            self.fail(f"stuck: exit {done.returncode}, {done.stdout}: expected 7 and what was printed last")
 
     def trials(self, trials, prepare, expected):
         def one(trial):

@@ -63,6 +63,11 @@ void xvk_add_openmp_places(uint8_t *bits, size_t size);
 int32_t xvk_bind_thread(const uint8_t *bits, size_t size);
 void xvk_name_thread(const char *name);
 
+/* Called while the process exits, when threads that compute cannot be stopped: once the exit handlers that the host has
+ * registered since the library was loaded have run, the process ends with its exit status, without the destructors of
+ * libraries. */
+void xvk_leave_after_handlers(void);
+
 /* The floating-point environment of a thread: its rounding mode, traps, flags, treatment of subnormal numbers. */
 typedef struct {
   uint64_t control, status;
