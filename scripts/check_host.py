@@ -371,8 +371,8 @@ class Checker:
         for name, text in INTERRUPTED.items():
             (self.work / f"{name}.py").write_text(INTERRUPT + text)
             self.trials(
-                [(name, run) for run in range(self.runs)],
-                lambda t: ([sys.executable, self.work / f"{t[0]}.py", self.model], environment), 6,
+                [(name, 7 * run % 60) for run in range(self.runs)],
+                lambda t: ([sys.executable, self.work / f"{t[0]}.py", self.model, t[1] / 1000], environment), 6,
             )  # fmt: skip
 
 
@@ -444,9 +444,10 @@ import os, signal, sys, threading, time
 import xverse
 signal.signal(signal.SIGINT, signal.default_int_handler)
 def interrupted(call, delay):
-    threading.Timer(delay, os.kill, (os.getpid(), signal.SIGINT)).start()
+    end = time.monotonic() + 20
     try:
-        for _ in range(1000):
+        threading.Timer(delay + float(sys.argv[2]), os.kill, (os.getpid(), signal.SIGINT)).start()
+        while time.monotonic() < end:
             call()
     except KeyboardInterrupt:
         return True
