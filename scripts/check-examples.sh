@@ -77,7 +77,8 @@ grep -q "^xverse: .*$(printf '\357\277\275').*-missing" "$work/said" || die "the
 latin=$(printf 'caf\351')
 printf '%s' "$latin" >"$odd.txt"
 ids=$("$xverse" tokenize "$model" "$latin" --ids)
-[ -n "$ids" ] && [ "$ids" = "$("$xverse" tokenize "$model" - --ids <"$odd.txt")" ] || die "other ids from an argument"
+[ -n "$ids" ] || die "no ids of an argument"
+[ "$ids" = "$("$xverse" tokenize "$model" - --ids <"$odd.txt")" ] || die "other ids from an argument"
 [ "$ids" != "$("$xverse" tokenize "$model" "$(printf 'caf\357\277\275')" --ids)" ] || die "the argument's bytes were mended"
 ends_with 0 "$xverse" generate "$model" "$latin" --greedy --max-new-tokens 4
 ends_with 0 "$xverse" generate "$model" --prompt-file "$odd.txt" --greedy --max-new-tokens 4

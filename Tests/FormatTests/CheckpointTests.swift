@@ -162,7 +162,8 @@ struct CheckpointTests {
       "model.safetensors.index.json": shardIndex(["a": "1.safetensors", "b": "2.safetensors"]),
       "1.safetensors": safetensors("a", [1]),
       "2.safetensors": safetensors(
-        "{\(entry("a", "U8", [1], 0, 1)),\(entry("b", "U8", [1], 1, 2)),\(entry("b", "U8", [1], 2, 3))}", data: [1, 2, 3]),
+        "{\(entry("b", "U8", [1], 0, 1)),\(entry("a", "U8", [1], 1, 2)),\(entry("b", "U8", [1], 2, 3))}",
+        data: [1, 2, 3]),
     ])
 
     let error = #expect(throws: XverseError.self) { try open(directory.path) }

@@ -71,7 +71,8 @@ struct TokenizerFileTests {
     #expect(tokenizer.warnings.first?.hasPrefix("tokenizer.json: 'post_processor.single' is [") == true)
     #expect(
       tokenizer.warnings.first?.hasSuffix(
-        ", expected the sequence A alone: special tokens are added to a text on request only, as with XVERSE_ENCODE_BOS")
+        ", expected the sequence A alone: special tokens are added to a text on request only, as with XVERSE_ENCODE_BOS"
+      )
         == true)
   }
 
