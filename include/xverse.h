@@ -48,7 +48,9 @@
  *            options `threads` and `threading`), XVERSE_LOG (off|error|warn|info|debug: log to stderr).
  *            If the process ends, by exit() or by a return from main, while other threads are inside the library,
  *            their calls return XVERSE_E_CANCELLED and invoke no more callbacks. exit() waits up to 10 seconds for the
- *            compute threads to stop. Nothing can be computed after that.
+ *            compute threads to stop. Nothing can be computed after that. If they do not stop in time, the process ends
+ *            with its exit code after the exit handlers that were registered since the library was loaded, without
+ *            those before them and without the destructors of libraries.
  *            A child of a process that has called the library before fork() gets XVERSE_E_FORKED from every call until
  *            it executes another program.
  * STRUCTS    Set `size` to sizeof the struct before the call; the library reads or writes no more than that, so

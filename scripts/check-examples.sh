@@ -59,6 +59,31 @@ printf 'Hi\n/reset\nHi\n' | "$xverse" chat "$model" --greedy --max-new-tokens 20
 printf 'Hi\n' | "$xverse" chat "$model" --echo --greedy --max-new-tokens 20 >"$work/said" || die "chat --echo failed"
 [ "$(head -n 1 "$work/said")" = "> Hi" ] || die "chat --echo gave no message"
 
+rest=$("$xverse" generate "$model" "How many legs does a spider have?" --chat --prefill "A spider has" --greedy)
+[ "A spider has$rest" = "A spider has eight legs." ] || die "a prefilled answer goes on with '$rest'"
+ends_with 2 "$xverse" generate "$model" "$text" --prefill "A spider"
+grep -q -- "--prefill needs --chat" "$work/said" || die "no reason: $(cat "$work/said")"
+
+say "bytes that are not UTF-8, as arguments"
+odd=$work/$(printf '\304\243\320\315')
+ln -s "$model" "$odd"
+speaks "$xverse" generate "$odd" "$text" --greedy --max-new-tokens 8
+[ "$("$xverse" generate "$odd" "$text" --greedy --max-new-tokens 8)" = \
+  "$("$xverse" generate "$model" "$text" --greedy --max-new-tokens 8)" ] || die "another answer by another name"
+ends_with 0 "$xverse" convert "$odd" "$odd-new" --quantize int8
+[ -d "$odd-new" ] || die "nothing in the place that was named"
+ends_with 1 "$xverse" info "$odd-missing"
+grep -q "^xverse: .*$(printf '\357\277\275').*-missing" "$work/said" || die "the message names no file: $(cat "$work/said")"
+latin=$(printf 'caf\351')
+printf '%s' "$latin" >"$odd.txt"
+ids=$("$xverse" tokenize "$model" "$latin" --ids)
+[ -n "$ids" ] || die "no ids of an argument"
+[ "$ids" = "$("$xverse" tokenize "$model" - --ids <"$odd.txt")" ] || die "other ids from an argument"
+[ "$ids" != "$("$xverse" tokenize "$model" "$(printf 'caf\357\277\275')" --ids)" ] || die "the argument's bytes were mended"
+ends_with 0 "$xverse" generate "$model" "$latin" --greedy --max-new-tokens 4
+ends_with 0 "$xverse" generate "$model" --prompt-file "$odd.txt" --greedy --max-new-tokens 4
+ends_with 0 "$xverse" generate "$model" "$latin" --chat --system "$latin" --prefill "$latin" --greedy --max-new-tokens 4
+
 say "header in C and C++"
 echo '#include <xverse.h>
 int main(void) { return xverse_version()[0] == 0; }' >"$work/main.c"

@@ -8,6 +8,7 @@ PREFIX is where libxverse is installed (with PC_RPATH=1); N is how often each ki
 
     needs      which libraries libxverse.so and the tool need, and what a process has of libomp and OpenBLAS
     table      settings of OpenMP, limits and companions by outcome
+    threads    how many compute threads there are where threads of the host are bound to CPUs
     floats     hosts with another floating-point environment
     exits      C programs that end while the library computes
     python     Python programs that end, or are interrupted, while the library computes
@@ -275,6 +276,38 @@ class Checker:
                     "environment": self.python_environment(), "team": "pthreads",
                 }  # fmt: skip
 
+    # ---- threads ----
+
+    def threads(self):
+        processors = sorted(os.sched_getaffinity(0))
+        rows = [("nothing set", {}, len(processors))]
+        for name, value in (
+            ("OMP_PROC_BIND", "close"), ("OMP_PROC_BIND", "spread"), ("OMP_PLACES", "threads"),
+            ("GOMP_CPU_AFFINITY", ",".join(map(str, processors))),
+        ):  # fmt: skip
+            rows.append((f"{name}={value}", {name: value}, len(processors)))
+        rows.append(("OMP_PLACES={first}", {"OMP_PLACES": f"{{{processors[0]}}}"}, 1))
+        program = self.compiled("companion", "-fopenmp", compiler="gcc", output="bound")
+        for name, environment, expected in rows:
+            for when in ("none", "before"):
+                self.count_threads([program, self.model, when], f"{name}, {when}", environment, expected)
+        # What the process was started with holds for the compute threads too.
+        first = ["taskset", "-c", str(processors[0])]
+        for name, environment in (("taskset", {}), ("taskset, OMP_PROC_BIND=close", {"OMP_PROC_BIND": "close"})):
+            self.count_threads([*first, program, self.model, "none"], name, environment, 1)
+
+    def count_threads(self, command, name, environment, expected):
+        done = self.run(command, {"XVERSE_LOG": "info"} | environment)
+        log = done.stderr.decode(errors="replace")
+        found = re.search(r"(\d+) compute threads? \(this process may use (\d+) CPU", log)
+        if done.returncode != 0 or found is None:
+            self.fail(f"{name}: exit {done.returncode}, {log[-300:]}")
+            return
+        self.say(f"{name:<44} {found[1]} threads")
+        # A quota of CPU time can make them fewer.
+        if int(found[2]) != expected or int(found[1]) > expected:
+            self.fail(f"{name}: {found[1]} threads on {found[2]} CPUs, expected {expected}")
+
     # ---- floats ----
 
     def floats(self):
@@ -296,9 +329,13 @@ class Checker:
             (work, way, 1000 * (2 + 7 * run % 90), "openmp" if run % 2 else "pthread")
             for work, way in kinds for run in range(self.runs)
         ]  # fmt: skip
+        trials += [("stuck", way, 200_000, team) for way in ("return", "exit") for team in ("openmp", "pthread")]
         self.trials(
             trials, lambda t: ([program, self.model, *t[:3]], {"XVERSE_NUM_THREADS": "3", "XVERSE_THREADING": t[3]}), 7
         )
+        done = self.run([program, self.model, "stuck", "return", 200_000], {"XVERSE_NUM_THREADS": "3"})
+        if (done.returncode, done.stdout) != (7, b"left"):
+            self.fail(f"stuck: exit {done.returncode}, {done.stdout}: expected 7 and what was printed last")
 
     def trials(self, trials, prepare, expected):
         def one(trial):
@@ -334,8 +371,8 @@ class Checker:
         for name, text in INTERRUPTED.items():
             (self.work / f"{name}.py").write_text(INTERRUPT + text)
             self.trials(
-                [(name, run) for run in range(self.runs)],
-                lambda t: ([sys.executable, self.work / f"{t[0]}.py", self.model], environment), 6,
+                [(name, 7 * run % 60) for run in range(self.runs)],
+                lambda t: ([sys.executable, self.work / f"{t[0]}.py", self.model, t[1] / 1000], environment), 6,
             )  # fmt: skip
 
 
@@ -407,9 +444,10 @@ import os, signal, sys, threading, time
 import xverse
 signal.signal(signal.SIGINT, signal.default_int_handler)
 def interrupted(call, delay):
-    threading.Timer(delay, os.kill, (os.getpid(), signal.SIGINT)).start()
+    end = time.monotonic() + 20
     try:
-        for _ in range(1000):
+        threading.Timer(delay + float(sys.argv[2]), os.kill, (os.getpid(), signal.SIGINT)).start()
+        while time.monotonic() < end:
             call()
     except KeyboardInterrupt:
         return True
@@ -436,7 +474,7 @@ sys.exit(6 if interrupted(call, 0.02) and interrupted(call, 0.1) else 1)
 """,
 }
 
-PARTS = ["needs", "table", "floats", "exits", "python"]
+PARTS = ["needs", "table", "threads", "floats", "exits", "python"]
 
 
 def main():

@@ -67,8 +67,9 @@ package final class Checkpoint: WeightMemory, @unchecked Sendable {
     let opening = try Opening(
       names, expected: expected, index: index?.name, in: location.files, allocator: allocator)
     format = opening.format
-    var table = try opening.readHeaders(progress)
-    var warnings = index?.warnings(of: table) ?? []
+    var warnings: [String] = []
+    var table = try opening.readHeaders(progress, warn: { warnings.append($0) })
+    warnings += index?.warnings(of: table) ?? []
     if format != .gguf, let renamed = try table.rename(renaming) {
       warnings.append(
         "\(location.directory.inMessage): \(renamed.count) tensors have other names than a model's; "
@@ -76,7 +77,7 @@ package final class Checkpoint: WeightMemory, @unchecked Sendable {
     }
     self.warnings = warnings
     files = try opening.openFiles(mode, progress)
-    byteCount = table.entries.elements.reduce(0) { $0 + $1.byteCount }
+    byteCount = table.order.elements.reduce(0) { $0 + table.entries[Int($1)].byteCount }
     self.table = table
     directory = location.directory
   }

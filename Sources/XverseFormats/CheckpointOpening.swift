@@ -61,11 +61,14 @@ extension Checkpoint {
       return found
     }
 
-    /// The tensors of all files, sorted by name.
+    /// The tensors of all files, sorted by name. Of several with one name that of the last shard counts, as for Hugging
+    /// Face's loader, which reads one shard after the other.
     ///
-    /// - Parameter metadata: Called with the metadata of each GGUF file.
+    /// - Parameters:
+    ///   - metadata: Called with the metadata of each GGUF file.
+    ///   - warn: Called with sentences for people.
     func readHeaders(
-      _ progress: Progress, metadata: (GGUFMetadata) -> Void = { _ in }
+      _ progress: Progress, metadata: (GGUFMetadata) -> Void = { _ in }, warn: (String) -> Void = { _ in }
     ) throws(XverseError) -> TensorTable {
       var table = TensorTable(allocator: allocator)
       for (number, name) in names.enumerated() {
@@ -80,15 +83,26 @@ extension Checkpoint {
           metadata(found)
         }
       }
-      if let (first, second) = try table.sort() {
-        guard table.entries[first].file != table.entries[second].file else {
-          let place = names[table.entries[first].file].inMessage
-          throw .corrupt("\(place): tensor '\(table.name(of: first).inMessage)' stands there twice")
-        }
-        let places = [table.entries[first].file, table.entries[second].file].map { names[$0].inMessage }
-        throw .corrupt("tensor '\(table.name(of: first).inMessage)' stands both in \(places[0]) and in \(places[1])")
-      }
+      try table.sort()
+      try settleRepetitions(&table, warn)
       return table
+    }
+
+    private func settleRepetitions(_ table: inout TensorTable, _ warn: (String) -> Void) throws(XverseError) {
+      if let (first, _) = table.repetition(where: { $0.file == $1.file }) {
+        let place = names[table.entries[first].file].inMessage
+        throw .corrupt("\(place): tensor '\(table.name(of: first).inMessage)' stands there twice")
+      }
+      guard let (first, second) = table.repetition(where: { $0.file != $1.file }) else { return }
+      let name = table.name(of: first).inMessage
+      let places = [first, second].map { names[table.entries[$0].file].inMessage }
+      guard format != .gguf else {
+        throw .corrupt("tensor '\(name)' stands both in \(places[0]) and in \(places[1])")
+      }
+      let count = table.keepLast()
+      warn(
+        "\(count) tensors stand in several shards, of which the last one counts, such as '\(name)' in \(places[0]) "
+          + "and in \(places[1])")
     }
 
     /// The bytes of all files.

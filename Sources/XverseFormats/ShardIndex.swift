@@ -12,7 +12,7 @@ struct ShardIndex {
   private let document: JSONDocument
   private let weightMap: JSONValue
   private let numbers: [String: Int]
-  /// The files' names, each once, in the order of their first mention.
+  /// The files' names, each once, in the order of their bytes: the order in which Hugging Face's loader reads them.
   let shards: [FilePath]
 
   /// - Throws: `corrupt`; `invalid` for a shard outside the directory; `limit`.
@@ -23,25 +23,24 @@ struct ShardIndex {
       throw .corrupt("\(file.name): there is no 'weight_map' that is an object", offset: document.root.offset)
     }
     weightMap = map
-    var numbers: [String: Int] = [:]
-    var shards: [FilePath] = []
+    var shards: Set<String> = []
     for (tensor, value) in map.members {
       guard let shard = value.string else {
         throw .corrupt(
           "\(file.name): the shard of '\(tensor.text.inMessage)' is \(value.kind.rawValue), expected a file name",
           offset: value.offset)
       }
-      guard numbers[shard] == nil else { continue }
+      guard !shards.contains(shard) else { continue }
       try Self.check(shard, value)
       guard shards.count < Self.maximumShardCount else {
         throw .limit("\(file.name): more than \(Self.maximumShardCount) shards", offset: value.offset)
       }
-      numbers[shard] = shards.count
-      shards.append(try FilePath(shard))
+      shards.insert(shard)
     }
     guard !shards.isEmpty else { throw .corrupt("\(file.name): 'weight_map' names no shard", offset: map.offset) }
-    self.numbers = numbers
-    self.shards = shards
+    let sorted = shards.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    numbers = Dictionary(uniqueKeysWithValues: sorted.enumerated().map { ($1, $0) })
+    self.shards = try sorted.map { (shard) throws(XverseError) in try FilePath(shard) }
   }
 
   /// What the index says wrongly of the tensors in the files, in sentences for people; `table` has been sorted.

@@ -29,7 +29,7 @@ struct TensorTable: ~Copyable {
   private(set) var entries: Buffer<Entry>
   private var names: Buffer<UInt8>
   private var dimensions: Buffer<Int>
-  /// Numbers of entries in the order of their names' bytes.
+  /// Numbers of entries in the order of their names' bytes; what `keepLast` left out is not among them.
   private(set) var order: Buffer<UInt32>
 
   init(allocator: MemoryAllocator) {
@@ -86,24 +86,51 @@ struct TensorTable: ~Copyable {
     return Array(dimensions.elements[start..<start + entry.rank])
   }
 
-  /// Orders the entries by name. O(n log n).
-  ///
-  /// - Returns: Two entries with the same name; nil when all names differ.
-  mutating func sort() throws(XverseError) -> (Int, Int)? {
+  /// Orders the entries by name, those of one name by file. O(n log n).
+  mutating func sort() throws(XverseError) {
     order.removeAll()
     for number in 0..<entries.count { try order.append(UInt32(number)) }
+    sortOrder()
+  }
+
+  private mutating func sortOrder() {
     let entries = entries.elements
     let names = names.elements
     var view = order.mutableElements
     view.sort { left, right in
       let (l, r) = (entries[Int(left)], entries[Int(right)])
-      return Self.compare(Self.bytes(of: l, in: names), Self.bytes(of: r, in: names)) < 0
+      let comparison = Self.compare(Self.bytes(of: l, in: names), Self.bytes(of: r, in: names))
+      return comparison == 0 ? l.file < r.file : comparison < 0
     }
-    for index in order.elements.indices.dropFirst() {
-      let (left, right) = (Int(order[index - 1]), Int(order[index]))
-      if Self.compare(nameBytes(of: left), nameBytes(of: right)) == 0 { return (left, right) }
+  }
+
+  /// Two neighbours in `order` that have the same name, of those for which `isWanted`; nil for none. O(n).
+  func repetition(where isWanted: (_ first: Entry, _ second: Entry) -> Bool) -> (Int, Int)? {
+    for place in order.elements.indices.dropFirst() {
+      let (first, second) = (Int(order[place - 1]), Int(order[place]))
+      if isWanted(entries[first], entries[second]), haveOneName(first, second) { return (first, second) }
     }
     return nil
+  }
+
+  /// Of the entries with one name leaves only that of the last file in the order. O(n).
+  ///
+  /// - Returns: How many entries are left out.
+  mutating func keepLast() -> Int {
+    let view = order.mutableElements
+    var count = 0
+    for place in view.indices {
+      if count > 0, haveOneName(Int(view[count - 1]), Int(view[place])) { count -= 1 }
+      view[count] = view[place]
+      count += 1
+    }
+    let dropped = view.count - count
+    order.truncate(to: count)
+    return dropped
+  }
+
+  private func haveOneName(_ first: Int, _ second: Int) -> Bool {
+    Self.compare(nameBytes(of: first), nameBytes(of: second)) == 0
   }
 
   /// A name that an entry is to get.
@@ -137,7 +164,7 @@ struct TensorTable: ~Copyable {
     }
     guard let first else { return nil }
     let count = apply(&renamings)
-    _ = try sort()
+    sortOrder()
     return (count, first.from, first.to)
   }
 

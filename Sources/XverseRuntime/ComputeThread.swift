@@ -209,14 +209,16 @@ final class WorkQueue: @unchecked Sendable {
   /// Waits until nothing is worked at; on the compute thread itself, not at all.
   ///
   /// - Parameter deadline: Of the monotonic clock. The mutex may be held for ever: by the caller, in a signal handler.
-  func waitUntilIdle(_ deadline: Int64) {
+  /// - Returns: Whether nothing is worked at.
+  func waitUntilIdle(_ deadline: Int64) -> Bool {
     while MonotonicClock.now < deadline {
       if pthread_mutex_trylock(mutex) == 0 {
         let isIdle = first == nil && !isRunning || thread.map { pthread_equal($0, pthread_self()) != 0 } == true
         pthread_mutex_unlock(mutex)
-        if isIdle { return }
+        if isIdle { return true }
       }
       usleep(500)
     }
+    return false
   }
 }

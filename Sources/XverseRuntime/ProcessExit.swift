@@ -3,10 +3,12 @@
 
 import Glibc
 import XverseCore
+import XverseTensors
 
 /// The compute threads that an exit has to stop.
 enum ProcessExit {
-  /// Nanoseconds that an exit may be held up: what works between two looks at a cancel flag takes less.
+  /// Nanoseconds that an exit may be held up: what works between two looks at a cancel flag takes less, but for the
+  /// factorization of a large matrix in calibration.
   private static let patience: Int64 = 10_000_000_000
 
   /// Guarded by `mutex`, which an exit from inside a signal handler may find locked for ever.
@@ -42,11 +44,11 @@ enum ProcessExit {
     ProcessEnd.begin()
     let deadline = MonotonicClock.now + patience
     while pthread_mutex_trylock(mutex) != 0 {
-      guard MonotonicClock.now < deadline else { return }
+      guard MonotonicClock.now < deadline else { return Kernels.leaveAfterHandlers() }
       usleep(500)
     }
     let working = queues
     pthread_mutex_unlock(mutex)
-    for queue in working { queue.waitUntilIdle(deadline) }
+    for queue in working where !queue.waitUntilIdle(deadline) { return Kernels.leaveAfterHandlers() }
   }
 }

@@ -1,5 +1,6 @@
 // ProcessorLimits.swift -- how many CPUs are for this process: its affinity mask, and the time that its cgroup grants.
 
+import Glibc
 import XverseTensors
 
 /// What limits the number of compute threads.
@@ -21,7 +22,10 @@ package struct ProcessorLimits {
 
   /// Why there are so many, for the log.
   package var reason: String {
-    let mask = "this process may use \(processors.count) CPU\(processors.count == 1 ? "" : "s")"
+    let online = sysconf(Int32(_SC_NPROCESSORS_ONLN))
+    let mask =
+      "this process may use \(processors.count) CPU\(processors.count == 1 ? "" : "s")"
+      + (online > processors.count ? " of \(online)" : "")
     guard let quota else { return mask }
     return mask + ", and its cgroup grants the time of \((quota * 100).rounded() / 100)"
   }

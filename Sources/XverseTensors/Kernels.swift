@@ -101,6 +101,9 @@ package struct Kernels: @unchecked Sendable {
   /// Names the calling thread, and with it those that it starts.
   package static func nameThisThread(_ name: String) { xvk_name_thread(name) }
 
+  /// While the process exits: lets it end without the destructors of libraries, under threads that compute on.
+  package static func leaveAfterHandlers() { xvk_leave_after_handlers() }
+
   /// The commit that the kernels were built from, or "unknown", and the compiler that built them.
   package static var buildCommit: String { String(cString: xvk_build_commit()) }
   package static var buildCompiler: String { String(cString: xvk_build_compiler()) }

@@ -10,8 +10,11 @@ package struct ProcessorSet: Equatable {
 
   package var count: Int { bits.reduce(0) { $0 + $1.nonzeroBitCount } }
 
-  /// The CPUs of every thread of this process together. The mask of one thread tells little: other OpenMP runtimes pin the
-  /// host's thread to one CPU when they bind their threads, and a thread that it starts inherits that.
+  /// The CPUs of every thread of this process together, and those that GNU's OpenMP has set aside for threads that it binds.
+  ///
+  /// The mask of one thread tells little: other OpenMP runtimes pin the host's thread to one CPU when they bind their
+  /// threads, and a thread that it starts inherits that. But a mask that all threads share is taken for the wish of
+  /// whoever started the process: the system does not tell what `taskset` has set from what the only thread has set.
   package static var ofProcess: Self {
     var all = Self()
     if let directory = opendir("/proc/self/task") {
@@ -25,6 +28,7 @@ package struct ProcessorSet: Equatable {
     }
     // Without /proc.
     if all.count == 0, let processors = Self(ofThread: 0) { all.formUnion(processors) }
+    xvk_add_openmp_places(&all.bits, all.bits.count)
     return all
   }
 

@@ -53,23 +53,34 @@ struct TokenizerFile {
       switch try component.type() {
       case "ByteLevel":
         component.expectKeys(["type", "add_prefix_space", "trim_offsets", "use_regex"])
-      case "TemplateProcessing" where Self.addsNothing(component):
-        continue
+      case "TemplateProcessing":
+        try checkTemplate(component)
       default:
-        throw component.unsupportedType(expected: "a component that adds no tokens")
+        throw component.unsupportedType(expected: "a component that leaves the text's own tokens alone")
       }
     }
   }
 
-  /// Whether a template for one text is nothing but the text.
-  private static func addsNothing(_ template: FileValue) -> Bool {
-    guard let parts = template["single"], parts.value.kind == .array else { return false }
-    var isText = false
-    for part in parts.value.elements {
-      guard !isText, part["Sequence"]?["id"]?.stringValue?.equals("A") == true else { return false }
-      isText = true
+  /// A template for one text must be the text, once. Tokens beside it are for the caller to add, as they are with a GGUF
+  /// file that asks for them: `Tokenizer.encode` adds none, and neither does transformers to a conversation.
+  private func checkTemplate(_ template: FileValue) throws(XverseError) {
+    let parts = try template.required("single")
+    var texts = 0
+    var added = 0
+    for part in try parts.elements() {
+      if part["Sequence"]?["id"]?.value.stringValue?.equals("A") == true {
+        texts += 1
+      } else if part["SpecialToken"] != nil {
+        added += 1
+      } else {
+        throw part.unsupported(expected: "the sequence A or a special token")
+      }
     }
-    return isText
+    guard texts == 1 else { throw parts.unsupported(expected: "the sequence A once, and special tokens") }
+    if added > 0 {
+      parts.warn(
+        expected: "the sequence A alone: special tokens are added to a text on request only, as with XVERSE_ENCODE_BOS")
+    }
   }
 
   // MARK: vocabulary

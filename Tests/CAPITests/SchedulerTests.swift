@@ -164,16 +164,17 @@ extension ABI {
       let scheduler = try Scheduler(model, #"{"max_num_seqs": 2, "max_queued_requests": 3}"#)
       for index in 0..<5 { _ = try scheduler.submit(try request(index)) }
       // Finished or not, nobody has read them.
+      let another = try request(1)
+      defer { withExtendedLifetime(another) {} }
       var id: UInt64 = 9
-      let status = xverse_scheduler_submit(scheduler.pointer, try request(1).pointer, &id)
+      let status = xverse_scheduler_submit(scheduler.pointer, another.pointer, &id)
       expect(status, is: XVERSE_E_QUEUE_FULL, saying: "max_num_seqs + max_queued_requests = 5")
       #expect(id == 0)
 
       var ended = 0
       while ended < 2 { ended += try scheduler.next()?.event.kind == Int(XVERSE_EVENT_FINISHED) ? 1 : 0 }
       _ = try scheduler.submit(try request(1, #", "n": 2"#))
-      expect(
-        xverse_scheduler_submit(scheduler.pointer, try request(1).pointer, &id), is: XVERSE_E_QUEUE_FULL, saying: "5")
+      expect(xverse_scheduler_submit(scheduler.pointer, another.pointer, &id), is: XVERSE_E_QUEUE_FULL, saying: "5")
       _ = try scheduler.answers(5)
     }
 

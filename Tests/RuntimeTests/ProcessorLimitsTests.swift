@@ -18,6 +18,16 @@ struct ProcessorLimitsTests {
     #expect(ProcessorLimits.current.reason.contains("CPU"))
   }
 
+  @Test("says how many CPUs a process leaves unused")
+  func reason() {
+    var one = ProcessorSet()
+    one.insert(0)
+    let online = sysconf(Int32(_SC_NPROCESSORS_ONLN))
+    #expect(
+      ProcessorLimits(processors: one, quota: 0.5).reason
+        == "this process may use 1 CPU\(online > 1 ? " of \(online)" : ""), and its cgroup grants the time of 0.5")
+  }
+
   @Test("a thread that is bound to one CPU does not bind the process")
   func pinnedCaller() throws {
     let all = ProcessorSet.ofProcess

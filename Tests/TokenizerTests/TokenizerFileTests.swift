@@ -58,6 +58,24 @@ struct TokenizerFileTests {
     #expect(try Self.letters.with(root: root).tokenizer().ids("abc") == [3, 2])
   }
 
+  @Test("does not add the special tokens of a template to a text, and says so")
+  func templateWithSpecialTokens() throws {
+    let template = """
+      {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}},
+      {"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": "</s>", "type_id": 0}}], "pair": [],
+      "special_tokens": {}}
+      """
+    let tokenizer = try Self.letters.with(root: ["post_processor": template]).tokenizer()
+    #expect(try tokenizer.ids("abc") == [3, 2])
+    #expect(tokenizer.warnings.count == 1)
+    #expect(tokenizer.warnings.first?.hasPrefix("tokenizer.json: 'post_processor.single' is [") == true)
+    #expect(
+      tokenizer.warnings.first?.hasSuffix(
+        ", expected the sequence A alone: special tokens are added to a text on request only, as with XVERSE_ENCODE_BOS"
+      )
+        == true)
+  }
+
   @Test("ids may have gaps: unused ids have no text")
   func gaps() throws {
     let file = TokenizerJSON(root: ["decoder": #"{"type": "Fuse"}"#], model: ["vocab": #"{"a": 0, "b": 4000}"#])
@@ -154,7 +172,11 @@ struct TokenizerFileTests {
       ),
       (
         "post_processor", #"{"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "a", "type_id": 0}}]}"#,
-        "post_processor.type"
+        "post_processor.single"
+      ),
+      (
+        "post_processor", #"{"type": "TemplateProcessing", "single": [{"Sequence": {"id": "B", "type_id": 0}}]}"#,
+        "post_processor.single[0]"
       ),
       ("post_processor", #"{"type": "BertProcessing"}"#, "post_processor.type"),
       ("decoder", #"{"type": "WordPiece"}"#, "decoder.type"),

@@ -12,11 +12,14 @@ is computed or loaded within a moment, and so does the end of the interpreter.
 The library is libxverse.so.1; set XVERSE_LIBRARY to the path of another one.
 """
 
+import _thread
 import atexit
 import contextlib
 import ctypes
 import ctypes.util
+import functools
 import json
+import operator
 import os
 import queue
 import threading
@@ -156,16 +159,17 @@ def _check(status):
 class _Handle:
     """Owns one object of the library and frees it with the Python object."""
 
+    # What frees the object; until there is one, a call without arguments that does nothing.
+    _release = int
+    # A method here would lose Ctrl-C: Python can raise KeyboardInterrupt at its first line, and passes over whatever a __del__
+    # raises. This one comes to `_release()` without running a line of Python.
+    __del__ = property(operator.attrgetter("_release"))
+
     def __init__(self, create, free, *arguments):
-        self._as_parameter_ = None
-        self._free = free
         handle = c_void_p()
         _check(create(*arguments, byref(handle)))
+        self._release = functools.partial(free, handle)
         self._as_parameter_ = handle
-
-    def __del__(self):
-        if self._as_parameter_ is not None:
-            self._free(self._as_parameter_)
 
 
 def _options(kind, values):
@@ -190,7 +194,7 @@ class _Call:
     """
 
     def __init__(self, function):
-        """Calls function(call); what it returns, or raises, ends `pieces`."""
+        """What is called is function(call); what it returns, or raises, ends `pieces`, and nothing runs before that."""
         self.cancel_handle = _Handle(_lib.xverse_cancel_create, _lib.xverse_cancel_free)
         self.result = None
         self._function = function
@@ -198,12 +202,22 @@ class _Call:
         self._answers = queue.SimpleQueue()
         self._is_cancelled = False
         self._finished = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._threads = []
+
+    def _start(self):
         with _calls_lock:
             if _is_ending:
                 raise RuntimeError("the interpreter is shutting down")
-            self._thread.start()
             _calls.add(self)
+            # Started and noted without a line of Python between, so that Ctrl-C cannot leave a thread that nobody knows.
+            self._threads.extend(map(_thread.start_new_thread, [self._run], [()]))
+
+    def _stop(self):
+        self.cancel()
+        if not self._threads:
+            _calls.discard(self)
+        elif not _is_ending:
+            self._finished.wait()
 
     def _run(self):
         try:
@@ -227,16 +241,19 @@ class _Call:
         self._answers.put(stop)
 
     def pieces(self):
-        """What the call tells, until it is done; leaving early cancels it."""
+        """Starts the call, and yields what it tells until it is done; leaving early cancels it, and waits for its end."""
         try:
+            self._start()
             while (piece := self._pieces.get()) is not None:
                 if isinstance(piece, BaseException):
                     raise piece
                 yield piece
         finally:
-            self.cancel()
-            if not _is_ending:
-                self._thread.join()
+            try:
+                self._stop()
+            except BaseException:  # Ctrl-C on the way
+                self._stop()
+                raise
 
     def cancel(self):
         self._is_cancelled = True
@@ -259,7 +276,8 @@ class _Call:
         for call in calls:
             call.cancel()
         for call in calls:
-            call._finished.wait(10)
+            if call._threads:
+                call._finished.wait(10)
 
 
 def _forget_calls():
@@ -398,7 +416,7 @@ class Session:
 
         `on_text` receives the text piece by piece, whole characters only; True from it stops the answer.
         """
-        call = self._start(prompt, sampling, tells=on_text is not None, waits=True)
+        call = self._call(prompt, sampling, tells=on_text is not None, waits=True)
         with contextlib.closing(call.pieces()) as pieces:
             for piece in pieces:
                 call.answer(on_text(piece) is True)
@@ -406,7 +424,7 @@ class Session:
 
     def chat(self, prompt, **sampling):
         """A generator of the answer's pieces; closing it stops the answer."""
-        yield from self._start(prompt, sampling, tells=True, waits=False).pieces()
+        yield from self._call(prompt, sampling, tells=True, waits=False).pieces()
 
     def generate_json(self, request):
         """The response to a request of OpenAI's interface, both as dicts."""
@@ -443,7 +461,7 @@ class Session:
 
         return _Call(work)
 
-    def _start(self, prompt, sampling, tells, waits):
+    def _call(self, prompt, sampling, tells, waits):
         request = _request(self._model, prompt, sampling)
 
         def work(call):

@@ -54,9 +54,19 @@ int32_t xvk_isa_is_built(int32_t isa);
  * own sets have, or more, a multiple of 8. Returns 1, or 0 when there is no such thread. */
 int32_t xvk_processors(int32_t thread, uint8_t *bits, size_t size);
 
+/* Adds the CPUs among which the copies of GNU's OpenMP in this process distribute their threads, when the environment has
+ * told them to bind these (OMP_PROC_BIND, OMP_PLACES, GOMP_CPU_AFFINITY): those that the process might use before the
+ * first thread was bound to some of them. */
+void xvk_add_openmp_places(uint8_t *bits, size_t size);
+
 /* Lets the calling thread run there; threads that it starts inherit that, and its name of at most 15 bytes. */
 int32_t xvk_bind_thread(const uint8_t *bits, size_t size);
 void xvk_name_thread(const char *name);
+
+/* Called while the process exits, when threads that compute cannot be stopped: once the exit handlers that the host has
+ * registered since the library was loaded have run, the process ends with its exit status, without the destructors of
+ * libraries. */
+void xvk_leave_after_handlers(void);
 
 /* The floating-point environment of a thread: its rounding mode, traps, flags, treatment of subnormal numbers. */
 typedef struct {

@@ -1,6 +1,7 @@
 /* exit.c - the process ends while another thread computes: with the host's own exit code, and soon.
  * usage: exit MODEL WORK WAY MICROSECONDS
  *   WORK   prefill | decode | load | quantize | calibrate
+ *          stuck     a compute thread that never stops; the exit takes 10 seconds
  *   WAY    return    main returns
  *          exit      another thread calls exit
  *          callback  exit is called inside a callback
@@ -24,7 +25,7 @@ static int microseconds;
 static struct timespec start;
 static pthread_t worker;
 static xverse_model *model;
-static volatile int is_ending;
+static volatile int is_ending, is_loaded;
 
 static int is(const char *text, const char *other) { return strcmp(text, other) == 0; }
 
@@ -44,6 +45,30 @@ static int32_t on_event(void *user, const xverse_event *event) {
 static int32_t on_progress(void *user, const char *phase, int64_t done, int64_t total) {
   (void)user, (void)phase, (void)done, (void)total;
   return leaves_from_callback();
+}
+
+/* For `stuck`: never comes back to the compute thread, which is neither of the threads of this program. */
+static void *allocate(void *main_thread, size_t len, size_t align) {
+  void *memory = NULL;
+  if (is_loaded && !pthread_equal(pthread_self(), *(pthread_t *)main_thread) && !pthread_equal(pthread_self(), worker))
+    for (;;) pause();
+  return posix_memalign(&memory, align < sizeof memory ? sizeof memory : align, len) == 0 ? memory : NULL;
+}
+
+static void deallocate(void *unused, void *memory, size_t len) {
+  (void)unused, (void)len;
+  free(memory);
+}
+
+static void open_model(void) {
+  static pthread_t main_thread;
+  main_thread = pthread_self();
+  const xverse_allocator allocator = {
+      .size = sizeof allocator, .alloc = allocate, .dealloc = deallocate, .user = &main_thread};
+  xverse_runtime *runtime = NULL;
+  if (is(work, "stuck")) OK(xverse_runtime_create(NULL, &allocator, &runtime));
+  OK(xverse_model_load(runtime, path, NULL, NULL, NULL, NULL, &model));
+  is_loaded = 1;
 }
 
 static void generate(void) {
@@ -88,7 +113,7 @@ static void *run(void *unused) {
   (void)unused;
   snprintf(text, sizeof text, "%s/README.md", path);
   while (!is_ending) {
-    if (is(work, "prefill") || is(work, "decode")) {
+    if (is(work, "prefill") || is(work, "decode") || is(work, "stuck")) {
       generate();
     } else {
       load(is(work, "calibrate") ? text : NULL);
@@ -117,7 +142,7 @@ int main(int argc, char **argv) {
   path = argv[1], work = argv[2], way = argv[3], microseconds = atoi(argv[4]);
   clock_gettime(CLOCK_MONOTONIC, &start);
   if (is(way, "joined")) CHECK(atexit(wait_for_worker) == 0);
-  OK(xverse_model_open(path, NULL, &model));
+  open_model();
   CHECK(pthread_create(&worker, NULL, run, NULL) == 0);
   if (is(way, "callback")) {
     pthread_join(worker, NULL);
@@ -127,5 +152,6 @@ int main(int argc, char **argv) {
     pthread_join(leaver, NULL);
   }
   usleep((useconds_t)microseconds);
+  printf("left");
   return EXIT_CODE;
 }
