@@ -28,7 +28,7 @@ package final class PrefixCache: MemoryReserve {
   private let allocator: MemoryAllocator
 
   /// - Parameters:
-  ///   - limit: Most bytes of blocks; those that sequences hold anyway stay in the tree beyond it.
+  ///   - limit: Most bytes of blocks that nobody else holds; those that sequences hold anyway cost nothing.
   ///   - allocator: Of the blocks; before it runs out of memory, the blocks that nobody else holds go.
   package init(limit: Int, allocator: MemoryAllocator) {
     state = Mutex(PrefixTree(limit: limit))
@@ -72,7 +72,7 @@ package final class PrefixCache: MemoryReserve {
   package func trim() { state.withLock { $0.trim() } }
 
   package func relieve(_ allocator: MemoryAllocator) -> Bool {
-    allocator === self.allocator && state.withLock { $0.removeOldestUnshared() }
+    allocator === self.allocator && state.withLock { $0.removeSome() }
   }
 
   /// - Throws: `internal` for a tree that contradicts itself.
@@ -171,22 +171,42 @@ private struct PrefixTree: ~Copyable {
 
   // MARK: memory
 
-  /// Removes what nobody else holds until the limit is kept, or nothing of that kind is left.
+  /// Removes what nobody else holds, the least recently used first, until the limit is kept.
   mutating func trim() {
-    while statistics.bytes > limit, removeOldestUnshared() {}
+    if statistics.bytes > limit { shrink(by: unheldBytes - limit) }
   }
 
-  /// Returns whether there was one.
-  mutating func removeOldestUnshared() -> Bool {
-    var node = oldest
+  /// Removes an eighth of what nobody else holds: as often as this is asked, all of it goes in time linear in it up to a
+  /// logarithm.
+  ///
+  /// - Returns: Whether there was something to remove.
+  mutating func removeSome() -> Bool {
+    let before = statistics.bytes
+    shrink(by: max(1, unheldBytes / 8))
+    return statistics.bytes < before
+  }
+
+  private var unheldBytes: Int {
+    var (bytes, node) = (0, oldest)
     while node != Self.none {
-      if nodes[node].children.isEmpty, nodes[node].block?.isShared == false {
-        remove(node)
-        return true
-      }
+      if let block = nodes[node].block, !block.isShared { bytes += block.byteCount }
       node = nodes[node].newer
     }
-    return false
+    return bytes
+  }
+
+  /// Removes blocks of `bytes` or a little more that nobody else holds, as far as there are any. A parent is newer than
+  /// its children, so one walk is enough.
+  private mutating func shrink(by bytes: Int) {
+    var (rest, node) = (bytes, oldest)
+    while rest > 0, node != Self.none {
+      let next = nodes[node].newer
+      if nodes[node].children.isEmpty, let block = nodes[node].block, !block.isShared {
+        rest -= block.byteCount
+        remove(node)
+      }
+      node = next
+    }
   }
 
   // MARK: nodes

@@ -12,10 +12,13 @@ package final class CountingHost {
   package private(set) var requestCount = 0
   package private(set) var blockCount = 0
   package private(set) var byteCount = 0
-  private let failingRequest: Int?
+  private var failingRequest: Int?
 
   /// - Parameter failingRequest: Number, from 0, of the call that gets no memory; nil for none.
   package init(failingRequest: Int? = nil) { self.failingRequest = failingRequest }
+
+  /// Lets the call of this number, from 0, get no memory.
+  package func fail(request: Int) { failingRequest = request }
 
   /// Valid as long as the host.
   package var user: UnsafeMutableRawPointer { Unmanaged.passUnretained(self).toOpaque() }
