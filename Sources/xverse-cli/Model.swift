@@ -71,6 +71,21 @@ final class Session {
     return stats
   }
 
+  func save(_ file: Word) throws(ToolError) { try Library.check(xverse_session_save(handle, file.path)) }
+
+  func restore(_ file: Word) throws(ToolError) { try Library.check(xverse_session_restore(handle, file.path)) }
+
+  func setNote(_ note: [UInt8]) throws(ToolError) {
+    try Library.check(xverse_session_set_note(handle, note, note.count))
+  }
+
+  func note() throws(ToolError) -> [UInt8] {
+    var note: UnsafeRawPointer?
+    var count = 0
+    try Library.check(xverse_session_note(handle, &note, &count))
+    return Array(UnsafeRawBufferPointer(start: note, count: count))
+  }
+
   /// Keeps the first `count` tokens.
   func truncate(_ count: Int) throws(ToolError) {
     try Library.check(xverse_session_truncate(handle, Int64(count)))
