@@ -16,6 +16,8 @@ package final class KVCache {
 
   /// Where its blocks come from.
   package let source: any KVBlockSource
+  /// Called when there is no memory for a copy of a block: asks who else holds it without need to let go of it.
+  package var onShortage: ((KVBlock) -> Void)?
   private var blockCount = 0
   /// Where each block stands, as the kernels read it, and behind that the blocks themselves, retained; `capacity` blocks
   /// of each.
@@ -107,7 +109,12 @@ package final class KVCache {
   /// Puts a copy of its own in the place of a block; of one that holds no position yet, an empty one.
   private func replace(_ index: Int) throws(XverseError) {
     let shared = block(at: index)
-    let copy = try KVBlock(layout, from: source)
+    let copy: KVBlock
+    do throws(XverseError) { copy = try KVBlock(layout, from: source) } catch {
+      onShortage?(shared)
+      guard shared.isShared else { return }
+      throw error
+    }
     if index * KVLayout.positionsPerBlock < length {
       copy.base.copyMemory(from: shared.base, byteCount: shared.byteCount)
     }

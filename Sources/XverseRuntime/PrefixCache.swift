@@ -68,6 +68,9 @@ package final class PrefixCache: MemoryReserve {
     }
   }
 
+  /// Gives up a block that a sequence is to write and has no memory to copy; one that others follow stays.
+  package func forget(_ block: KVBlock) { state.withLock { $0.removeLeaf(block) } }
+
   /// Gives up blocks beyond the limit: after a sequence let go of its own.
   package func trim() { state.withLock { $0.trim() } }
 
@@ -184,6 +187,12 @@ private struct PrefixTree: ~Copyable {
     let before = statistics.bytes
     shrink(by: max(1, unheldBytes / 8))
     return statistics.bytes < before
+  }
+
+  mutating func removeLeaf(_ block: KVBlock) {
+    var node = newest
+    while node != Self.none, nodes[node].block !== block { node = nodes[node].older }
+    if node != Self.none, nodes[node].children.isEmpty { remove(node) }
   }
 
   private var unheldBytes: Int {

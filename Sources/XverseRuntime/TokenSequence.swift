@@ -25,6 +25,7 @@ package final class TokenSequence {
     cache = try KVCache(layout, capacity: context, source: source, allocator: allocator)
     ids = Buffer(allocator: allocator)
     self.prefixes = prefixes
+    if let prefixes { cache.onShortage = { prefixes.forget($0) } }
   }
 
   deinit {

@@ -11,11 +11,14 @@ final class Model {
 
   /// Loads the model named by the first operand, with a progress line on a terminal; Ctrl-C breaks it off.
   ///
-  /// - Parameter threads: Compute threads; nil for what the arguments or the library say.
-  init(_ arguments: Arguments, threads: Int? = nil) throws(ToolError) {
+  /// - Parameters:
+  ///   - threads: Compute threads; nil for what the arguments or the library say.
+  ///   - evaluatesAll: Whether tokens are evaluated though an earlier session did: to measure that.
+  init(_ arguments: Arguments, threads: Int? = nil, evaluatesAll: Bool = false) throws(ToolError) {
     let runtimeOptions = try LibraryOptions(.runtime, from: arguments)
     if let threads { try runtimeOptions.set("threads", threads) }
     let modelOptions = try LibraryOptions(.model, from: arguments)
+    if evaluatesAll { try modelOptions.set("prefix_cache", 0) }
     var runtime: OpaquePointer?
     try Library.check(xverse_runtime_create(runtimeOptions.handle, nil, &runtime))
     // The model keeps the runtime that it needs.

@@ -328,6 +328,44 @@ struct PrefixSessionTests {
     try prefixes.checkInvariants()
   }
 
+  @Test("a block that is known to the cache alone is written in place when there is no memory for a copy")
+  func writesInPlace() throws {
+    let limit = 64 << 20
+    let allocator = MemoryAllocator(limit: limit)
+    let host = try loadTiny(runtime: Runtime(threadCount: 1, allocator: allocator)) { $0.maximumPositions = 1024 }
+    let prefixes = PrefixCache(limit: 1 << 30, allocator: allocator)
+    let tokens = randomTokens(2 * block, seed: 8)
+    let session = try session(host, prefixes)
+    try session.evaluate(tokens)
+    try session.evaluate([9])
+    session.truncate(to: 2 * block)
+    let ballast = limit - allocator.current - 1000
+    let memory = try allocator.allocate(ballast)
+
+    session.truncate(to: 2 * block - 1)
+    try session.evaluate([10])
+
+    allocator.deallocate(memory, bytes: ballast)
+    let alone = try Session(host)
+    try alone.evaluate(tokens.dropLast() + [10])
+    #expect(session.heldLogits == alone.heldLogits)
+    // The cache has let go of the second block, and then got the new one.
+    try prefixes.checkInvariants()
+    #expect(prefixes.statistics.blocks == 2)
+
+    // A fork needs the block as it is: then there is no way out.
+    let fork = try session.fork()
+    let rest = limit - allocator.current - 1000
+    let more = try allocator.allocate(rest)
+    session.truncate(to: 2 * block - 1)
+    let error = #expect(throws: XverseError.self) { try session.evaluate([11]) }
+    allocator.deallocate(more, bytes: rest)
+    #expect(error?.code == .outOfMemory)
+    try fork.evaluate([12])
+    try alone.evaluate([12])
+    #expect(fork.heldLogits == alone.heldLogits)
+  }
+
   @Test("under memory_limit what nobody holds goes before an evaluation fails")
   func evictsUnderLimit() throws {
     let host = try loadTiny { $0.maximumPositions = 4096 }

@@ -117,7 +117,12 @@ int main(int argc, char **argv) {
   path = argv[1], work = argv[2], way = argv[3], microseconds = atoi(argv[4]);
   clock_gettime(CLOCK_MONOTONIC, &start);
   if (is(way, "joined")) CHECK(atexit(wait_for_worker) == 0);
-  OK(xverse_model_open(path, NULL, &model));
+  /* Each prefill computes all of the prompt. */
+  xverse_options *options;
+  OK(xverse_options_create(XVERSE_OPTIONS_MODEL, &options));
+  OK(xverse_options_set_int(options, "prefix_cache", 0));
+  OK(xverse_model_open(path, options, &model));
+  xverse_options_free(options);
   CHECK(pthread_create(&worker, NULL, run, NULL) == 0);
   if (is(way, "callback")) {
     pthread_join(worker, NULL);
