@@ -35,9 +35,7 @@ package enum Checksum {
       a = step(a, UInt64(littleEndian: last))
     }
     let evens = step(step(step(step(UInt64(bytes.count), a), b), c), d)
-    let sum = step(step(step(step(evens, e), f), g), h)
-    // The high bits, which all bits of the words reach, into the low ones.
-    return sum ^ sum >> 32
+    return step(step(step(step(evens, e), f), g), h)
   }
 
   @inline(__always)
@@ -47,7 +45,8 @@ package enum Checksum {
 
   @inline(__always)
   private static func step(_ state: UInt64, _ word: UInt64) -> UInt64 {
-    let mixed = state ^ word
-    return (mixed << 29 | mixed >> 35) &* factor
+    let product = (state ^ word) &* factor
+    // The high bits, which all bits of the word reach, into the low ones: also one to one.
+    return product ^ product >> 32
   }
 }
