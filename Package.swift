@@ -59,7 +59,7 @@ let package = Package(
       path: "Benchmarks/xverse-bench"),
 
     // Files written and data made for tests.
-    .target(name: "TestSupport", path: "Tests/Support"),
+    .target(name: "TestSupport", dependencies: ["XverseCore"], path: "Tests/Support"),
     // Small models loaded from the disk, and a naive oracle for what they compute.
     .target(name: "ModelTestSupport", dependencies: ["XverseLoading", "TestSupport"], path: "Tests/ModelSupport"),
     // What must hold for any bytes: run over a corpus by the tests, and over random bytes by the fuzzer.

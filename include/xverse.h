@@ -176,6 +176,10 @@ void xverse_free(void *memory);
  *           vocab_only          1: configuration and tokenizer only; sessions cannot be made from it
  *           rope_theta          base of the rotary frequencies; default: config.json's
  *           rope_scaling        none | linear:FACTOR | dynamic:FACTOR; default: config.json's
+ *           prefix_cache        most bytes of keys and values kept that no session of the model holds any more, default
+ *                               1 GiB: a session whose tokens begin as those of any earlier one does not evaluate
+ *                               them again. Under memory_limit they go before anything fails. 0: off, as with dynamic
+ *                               rope_scaling, whose keys depend on the length of the sequence
  * SESSION   context             most tokens; memory is taken as the sequence grows; default: the model's n_ctx_train
  *           kv_type             f32 | f16 | int8: element type of the KV cache, 32, 16 or 8 bits a number (int8: and a
  *                               scale for each head and position); docs/numerics.md tells what f16 and int8 cost
@@ -487,8 +491,8 @@ enum {
 typedef struct {
   uint32_t size;
   int32_t finish_reason;       /* XVERSE_FINISH_*                                                  */
-  int64_t n_prompt;            /* tokens of the prompt                                             */
-  int64_t n_cached;            /* of these, already in the session                                 */
+  int64_t n_prompt;            /* tokens of the prompt, or those that were appended                */
+  int64_t n_cached;            /* of these, already in the session or known from another one       */
   int64_t n_generated;
   int64_t n_draft;             /* reserved; always 0                                               */
   int64_t n_draft_accepted;    /* reserved; always 0                                               */
@@ -505,6 +509,10 @@ typedef struct {
 xverse_status xverse_session_create(xverse_model *model, const xverse_options *options, xverse_session **out);
 void xverse_session_free(xverse_session *session);
 
+/* A session with the same tokens, logits and options, which goes its own way from here. Both hold the same keys and values;
+ * what the two have in common takes no memory of its own. Errors: NOMEM. */
+xverse_status xverse_session_fork(const xverse_session *session, xverse_session **out);
+
 /* Forgets all but the first n_tokens; there are no logits until the next evaluation. Errors: RANGE. */
 xverse_status xverse_session_truncate(xverse_session *session, int64_t n_tokens);
 
@@ -512,6 +520,28 @@ xverse_status xverse_session_truncate(xverse_session *session, int64_t n_tokens)
 int64_t xverse_session_length(const xverse_session *session);
 
 xverse_status xverse_session_tokens(const xverse_session *session, int32_t *tokens, size_t capacity, size_t *n);
+
+/* Writes the session to a file, from which xverse_session_restore goes on with the same bits, in another process too: its
+ * tokens, keys and values, logits and note. The file is written as PATH.partial, readable by its owner alone, and takes
+ * the place of PATH when the disk has all of it: whatever ends the process, PATH is the old file or the new one. It is as
+ * large as kv_bytes of xverse_stats and a little more.
+ * Errors: UNSUPPORTED (something else than a file is there), BUSY (the session is being changed, or the file written by
+ * another), NOTFOUND (the directory), IO, NOMEM. */
+xverse_status xverse_session_save(const xverse_session *session, const char *path);
+
+/* Makes the session the saved one, its options staying as they are. A file fits the model that it was saved from,
+ * wherever that was loaded from since: sizes, RoPE, types of the matrices and samples of their weights must be the same.
+ * Checksums find damage, not intent: what is restored is shared with no other session but forks.
+ * Errors: CORRUPT (damaged, or no saved session), UNSUPPORTED (of a newer version of this library), MISMATCH (of another
+ * model or kv_type), CONTEXT_FULL (more tokens than the session's context), NOTFOUND, IO, NOMEM. */
+xverse_status xverse_session_restore(xverse_session *session, const char *path);
+
+/* A note is bytes of the program's own that go with the session: save writes them, restore replaces them, a fork has
+ * them too; nothing else changes or reads them. A chat can keep its messages there. note is copied; len 0 removes it. */
+xverse_status xverse_session_set_note(xverse_session *session, const void *note, size_t len);
+
+/* The note; it lives until the session's next set_note or restore. *note is NULL and *len 0 where there is none. */
+xverse_status xverse_session_note(const xverse_session *session, const void **note, size_t *len);
 
 xverse_status xverse_session_stats(const xverse_session *session, xverse_stats *out);
 
@@ -538,6 +568,28 @@ xverse_status xverse_session_top_logprobs(const xverse_session *session, int32_t
  * xverse_session_eval. */
 xverse_status xverse_session_score(xverse_session *session, const int32_t *tokens, size_t n, xverse_cancel *cancel,
                                    float *logprobs, double *sum);
+
+/* Appends to each of n_sessions sessions its tokens, tokens[i] [n[i]], and leaves the logits after the last of them: what
+ * xverse_session_eval does for one after the other, with the same bits, in passes of up to 512 tokens that read each
+ * weight once for all sessions. tokens[i] may be NULL where n[i] is 0.
+ * Errors: INVALID (the same session twice), MISMATCH (sessions of different models, runtimes or kv_types), BUSY (one of
+ * them is in use), RANGE (an id outside the vocabulary, more than 512 sessions), CONTEXT_FULL, NOMEM: all sessions are as
+ * before, but with NOMEM one whose oldest half had to go (option overflow) may be empty. CANCELLED, DEADLINE: each holds
+ * what was evaluated until then. */
+xverse_status xverse_session_eval_batch(xverse_session *const *sessions, const int32_t *const *tokens, const size_t *n,
+                                        size_t n_sessions, xverse_cancel *cancel);
+
+/* How xverse_session_embed makes one vector of the final hidden states of several tokens: the state of the last token or
+ * their mean; with | XVERSE_POOL_NORMALIZE it is scaled to length 1. */
+enum { XVERSE_POOL_LAST = 1, XVERSE_POOL_MEAN = 2, XVERSE_POOL_NORMALIZE = 16 };
+
+/* Appends n tokens, at least 1, as xverse_session_eval does, and pools their hidden states behind the final norm, the
+ * inputs of lm_head: out, f32 [dim]; *dim receives n_embd. For a text of its own begin with an empty session, or
+ * truncate it to 0. With capacity 0 and NULL for out nothing is evaluated.
+ * Errors: as xverse_session_eval, but CONTEXT_FULL also with overflow = shift; INVALID (pooling), RANGE (n, capacity:
+ * nothing is evaluated). */
+xverse_status xverse_session_embed(xverse_session *session, const int32_t *tokens, size_t n, int32_t pooling,
+                                   xverse_cancel *cancel, float *out, size_t capacity, size_t *dim);
 
 /* ---------------------------------------------------------------------------------------------- 9 sampler ---- */
 

@@ -83,6 +83,20 @@ ids=$("$xverse" tokenize "$model" "$latin" --ids)
 ends_with 0 "$xverse" generate "$model" "$latin" --greedy --max-new-tokens 4
 ends_with 0 "$xverse" generate "$model" --prompt-file "$odd.txt" --greedy --max-new-tokens 4
 ends_with 0 "$xverse" generate "$model" "$latin" --chat --system "$latin" --prefill "$latin" --greedy --max-new-tokens 4
+# A conversation that goes on in another process is the conversation that never ended; a message that it says is cached.
+printf 'Hi\nWho are you?\n' | "$xverse" chat "$model" --greedy --max-new-tokens 20 --stats >"$work/whole" 2>"$work/stats" ||
+  die "chat failed"
+printf 'Hi\n' | "$xverse" chat "$model" --greedy --max-new-tokens 20 --save "$work/a.chat" >"$work/parts" ||
+  die "chat --save failed"
+printf 'Who are you?\n' | "$xverse" chat "$model" --greedy --max-new-tokens 20 --stats --resume "$work/a.chat" \
+  --save "$work/a.chat" >>"$work/parts" 2>"$work/resumed" || die "chat --resume failed"
+cmp -s "$work/whole" "$work/parts" || die "chat --resume went on otherwise: $(cat "$work/parts")"
+cached() { sed -n 's/.*(\([0-9]* cached\)).*/\1/p' "$1" | tail -n 1; }
+[ "$(cached "$work/stats")" = "$(cached "$work/resumed")" ] || die "chat --resume evaluated again what it had"
+ends_with 2 "$xverse" chat "$model" --resume "$work/a.chat" --system "Be brief."
+ends_with 1 "$xverse" chat "$model" --resume "$work/a.chat" --kv-type int8
+grep -q "kv_type f32" "$work/said" || die "the message names no kv_type: $(cat "$work/said")"
+ends_with 1 "$xverse" chat "$model" --resume "$work/no.chat"
 
 say "header in C and C++"
 echo '#include <xverse.h>

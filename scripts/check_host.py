@@ -12,10 +12,12 @@ PREFIX is where libxverse is installed (with PC_RPATH=1); N is how often each ki
     floats     hosts with another floating-point environment
     exits      C programs that end while the library computes
     python     Python programs that end, or are interrupted, while the library computes
+    saves      programs that are killed while they save a session
 """
 
 import argparse
 import os
+import random
 import re
 import resource
 import shutil
@@ -375,6 +377,31 @@ class Checker:
                 lambda t: ([sys.executable, self.work / f"{t[0]}.py", self.model, t[1] / 1000], environment), 6,
             )  # fmt: skip
 
+    # ---- saves ----
+
+    def saves(self):
+        program, file = self.compiled("saves"), self.work / "saved.session"
+        moments = random.Random(1)
+        unfinished = 0
+        for kill in range(50):
+            # The length that the killed program said last, or the one that it was about to say.
+            with subprocess.Popen(
+                [program, self.model, file, "write"], stdout=subprocess.PIPE, text=True, env=self.environment
+            ) as writer:
+                said = writer.stdout.readline()
+                time.sleep(moments.uniform(0, 0.1))
+                writer.kill()
+                said = [said, *writer.stdout.readlines()]
+            lengths = [int(line.split()[1]) for line in said if line.endswith("\n")]
+            unfinished += Path(f"{file}.partial").exists()
+            done = self.run([program, self.model, file, "read"])
+            found = done.stdout.decode().strip()
+            if done.returncode != 0 or not lengths or int(found) not in (lengths[-1], lengths[-1] + 1):
+                self.fail(f"kill {kill}: said {said}, found {found}, exit {done.returncode}: {done.stderr.decode()}")
+        self.say(f"50 kills, {unfinished} of them before a new file was whole; the file was whole after each")
+        if unfinished == 0:
+            self.fail("no kill hit an unfinished file")
+
 
 # Other modules with an OpenMP runtime, and what makes them use it.
 MODULES = {
@@ -474,7 +501,7 @@ sys.exit(6 if interrupted(call, 0.02) and interrupted(call, 0.1) else 1)
 """,
 }
 
-PARTS = ["needs", "table", "threads", "floats", "exits", "python"]
+PARTS = ["needs", "table", "threads", "floats", "exits", "python", "saves"]
 
 
 def main():

@@ -85,7 +85,7 @@ func path(_ pointer: UnsafePointer<CChar>?, _ name: StaticString) throws(XverseE
   return try FilePath(bytes: Array(UnsafeRawBufferPointer(start: pointer, count: strlen(pointer))))
 }
 
-private func elementCount<Element>(
+func elementCount<Element>(
   _ count: Int, of type: Element.Type, _ name: StaticString
 ) throws(XverseError) -> Int {
   guard count >= 0, count <= Int.max / max(1, MemoryLayout<Element>.stride) else {

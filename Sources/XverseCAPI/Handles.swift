@@ -34,13 +34,20 @@ class OwnedHandle {
 
   /// Runs `body` as the only user.
   func changing<Result>(_ name: StaticString, _ body: () throws(XverseError) -> Result) throws(XverseError) -> Result {
+    try enter(name)
+    defer { leave() }
+    return try body()
+  }
+
+  /// Makes the calling thread the only user until it calls `leave`.
+  func enter(_ name: StaticString) throws(XverseError) {
     guard entered.compareExchange(expected: 0, desired: -1, ordering: .acquiring).exchanged else { throw busy(name) }
     writer.store(Self.thisThread, ordering: .relaxed)
-    defer {
-      writer.store(0, ordering: .relaxed)
-      entered.store(0, ordering: .releasing)
-    }
-    return try body()
+  }
+
+  func leave() {
+    writer.store(0, ordering: .relaxed)
+    entered.store(0, ordering: .releasing)
   }
 
   /// Runs `body` beside other readers; also for the thread that is changing the object, from inside its callback.
@@ -70,14 +77,20 @@ class OwnedHandle {
 final class ModelHandle: Sendable {
   let model: LoadedModel
   let runtime: Runtime
+  /// What its sessions computed; nil when they are to share nothing, or cannot.
+  let prefixes: PrefixCache?
   let tokenizer: TokenizerHandle
   let architecture: CString
   let quantization: CString
   let name: CString
 
-  init(_ model: LoadedModel, _ runtime: Runtime) throws(XverseError) {
+  init(_ model: LoadedModel, _ runtime: Runtime, prefixCacheLimit: Int) throws(XverseError) {
     self.model = model
     self.runtime = runtime
+    // A key under dynamic scaling depends on the length of the sequence that it was computed for.
+    let canShare = if case .dynamic = model.configuration.ropeScaling { false } else { model.model != nil }
+    prefixes =
+      canShare && prefixCacheLimit > 0 ? PrefixCache(limit: prefixCacheLimit, allocator: runtime.allocator) : nil
     tokenizer = TokenizerHandle(model.tokenizer, model.specialTokens, isBorrowed: true)
     architecture = try CString(model.configuration.modelType)
     quantization = try CString(model.model?.matrixTypeName ?? "none")
@@ -107,6 +120,7 @@ final class SessionHandle: OwnedHandle {
   init(_ session: Session, model: ModelHandle) {
     self.session = session
     self.model = model
+    length.store(session.length, ordering: .relaxed)
   }
 }
 

@@ -48,7 +48,7 @@ private func load(
   let model = try LoadedModel(
     origin, options: options.model, context,
     conversion: try options.quantization.conversion(context))
-  return try ModelHandle(model, runtime)
+  return try ModelHandle(model, runtime, prefixCacheLimit: options.prefixCacheLimit)
 }
 
 @_cdecl("xverse_model_inspect")

@@ -32,6 +32,8 @@ struct LoadOptions: ModelReading {
 
   var model = ModelOptions()
   var quantization = Quantization()
+  /// Bytes; 0: sessions share nothing but what `fork` shares.
+  var prefixCacheLimit = 1 << 30
 }
 
 /// Options of kind SESSION.

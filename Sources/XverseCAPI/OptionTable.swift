@@ -78,6 +78,9 @@ extension LoadOptions {
         .factor("dynamic:") { .dynamic(factor: $0) },
       ],
       to: \.model.ropeScaling, "Rotary scaling and its factor, as in dynamic:2."),
+    .int(
+      "prefix_cache", 0...large, to: \.prefixCacheLimit, unit: "bytes",
+      "Most bytes of keys and values kept for prompts that begin as earlier ones did; 0: none."),
   ]
 }
 

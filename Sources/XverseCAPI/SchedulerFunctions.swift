@@ -21,7 +21,7 @@ public func xverse_scheduler_create(
 ) -> xverse_status {
   creating(out) { () throws(XverseError) in
     let model = try borrow(model, as: ModelHandle.self, "model")
-    let scheduler = try Scheduler(model.model, model.runtime, optionValues(options))
+    let scheduler = try Scheduler(model.model, model.runtime, optionValues(options), prefixes: model.prefixes)
     return SchedulerHandle(scheduler, model: model)
   }
 }

@@ -13,13 +13,24 @@ public func xverse_session_create(
     let options: SessionOptions = try optionValues(options)
     let session = try Session(
       model.model, model.runtime, context: options.context, cacheElement: options.cacheElement,
-      overflow: options.overflow)
+      overflow: options.overflow, prefixes: model.prefixes)
     return SessionHandle(session, model: model)
   }
 }
 
 @_cdecl("xverse_session_free")
 public func xverse_session_free(_ session: OpaquePointer?) { releaseHandle(session) }
+
+@_cdecl("xverse_session_fork")
+public func xverse_session_fork(
+  _ session: OpaquePointer?, _ out: UnsafeMutablePointer<OpaquePointer?>?
+) -> xverse_status {
+  creating(out) { () throws(XverseError) in
+    let handle = try borrow(session, as: SessionHandle.self, "session")
+    let fork = try handle.reading("session") { () throws(XverseError) in try handle.session.fork() }
+    return SessionHandle(fork, model: handle.model)
+  }
+}
 
 @_cdecl("xverse_session_truncate")
 public func xverse_session_truncate(_ session: OpaquePointer?, _ n: Int64) -> xverse_status {
@@ -45,6 +56,46 @@ public func xverse_session_tokens(
 ) -> xverse_status {
   reading(session) { (session) throws(XverseError) in
     try deliver(session.tokens, to: tokens, capacity: capacity, count: n, "tokens")
+  }
+}
+
+@_cdecl("xverse_session_save")
+public func xverse_session_save(_ session: OpaquePointer?, _ path: UnsafePointer<CChar>?) -> xverse_status {
+  reading(session, allowedInCallback: false) { (session) throws(XverseError) in
+    try session.save(to: try XverseCAPI.path(path, "path"))
+  }
+}
+
+@_cdecl("xverse_session_restore")
+public func xverse_session_restore(_ session: OpaquePointer?, _ path: UnsafePointer<CChar>?) -> xverse_status {
+  changing(session) { (session) throws(XverseError) in
+    try session.restore(from: try XverseCAPI.path(path, "path"))
+  }
+}
+
+@_cdecl("xverse_session_set_note")
+public func xverse_session_set_note(
+  _ session: OpaquePointer?, _ note: UnsafeRawPointer?, _ len: Int
+) -> xverse_status {
+  changing(session) { (session) throws(XverseError) in
+    let note = try array(note?.assumingMemoryBound(to: UInt8.self), len, "note")
+    var copy = Buffer<UInt8>(allocator: session.runtime.allocator)
+    try copy.append(contentsOf: note)
+    session.note = copy
+  }
+}
+
+@_cdecl("xverse_session_note")
+public func xverse_session_note(
+  _ session: OpaquePointer?, _ note: UnsafeMutablePointer<UnsafeRawPointer?>?, _ len: UnsafeMutablePointer<Int>?
+) -> xverse_status {
+  note?.pointee = nil
+  return reading(session) { (session) throws(XverseError) in
+    let note = try required(note, "note")
+    let len = try required(len, "len")
+    let found = session.note.elements
+    note.pointee = UnsafeRawPointer(found.baseAddress)
+    len.pointee = found.count
   }
 }
 
@@ -118,6 +169,89 @@ public func xverse_session_score(
   }
 }
 
+@_cdecl("xverse_session_eval_batch")
+public func xverse_session_eval_batch(
+  _ sessions: UnsafePointer<OpaquePointer?>?, _ tokens: UnsafePointer<UnsafePointer<Int32>?>?,
+  _ n: UnsafePointer<Int>?, _ count: Int, _ cancel: OpaquePointer?
+) -> xverse_status {
+  reportingErrors { () throws(XverseError) in
+    let sessions = try array(sessions, count, "sessions")
+    let tokens = try array(tokens, count, "tokens")
+    let n = try array(n, count, "n")
+    guard count <= Session.sessionsPerBatch else {
+      throw .range("n_sessions is \(count), expected at most \(Session.sessionsPerBatch)")
+    }
+    let cancellation = try cancellation(cancel)
+    let handles = try distinctSessions(sessions)
+    var parts: [(session: Session, tokens: UnsafeBufferPointer<Int32>)] = []
+    for (index, handle) in handles.enumerated() {
+      guard n[index] == 0 || tokens[index] != nil else { throw .invalid("tokens[\(index)] is NULL") }
+      parts.append(
+        (
+          handle.session,
+          UnsafeBufferPointer(start: tokens[index], count: try elementCount(n[index], of: Int32.self, "tokens"))
+        ))
+    }
+    try changing(handles) { () throws(XverseError) in try Session.evaluate(parts, cancellation: cancellation) }
+  }
+}
+
+private func distinctSessions(
+  _ sessions: UnsafeBufferPointer<OpaquePointer?>
+) throws(XverseError) -> [SessionHandle] {
+  var places: [OpaquePointer: Int] = [:]
+  var handles: [SessionHandle] = []
+  for (index, session) in sessions.enumerated() {
+    guard let session else { throw .invalid("sessions[\(index)] is NULL") }
+    if let first = places.updateValue(index, forKey: session) {
+      throw .invalid("sessions[\(index)] is the same session as sessions[\(first)]")
+    }
+    handles.append(try borrow(session, as: SessionHandle.self, "sessions"))
+  }
+  return handles
+}
+
+/// Runs `body` as the owner of all of the sessions.
+private func changing(_ handles: [SessionHandle], _ body: () throws(XverseError) -> Void) throws(XverseError) {
+  var entered = 0
+  defer {
+    for handle in handles[..<entered] {
+      handle.length.store(handle.session.length, ordering: .relaxed)
+      handle.leave()
+    }
+  }
+  for handle in handles {
+    try handle.enter("one of the sessions")
+    entered += 1
+  }
+  try body()
+}
+
+@_cdecl("xverse_session_embed")
+public func xverse_session_embed(
+  _ session: OpaquePointer?, _ tokens: UnsafePointer<Int32>?, _ n: Int, _ pooling: Int32, _ cancel: OpaquePointer?,
+  _ out: UnsafeMutablePointer<Float>?, _ capacity: Int, _ dim: UnsafeMutablePointer<Int>?
+) -> xverse_status {
+  changing(session) { (session) throws(XverseError) in
+    let dim = try required(dim, "dim")
+    dim.pointee = session.model.configuration.hiddenSize
+    if out == nil && capacity == 0 { return }
+    let out = try required(out, "out")
+    guard capacity < 0 || capacity >= dim.pointee else {
+      throw .range("the capacity of out is \(capacity), \(dim.pointee) are needed")
+    }
+    let tokens = try array(tokens, n, "tokens")
+    guard n > 0 else { throw .range("n is 0, expected at least 1 token") }
+    let flag = Int32(XVERSE_POOL_NORMALIZE)
+    guard let kind = Session.Pooling(rawValue: pooling & ~flag) else {
+      throw .invalid(
+        "pooling is \(pooling), expected XVERSE_POOL_LAST or XVERSE_POOL_MEAN, with XVERSE_POOL_NORMALIZE or without")
+    }
+    try session.embed(
+      tokens, kind, isNormalized: pooling & flag != 0, into: out, cancellation: try cancellation(cancel))
+  }
+}
+
 /// Runs `body` as the session's owner.
 func changing(
   _ session: OpaquePointer?, _ body: (Session) throws(XverseError) -> Void
@@ -132,9 +266,9 @@ func changing(
 }
 
 private func reading(
-  _ session: OpaquePointer?, _ body: (Session) throws(XverseError) -> Void
+  _ session: OpaquePointer?, allowedInCallback: Bool = true, _ body: (Session) throws(XverseError) -> Void
 ) -> xverse_status {
-  reportingErrors(allowedInCallback: true) { () throws(XverseError) in
+  reportingErrors(allowedInCallback: allowedInCallback) { () throws(XverseError) in
     let handle = try borrow(session, as: SessionHandle.self, "session")
     try handle.reading("session") { () throws(XverseError) in try body(handle.session) }
   }

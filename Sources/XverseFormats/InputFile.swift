@@ -7,9 +7,9 @@ import XverseCore
 /// One open regular file that is not empty.
 ///
 /// Threads: reads name their offset, so any number of threads may read.
-struct InputFile: ~Copyable {
+package struct InputFile: ~Copyable {
   /// Tells whether a second opening found the same, unchanged file.
-  struct Identity: Equatable, Sendable {
+  package struct Identity: Equatable, Sendable {
     let length: Int
     private let device: dev_t
     private let inode: ino_t
@@ -41,12 +41,12 @@ struct InputFile: ~Copyable {
   static let chunkLength = 64 << 20
 
   let identity: Identity
-  let name: String
+  package let name: String
   private let path: FilePath
   private let descriptor: Descriptor
   private let host: HostFiles?
 
-  var length: Int { identity.length }
+  package var length: Int { identity.length }
   var canBeMapped: Bool { host == nil }
 
   /// Opens the file.
@@ -56,7 +56,7 @@ struct InputFile: ~Copyable {
   ///   - expected: What an earlier opening found.
   /// - Throws: `invalid` for a path that no file can have, `notFound`, `io`, `unsupported` for what is no regular file,
   ///   `limit` for a longer file, `corrupt` for an empty file and for one that is not the `expected` one.
-  init(path: some PathName, maximumLength: Int = .max, expected: Identity? = nil) throws(XverseError) {
+  package init(path: some PathName, maximumLength: Int = .max, expected: Identity? = nil) throws(XverseError) {
     let path = try FilePath(path)
     let name = path.name.inMessage
     // Asked before opening: opening a device can have effects, and a socket cannot be opened at all.
@@ -108,7 +108,7 @@ struct InputFile: ~Copyable {
   /// Fills `destination` with the bytes from `offset` on.
   ///
   /// - Throws: `corrupt` when the file ends before, `io`.
-  func read(
+  package func read(
     into destination: UnsafeMutableRawBufferPointer, at offset: Int
   ) throws(XverseError) {
     var done = 0

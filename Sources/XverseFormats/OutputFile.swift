@@ -25,6 +25,12 @@ struct OutputFile: ~Copyable {
     descriptor = Descriptor(number: number)
   }
 
+  /// A file that is open for writing already, at its beginning.
+  init(path: FilePath, adopting number: Int32) {
+    self.path = path
+    descriptor = Descriptor(number: number)
+  }
+
   /// - Parameter progress: Called with the number of bytes written after every `chunkLength`.
   mutating func write(
     _ bytes: UnsafeRawBufferPointer,

@@ -1,5 +1,6 @@
 // LoadedModel.swift -- everything that a directory of model files turns into.
 
+import Synchronization
 import XverseCore
 import XverseFormats
 import XverseModels
@@ -19,6 +20,7 @@ package final class LoadedModel: Sendable {
   package let model: XverseModel?
   /// Bytes of all weights as stored.
   package let weightBytes: Int
+  private let knownFingerprint = Mutex<UInt64?>(nil)
 
   init(
     name: String, configuration: ModelConfiguration, tokenizer: Tokenizer,
@@ -31,6 +33,17 @@ package final class LoadedModel: Sendable {
     specialTokens = SpecialTokens(configuration, generationDefaults)
     self.model = model
     self.weightBytes = weightBytes
+  }
+}
+
+extension LoadedModel {
+  /// The model's fingerprint, worked out when it is first asked for; 0 without weights.
+  package var fingerprint: UInt64 {
+    knownFingerprint.withLock { known in
+      let fingerprint = known ?? model?.fingerprint() ?? 0
+      known = fingerprint
+      return fingerprint
+    }
   }
 }
 

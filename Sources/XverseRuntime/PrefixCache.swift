@@ -28,8 +28,8 @@ package final class PrefixCache: MemoryReserve {
   private let allocator: MemoryAllocator
 
   /// - Parameters:
-  ///   - limit: Most bytes of blocks; those that sequences hold anyway stay in the tree beyond it.
-  ///   - allocator: Of the blocks; before it runs out of memory, blocks go, the least recently used ones first.
+  ///   - limit: Most bytes of blocks that nobody else holds; those that sequences hold anyway cost nothing.
+  ///   - allocator: Of the blocks; before it runs out of memory, blocks go, first those that nobody else holds.
   package init(limit: Int, allocator: MemoryAllocator) {
     state = Mutex(PrefixTree(limit: limit))
     self.allocator = allocator
@@ -72,7 +72,7 @@ package final class PrefixCache: MemoryReserve {
   package func trim() { state.withLock { $0.trim() } }
 
   package func relieve(_ allocator: MemoryAllocator) -> Bool {
-    allocator === self.allocator && state.withLock { $0.removeUntilMemoryIsFreed() }
+    allocator === self.allocator && state.withLock { $0.removeSome() || $0.removeUntilMemoryIsFreed() }
   }
 
   /// - Throws: `internal` for a tree that contradicts itself.
@@ -171,22 +171,42 @@ private struct PrefixTree: ~Copyable {
 
   // MARK: memory
 
-  /// Removes what nobody else holds until the limit is kept, or nothing of that kind is left.
+  /// Removes what nobody else holds, the least recently used first, until the limit is kept.
   mutating func trim() {
-    while statistics.bytes > limit, removeOldestUnshared() {}
+    if statistics.bytes > limit { shrink(by: unheldBytes - limit) }
   }
 
-  /// Returns whether there was one.
-  mutating func removeOldestUnshared() -> Bool {
-    var node = oldest
+  /// Removes an eighth of what nobody else holds: as often as this is asked, all of it goes in time linear in it up to a
+  /// logarithm.
+  ///
+  /// - Returns: Whether there was something to remove.
+  mutating func removeSome() -> Bool {
+    let before = statistics.bytes
+    shrink(by: max(1, unheldBytes / 8))
+    return statistics.bytes < before
+  }
+
+  private var unheldBytes: Int {
+    var (bytes, node) = (0, oldest)
     while node != Self.none {
-      if nodes[node].children.isEmpty, nodes[node].block?.isShared == false {
-        remove(node)
-        return true
-      }
+      if let block = nodes[node].block, !block.isShared { bytes += block.byteCount }
       node = nodes[node].newer
     }
-    return false
+    return bytes
+  }
+
+  /// Removes blocks of `bytes` or a little more that nobody else holds, as far as there are any. A parent is newer than
+  /// its children, so one walk is enough.
+  private mutating func shrink(by bytes: Int) {
+    var (rest, node) = (bytes, oldest)
+    while rest > 0, node != Self.none {
+      let next = nodes[node].newer
+      if nodes[node].children.isEmpty, let block = nodes[node].block, !block.isShared {
+        rest -= block.byteCount
+        remove(node)
+      }
+      node = next
+    }
   }
 
   /// Forgets blocks, those that sequences hold too, until one of them goes back to the allocator.
@@ -294,7 +314,9 @@ private struct PrefixTree: ~Copyable {
         if nodes[right].tokens.starts(with: nodes[left].tokens) { return "a node that is part of its neighbour" }
       }
       guard rank[index] > 0 else { continue }
-      if node.parent == Self.none || !nodes[node.parent].children.contains(index) { return "node \(index) has no parent" }
+      if node.parent == Self.none || !nodes[node.parent].children.contains(index) {
+        return "node \(index) has no parent"
+      }
       if rank[node.parent] > 0 && rank[node.parent] < rank[index] { return "node \(index) is newer than its parent" }
       let isFull = node.tokens.count == KVLayout.positionsPerBlock
       if node.tokens.isEmpty || !isFull && !node.children.isEmpty { return "node \(index) is not full" }

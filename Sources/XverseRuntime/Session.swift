@@ -35,12 +35,15 @@ package final class Session {
   package let context: Int
   package var statistics = SessionStatistics()
 
-  private let overflow: Overflow
-  private let sequence: TokenSequence
-  private let logitsMemory: UnsafeMutableBufferPointer<Float>
-  private var hasLogits = false
+  let overflow: Overflow
+  let sequence: TokenSequence
+  /// `[vocabularySize]`
+  let logitsMemory: UnsafeMutableBufferPointer<Float>
+  var hasLogits = false
   /// Of the last evaluation, tokens that another sequence had computed.
-  package private(set) var adoptedTokens = 0
+  package internal(set) var adoptedTokens = 0
+  /// Bytes of the program's own that go with the session into its file.
+  package var note: Buffer<UInt8>
   private let evaluation: SessionEvaluation
 
   /// - Parameters:
@@ -69,6 +72,7 @@ package final class Session {
     logitsMemory = UnsafeMutableBufferPointer(
       start: memory.bindMemory(to: Float.self, capacity: vocabularySize), count: vocabularySize)
     evaluation = SessionEvaluation(model: weights, cache: sequence.cache, runtime: runtime, logits: logitsMemory)
+    note = Buffer(allocator: allocator)
     self.sequence = sequence
     self.model = model
     self.runtime = runtime
@@ -93,7 +97,7 @@ package final class Session {
   /// The logits after the last token, `[vocabularySize]`; nil before the first evaluation and after `truncate`.
   package var logits: UnsafeBufferPointer<Float>? { hasLogits ? UnsafeBufferPointer(logitsMemory) : nil }
 
-  /// A session with the same tokens and logits, which goes its own way from here; both hold the same blocks until one
+  /// A session with the same tokens, logits and note, which goes its own way from here; both hold the same blocks until one
   /// grows.
   ///
   /// - Throws: `outOfMemory`.
@@ -103,6 +107,7 @@ package final class Session {
       base.update(from: source, count: logits.count)
       copy.hasLogits = true
     }
+    try copy.note.append(contentsOf: note.elements)
     copy.statistics = statistics
     return copy
   }
@@ -148,7 +153,7 @@ package final class Session {
     guard !tokens.isEmpty else { return }
     guard length + tokens.count <= context else { throw contextFull(adding: tokens.count) }
     logprobs[0] = try logprob(of: tokens[0], cancellation: cancellation)
-    try append(tokens, cancellation: cancellation, progress: progress) { start, end in
+    try append(tokens, cancellation: cancellation, progress: progress, needsAll: true) { start, end in
       // Each position predicts the token after it; the last token of all predicts nothing that is asked for.
       let targets = UnsafeBufferPointer(rebasing: tokens[start + 1..<min(end + 1, tokens.count)])
       return .score(targets: targets, logprobs: logprobs + start + 1, isLast: end == tokens.count)
@@ -165,19 +170,23 @@ package final class Session {
     }
   }
 
-  // MARK: private
+  // MARK: for extensions
 
-  private func append(
-    _ tokens: UnsafeBufferPointer<Int32>, cancellation: Cancellation?, progress: Progress?,
+  /// - Parameters:
+  ///   - purpose: What each chunk is for; nil for the logits after the last token.
+  ///   - needsAll: Whether every token must be evaluated, even one that another sequence computed.
+  func append(
+    _ tokens: UnsafeBufferPointer<Int32>, cancellation: Cancellation?, progress: Progress?, needsAll: Bool = false,
     purpose: ((_ start: Int, _ end: Int) -> SessionEvaluation.Purpose)? = nil
   ) throws(XverseError) {
     let begin = length
     let hadLogits = hasLogits
     statistics.queueTime = 0
     try sequence.reserveTokens(begin + tokens.count)
-    // Scores are wanted of every token.
-    var start = purpose == nil ? try sequence.adoptKnown(tokens) : 0
+    var start = needsAll ? 0 : try sequence.adoptKnown(tokens)
     adoptedTokens = start
+    statistics.promptTokens = tokens.count
+    statistics.cachedTokens = start
     if start > 0 { hasLogits = false }
     while start < tokens.count {
       let end = min(tokens.count, start + XverseModel.tokensPerPass)
@@ -210,15 +219,18 @@ package final class Session {
     return Float(Double(logitsMemory[Int(token)]) - sum)
   }
 
-  private func checkIDs(_ tokens: UnsafeBufferPointer<Int32>) throws(XverseError) {
+  /// - Parameter name: What the caller calls the tokens.
+  func checkIDs(
+    _ tokens: UnsafeBufferPointer<Int32>, _ name: @autoclosure () -> String = "tokens"
+  ) throws(XverseError) {
     let vocabularySize = model.configuration.vocabularySize
     for (index, token) in tokens.enumerated() where token < 0 || Int(token) >= vocabularySize {
-      throw .range("tokens[\(index)] is \(token), expected 0 to \(vocabularySize - 1)")
+      throw .range("\(name())[\(index)] is \(token), expected 0 to \(vocabularySize - 1)")
     }
   }
 
   /// The most recent tokens that stay when the context overflows, followed by `tokens`.
-  private func keepRecent(besides tokens: UnsafeBufferPointer<Int32>) throws(XverseError) -> Buffer<Int32> {
+  func keepRecent(besides tokens: UnsafeBufferPointer<Int32>) throws(XverseError) -> Buffer<Int32> {
     guard overflow == .shift, tokens.count <= context else { throw contextFull(adding: tokens.count) }
     let kept = min(context / 2, context - tokens.count, length)
     var result = Buffer<Int32>(allocator: runtime.allocator)
@@ -227,7 +239,7 @@ package final class Session {
     return result
   }
 
-  private func contextFull(adding count: Int) -> XverseError {
+  func contextFull(adding count: Int) -> XverseError {
     XverseError(
       .contextFull, "the session holds \(length) tokens and \(count) more do not fit in its context of \(context)")
   }

@@ -19,6 +19,8 @@ final class SessionEvaluation: ComputeWork {
     case logits
     /// ln p of `targets`, the tokens that follow each position, into `logprobs`; the last chunk also leaves its logits.
     case score(targets: UnsafeBufferPointer<Int32>, logprobs: UnsafeMutablePointer<Float>, isLast: Bool)
+    /// The final hidden states, which `pool` takes up; the last chunk also leaves its logits.
+    case embedding(StatePool, isLast: Bool)
   }
 
   var tokens = UnsafeBufferPointer<Int32>(start: nil, count: 0)
@@ -69,6 +71,9 @@ final class SessionEvaluation: ComputeWork {
       case .cacheOnly: break
       case .logits: try keepLogits(of: states)
       case .score(let targets, let logprobs, let isLast): try score(states, targets, logprobs, isLast: isLast)
+      case .embedding(let pool, let isLast):
+        if isLast { try keepLogits(of: states.rows(states.rows - 1..<states.rows)) }
+        pool.add(states)
       }
     } catch {
       cache.truncate(to: length)
@@ -83,6 +88,7 @@ final class SessionEvaluation: ComputeWork {
     case .cacheOnly: tokens.count..<tokens.count
     case .logits: tokens.count - 1..<tokens.count
     case .score: 0..<tokens.count
+    case .embedding(let pool, let isLast): pool.wanted(of: tokens.count, isLast: isLast)
     }
   }
 

@@ -13,6 +13,8 @@ package final class TokenSequence {
   private let prefixes: PrefixCache?
   /// Blocks from the first on that `prefixes` knows.
   private var knownBlocks = 0
+  /// Whether others may have its blocks: not those of a file, which are only as good as whoever wrote it.
+  private var isShareable = true
 
   /// - Parameters:
   ///   - context: Most tokens.
@@ -30,7 +32,7 @@ package final class TokenSequence {
   /// Lets go of all blocks, which others can find from then on.
   package func release() {
     // The last block too: nobody else is going to grow it.
-    if length > 0 { prefixes?.insert(cache, ids.elements, includesPartBlock: true) }
+    if length > 0, isShareable { prefixes?.insert(cache, ids.elements, includesPartBlock: true) }
     ids.removeAll()
     knownBlocks = 0
     cache.adopt([], positions: 0)
@@ -52,6 +54,7 @@ package final class TokenSequence {
     cache.truncate(to: count)
     ids.truncate(to: count)
     knownBlocks = min(knownBlocks, count / KVLayout.positionsPerBlock)
+    if count == 0 { isShareable = true }
   }
 
   /// Counts tokens as evaluated whose keys and values the cache has; `reserveTokens` made room for them.
@@ -109,12 +112,25 @@ package final class TokenSequence {
     try ids.append(contentsOf: UnsafeBufferPointer(rebasing: other.tokens[..<count]))
     cache.adopt(other.cache.blocks(positions: count), positions: count)
     knownBlocks = 0
+    isShareable = other.isShareable
+  }
+
+  /// Holds these tokens and their blocks, which a file had, in place of what it held. No other sequence gets them.
+  ///
+  /// - Throws: `outOfMemory`; the sequence is then as before.
+  func replace(_ tokens: UnsafeBufferPointer<Int32>, _ blocks: [KVBlock]) throws(XverseError) {
+    try reserveTokens(tokens.count)
+    ids.removeAll()
+    try ids.append(contentsOf: tokens)
+    cache.adopt(blocks, positions: tokens.count)
+    knownBlocks = 0
+    isShareable = tokens.isEmpty
   }
 
   /// Lets others find blocks that have become full.
   private func publish() {
     let full = length / KVLayout.positionsPerBlock
-    guard let prefixes, full > knownBlocks else { return }
+    guard let prefixes, isShareable, full > knownBlocks else { return }
     prefixes.insert(cache, UnsafeBufferPointer(rebasing: ids.elements[..<(full * KVLayout.positionsPerBlock)]))
     knownBlocks = full
   }

@@ -34,7 +34,7 @@ enum BenchCommand: Command {
     let threads = try arguments.integer("threads", in: 1...4096) ?? Machine.processorCount
     try Interrupt.install()
     let start = Machine.now
-    let model = try Model(arguments, threads: threads)
+    let model = try Model(arguments, threads: threads, evaluatesAll: true)
     let loadSeconds = Machine.now - start
     let info = try model.info()
     var bench = Bench(

@@ -7,13 +7,17 @@ enum ChatCommand: Command {
     usage: "MODEL [options]",
     details: """
       Reads a message a line and streams the answers. Ctrl-C stops an answer; at the prompt, Ctrl-D or a second Ctrl-C
-      leaves. Lines that start with '/' are commands:
+      leaves. With --save the conversation is in FILE after each answer, with all that the model remembers of it; the file
+      is as large as that. --resume goes on with it, with the same model and --kv-type. Lines that start with '/' are
+      commands:
 
       \(commandList)
       """,
     operands: 1...1,
     options: [
       .option("system", "TEXT", "A system message before the conversation."),
+      .option("save", "FILE", "Save the conversation to FILE after each answer."),
+      .option("resume", "FILE", "Go on with the conversation that --save left in FILE."),
       .flag("echo", "Write each message before its answer when it is not typed at a prompt."),
       .flag("stats", "Print counts and speeds to standard error after each answer."),
     ] + Request.options + Session.options + Model.options)
@@ -26,13 +30,17 @@ enum ChatCommand: Command {
     """
 
   static func run(_ arguments: Arguments) throws(ToolError) {
+    if arguments.has("resume"), arguments.has("system") {
+      throw .usage("--resume and --system exclude each other: the conversation has its system message")
+    }
     let sampling = try Request.sampling(from: arguments)
     try Interrupt.install()
     let model = try Model(arguments)
     var conversation = Conversation(
-      model: model, session: try Session(model, arguments), sampling: sampling,
+      model: model, session: try Session(model, arguments), sampling: sampling, saved: arguments.word("save"),
       echoes: arguments.has("echo"), printsStats: arguments.has("stats"))
     conversation.reset(system: arguments.string("system") ?? "")
+    if let file = arguments.word("resume") { try conversation.resume(file) }
     try conversation.run()
   }
 }
@@ -42,21 +50,38 @@ private struct Conversation {
   let model: Model
   let session: Session
   let sampling: LibraryOptions
+  /// The file that has the conversation after each answer.
+  let saved: Word?
   let echoes: Bool
   let printsStats: Bool
-  private var messages: [(role: String, text: [CChar])] = []
+  private var messages: [ChatMessage] = []
   private let isInteractive = InputReader.isTerminal && StandardOutput.isTerminal
 
-  init(model: Model, session: Session, sampling: LibraryOptions, echoes: Bool, printsStats: Bool) {
+  init(
+    model: Model, session: Session, sampling: LibraryOptions, saved: Word?, echoes: Bool, printsStats: Bool
+  ) {
     self.model = model
     self.session = session
     self.sampling = sampling
+    self.saved = saved
     self.echoes = echoes
     self.printsStats = printsStats
   }
 
   mutating func reset(system: String) {
     messages = system.isEmpty ? [] : [("system", system.characters)]
+  }
+
+  /// Goes on with the conversation in a file.
+  mutating func resume(_ file: Word) throws(ToolError) {
+    try session.restore(file)
+    messages = try ChatNote.messages(in: session.note(), of: file.text)
+  }
+
+  private func save() throws(ToolError) {
+    guard let saved else { return }
+    try session.setNote(ChatNote.bytes(of: messages))
+    try session.save(saved)
   }
 
   mutating func run() throws(ToolError) {
@@ -118,6 +143,7 @@ private struct Conversation {
       messages += [("user", line), ("assistant", answer.text)]
       try StandardOutput.write("\n")
       if printsStats { StandardError.write(answer.summary + "\n") }
+      try save()
       if answer.isCancelled, !isInteractive { throw .interrupted }
     } catch .failure(let message) where isInteractive {
       StandardError.write("xverse: \(message)\n")

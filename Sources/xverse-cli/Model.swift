@@ -11,11 +11,14 @@ final class Model {
 
   /// Loads the model named by the first operand, with a progress line on a terminal; Ctrl-C breaks it off.
   ///
-  /// - Parameter threads: Compute threads; nil for what the arguments or the library say.
-  init(_ arguments: Arguments, threads: Int? = nil) throws(ToolError) {
+  /// - Parameters:
+  ///   - threads: Compute threads; nil for what the arguments or the library say.
+  ///   - evaluatesAll: Whether tokens are evaluated though an earlier session did: to measure that.
+  init(_ arguments: Arguments, threads: Int? = nil, evaluatesAll: Bool = false) throws(ToolError) {
     let runtimeOptions = try LibraryOptions(.runtime, from: arguments)
     if let threads { try runtimeOptions.set("threads", threads) }
     let modelOptions = try LibraryOptions(.model, from: arguments)
+    if evaluatesAll { try modelOptions.set("prefix_cache", 0) }
     var runtime: OpaquePointer?
     try Library.check(xverse_runtime_create(runtimeOptions.handle, nil, &runtime))
     // The model keeps the runtime that it needs.
@@ -69,6 +72,21 @@ final class Session {
     stats.size = UInt32(MemoryLayout<xverse_stats>.size)
     try Library.check(xverse_session_stats(handle, &stats))
     return stats
+  }
+
+  func save(_ file: Word) throws(ToolError) { try Library.check(xverse_session_save(handle, file.path)) }
+
+  func restore(_ file: Word) throws(ToolError) { try Library.check(xverse_session_restore(handle, file.path)) }
+
+  func setNote(_ note: [UInt8]) throws(ToolError) {
+    try Library.check(xverse_session_set_note(handle, note, note.count))
+  }
+
+  func note() throws(ToolError) -> [UInt8] {
+    var note: UnsafeRawPointer?
+    var count = 0
+    try Library.check(xverse_session_note(handle, &note, &count))
+    return Array(UnsafeRawBufferPointer(start: note, count: count))
   }
 
   /// Keeps the first `count` tokens.

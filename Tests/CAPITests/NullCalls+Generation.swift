@@ -14,6 +14,29 @@ extension NullCall {
     NullCall("xverse_session_free", ["session": .nothing]) { _, null in
       nothing(xverse_session_free(null("session", nil)))
     },
+    NullCall("xverse_session_fork", ["session": .rejectedWithNull, "out": .rejected]) { o, null in
+      making(xverse_session_free, null) { xverse_session_fork(null("session", o.session), $0) }
+    },
+    NullCall("xverse_session_save", ["session": .rejected, "path": .rejected]) { o, null in
+      done((o.path + "/session").withCString { xverse_session_save(null("session", o.session), null("path", $0)) })
+    },
+    NullCall("xverse_session_restore", ["session": .rejected, "path": .rejected]) { o, null in
+      let path = o.path + "/session"
+      _ = xverse_session_save(o.session, path)
+      return done(path.withCString { xverse_session_restore(null("session", o.session), null("path", $0)) })
+    },
+    NullCall("xverse_session_set_note", ["session": .rejected, "note": .rejected]) { o, null in
+      done(
+        scratch(Int32(7)) {
+          xverse_session_set_note(null("session", o.session), null("note", UnsafeRawPointer($0)), 4)
+        })
+    },
+    NullCall("xverse_session_note", ["session": .rejected, "note": .rejected, "len": .rejected]) { o, null in
+      done(
+        scratch(UnsafeRawPointer?.none) { note in
+          scratch(0) { xverse_session_note(null("session", o.session), null("note", note), null("len", $0)) }
+        })
+    },
     NullCall("xverse_session_truncate", ["session": .rejected]) { o, null in
       done(xverse_session_truncate(null("session", o.session), 0))
     },
@@ -75,6 +98,38 @@ extension NullCall {
               xverse_session_score(
                 null("session", o.session), null("tokens", UnsafePointer(tokens)), 1, null("cancel", o.cancel),
                 null("logprobs", logprobs), null("sum", $0))
+            }
+          }
+        })
+    },
+    NullCall(
+      "xverse_session_eval_batch",
+      ["sessions": .rejected, "tokens": .rejected, "n": .rejected, "cancel": .accepted]
+    ) { o, null in
+      done(
+        scratch(Int32(7)) { token in
+          scratch(o.session) { session in
+            scratch(Optional(UnsafePointer(token))) { tokens in
+              scratch(1) {
+                xverse_session_eval_batch(
+                  null("sessions", UnsafePointer(session)), null("tokens", UnsafePointer(tokens)),
+                  null("n", UnsafePointer($0)), 1, null("cancel", o.cancel))
+              }
+            }
+          }
+        })
+    },
+    NullCall(
+      "xverse_session_embed",
+      ["session": .rejected, "tokens": .rejected, "cancel": .accepted, "out": .rejected, "dim": .rejected]
+    ) { o, null in
+      done(
+        scratch(Int32(7)) { tokens in
+          withUnsafeTemporaryAllocation(of: Float.self, capacity: 4096) { out in
+            scratch(0) {
+              xverse_session_embed(
+                null("session", o.session), null("tokens", UnsafePointer(tokens)), 1, Int32(XVERSE_POOL_LAST),
+                null("cancel", o.cancel), null("out", out.baseAddress), 4096, null("dim", $0))
             }
           }
         })

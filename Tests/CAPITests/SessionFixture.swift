@@ -13,6 +13,12 @@ struct Session: Sendable {
     handle = try makeHandle(xverse_session_free) { xverse_session_create(model.pointer, options?.pointer, $0) }
   }
 
+  private init(_ handle: Handle) { self.handle = handle }
+
+  func fork() throws -> Session {
+    Session(try makeHandle(xverse_session_free) { xverse_session_fork(pointer, $0) })
+  }
+
   var pointer: OpaquePointer? { handle.pointer }
   var length: Int64 { xverse_session_length(pointer) }
 

@@ -61,6 +61,11 @@ extension Session {
     }
   }
 
+  func generated(_ prompt: [Int32], _ options: GenerationOptions) throws -> [Int32] {
+    let result = try generate(prompt, options)
+    return withExtendedLifetime(result) { Array(result.tokens.elements) }
+  }
+
   /// What the session was made from.
   var host: TinyHost { TinyHost(loaded: model, runtime: runtime) }
 

@@ -17,7 +17,7 @@ package final class CountingHost {
   /// - Parameter failingRequest: Number, from 0, of the call that gets no memory; nil for none.
   package init(failingRequest: Int? = nil) { self.failingRequest = failingRequest }
 
-  /// The call of this number gets no memory.
+  /// Lets the call of this number, from 0, get no memory.
   package func fail(request: Int) { failingRequest = request }
 
   /// Valid as long as the host.

@@ -67,7 +67,12 @@ static void open_model(void) {
       .size = sizeof allocator, .alloc = allocate, .dealloc = deallocate, .user = &main_thread};
   xverse_runtime *runtime = NULL;
   if (is(work, "stuck")) OK(xverse_runtime_create(NULL, &allocator, &runtime));
-  OK(xverse_model_load(runtime, path, NULL, NULL, NULL, NULL, &model));
+  /* Each prefill computes all of the prompt. */
+  xverse_options *options;
+  OK(xverse_options_create(XVERSE_OPTIONS_MODEL, &options));
+  OK(xverse_options_set_int(options, "prefix_cache", 0));
+  OK(xverse_model_load(runtime, path, options, NULL, NULL, NULL, &model));
+  xverse_options_free(options);
   is_loaded = 1;
 }
 

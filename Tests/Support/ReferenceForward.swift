@@ -2,30 +2,35 @@
 // Written from the published formulas and not from the product's code.
 
 import Foundation
-import TestSupport
 
 /// A whole sequence through the model of a `TinyCheckpoint`.
-struct ReferenceForward {
-  let checkpoint: TinyCheckpoint
+package struct ReferenceForward {
+  package let checkpoint: TinyCheckpoint
   /// Whether every operation rounds its result to float32. An operation in Float64 that is then rounded is the float32
   /// operation exactly (Figueroa 1995: 53 >= 2 * 24 + 2 bits): a float32 program that sums from left to right.
-  var roundsToSingle = false
+  package var roundsToSingle = false
   /// What keys and values pass through on their way to the cache: float16, or 127 steps to the largest of a head.
-  enum Cache { case exact, halves, steps }
-  var cache = Cache.exact
+  package enum Cache { case exact, halves, steps }
+  package var cache = Cache.exact
   /// The base of RoPE for the token at a position; a key keeps the angles that it was stored with.
-  var base: (_ position: Int) -> Double = { _ in 10_000 }
+  package var base: (_ position: Int) -> Double = { _ in 10_000 }
   /// What positions are divided by under linear scaling.
-  var positionDivisor = 1.0
+  package var positionDivisor = 1.0
   private let weights: [String: [Double]]
 
-  init(_ checkpoint: TinyCheckpoint) {
+  package init(_ checkpoint: TinyCheckpoint) {
     self.checkpoint = checkpoint
     weights = Dictionary(uniqueKeysWithValues: checkpoint.tensors.map { ($0.name, $0.values.map { Double($0) }) })
   }
 
   /// The logits after each token, `[tokens][vocabularySize]`.
-  func logits(of tokens: [Int32]) -> [[Double]] {
+  package func logits(of tokens: [Int32]) -> [[Double]] {
+    let head = checkpoint.tiesWordEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight"
+    return states(of: tokens).map { product(head, $0) }
+  }
+
+  /// The hidden states behind the final norm, `[tokens][hiddenSize]`.
+  package func states(of tokens: [Int32]) -> [[Double]] {
     let hiddenSize = checkpoint.hiddenSize
     let embedding = weight("model.embed_tokens.weight")
     var states = tokens.map { id in Array(embedding[Int(id) * hiddenSize..<(Int(id) + 1) * hiddenSize]) }
@@ -40,8 +45,7 @@ struct ReferenceForward {
         states[t] = sum(states[t], product(prefix + "mlp.down_proj.weight", activated))
       }
     }
-    let head = checkpoint.tiesWordEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight"
-    return states.map { product(head, norm($0, "model.norm.weight")) }
+    return states.map { norm($0, "model.norm.weight") }
   }
 
   /// Adds the attention of one layer to all states.
@@ -131,17 +135,17 @@ struct ReferenceForward {
 }
 
 /// What a float32 evaluation may differ from the exact one.
-struct ReferenceLogits {
+package struct ReferenceLogits {
   /// `[tokens][vocabularySize]`.
-  let exact: [[Double]]
-  let tolerance: Double
+  package let exact: [[Double]]
+  package let tolerance: Double
 
   /// The tolerance is 8 times the largest error of the float32 program that sums from left to right.
   ///
   /// That order has the largest bound of all, n - 1 roundings a sum of n terms; the kernels' sums in lanes and panels
   /// have smaller ones. The largest error of another order is one of the same distribution, or of a narrower one, over
   /// at least a vocabulary of logits: 8 times another's is out of its reach, and a fault in a formula is far beyond.
-  init(_ reference: ReferenceForward, _ tokens: [Int32]) {
+  package init(_ reference: ReferenceForward, _ tokens: [Int32]) {
     var single = reference
     single.roundsToSingle = true
     exact = reference.logits(of: tokens)
@@ -150,7 +154,7 @@ struct ReferenceLogits {
 }
 
 /// The largest |a - b|; infinite when the shapes differ or anything is NaN.
-func largestDifference(_ a: [[Double]], _ b: [[Double]]) -> Double {
+package func largestDifference(_ a: [[Double]], _ b: [[Double]]) -> Double {
   guard a.map(\.count) == b.map(\.count) else { return .infinity }
   var largest = 0.0
   for (a, b) in zip(a, b) {
