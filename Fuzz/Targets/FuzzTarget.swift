@@ -65,7 +65,7 @@ func check(_ error: XverseError, allowing allowed: [XverseError.Code] = []) thro
   switch error.code {
   case let code where allowed.contains(code): break
   case .corrupt, .unsupported, .unsafe, .limit, .invalid, .range, .notFound: break
-  default: try require(codes.contains(error.code), "status \(error.code): \(error.message)")
+  default: throw Violation("status \(error.code): \(error.message)")
   }
   try require(!error.message.isEmpty && error.message.utf8.count < 2000, "a message of that length: \(error.message)")
   for scalar in error.message.unicodeScalars {
