@@ -138,6 +138,13 @@ extension SamplingOptions {
     .int(
       "deadline_ms", 0...large, to: \.generation.deadline, unit: "milliseconds",
       "Milliseconds after which generation ends; 0: no limit."),
+    .int(
+      "prompt_lookup_num_tokens", 0...Int64(SpeculationOptions.mostTokens),
+      to: \.generation.speculation.promptLookupTokens, unit: "tokens",
+      "Most tokens to guess from what prompt and answer repeat; changes speed only; 0: off."),
+    .int(
+      "num_assistant_tokens", 0...Int64(SpeculationOptions.mostTokens), to: \.generation.speculation.draftTokens,
+      unit: "tokens", "Most tokens that the session's draft model guesses at a time; changes speed only; 0: off."),
   ]
 }
 

@@ -26,6 +26,7 @@ package struct GenerationOptions: Sendable {
   package var wantsLogprobs = false
   /// Milliseconds for the whole generation; 0: no limit.
   package var deadline: Int64 = 0
+  package var speculation = SpeculationOptions()
 
   /// Of the model's defaults, by key: why a value cannot be used. It stands as NaN, or `unusable`, until another is set.
   private let faults: [String: String]

@@ -15,6 +15,9 @@ package struct SessionStatistics: Sendable {
   package var prefillTime: Int64 = 0
   package var decodeTime: Int64 = 0
   package var firstTokenTime: Int64 = 0
+  /// Tokens that were guessed and evaluated, and those of them that were then chosen.
+  package var draftTokens = 0
+  package var acceptedDraftTokens = 0
 }
 
 /// A sequence with its KV cache and the logits after its last token.
@@ -36,12 +39,13 @@ package final class Session {
   package var statistics = SessionStatistics()
 
   private let overflow: Overflow
-  private let sequence: TokenSequence
-  private let logitsMemory: UnsafeMutableBufferPointer<Float>
-  private var hasLogits = false
+  let sequence: TokenSequence
+  let logitsMemory: UnsafeMutableBufferPointer<Float>
+  var hasLogits = false
   /// Of the last evaluation, tokens that another sequence had computed.
   package private(set) var adoptedTokens = 0
-  private let evaluation: SessionEvaluation
+  let evaluation: SessionEvaluation
+  let speculation = SessionSpeculation()
 
   /// - Parameters:
   ///   - context: Most tokens; nil for the model's own.
