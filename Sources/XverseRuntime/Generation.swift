@@ -46,7 +46,8 @@ extension Session {
       throw XverseError(.contextFull, "the prompt has \(prompt.count) tokens, the session's context is \(context)")
     }
     let generation = try Generation(
-      self, options.usable(), prompt: prompt, continuesText: continuesText, cancellation: cancellation, onEvent: onEvent)
+      self, options.usable(), prompt: prompt, continuesText: continuesText, cancellation: cancellation, onEvent: onEvent
+    )
     return try generation.run()
   }
 }

@@ -105,16 +105,27 @@ extension ABI {
       #expect(session.generate(try request(model)).stats.n_draft > 0, "the draft set before stays")
     }
 
-    private func editTokenizer(_ directory: ModelDirectory, _ find: String, _ replacement: String) throws {
-      let text = String(decoding: try directory.bytes(of: "tokenizer.json"), as: UTF8.self)
-      let edited = text.replacingOccurrences(of: find, with: replacement)
-      #expect(edited != text)
-      try directory.write("tokenizer.json", edited)
+    private func editTokenizer(_ directory: ModelDirectory, _ edits: KeyValuePairs<String, String>) throws {
+      var text = String(decoding: try directory.bytes(of: "tokenizer.json"), as: UTF8.self)
+      for (found, replacement) in edits {
+        let place = try #require(text.range(of: found), "tokenizer.json has no \(found)")
+        text.replaceSubrange(place, with: replacement)
+      }
+      try directory.write("tokenizer.json", text)
     }
 
     @Test("another vocabulary is MISMATCH, naming a token")
     func otherVocabulary() throws {
-      try expectMismatch("token ", "'the'", "'thy'") { try editTokenizer($0, "\"the\"", "\"thy\"") }
+      try expectMismatch("token 61 is 'Y'", "'X'") {
+        try editTokenizer($0, [#""X":61"#: #""X":62"#, #""Y":62"#: #""Y":61"#])
+      }
+    }
+
+    @Test("a token that is special in one of the two only is MISMATCH")
+    func otherSpecial() throws {
+      try expectMismatch("token 5", "special") {
+        try editTokenizer($0, [#""special":true}],"decoder""#: #""special":false}],"decoder""#])
+      }
     }
 
     @Test("another end of a sequence is MISMATCH")

@@ -58,7 +58,9 @@ struct NGramIndexTests {
 }
 
 /// A speculator that guesses all it may.
-private func makeSpeculator(_ prompt: [Int32], lookup: Int = 4, record: SpeculationRecord = EagerRecord()) -> Speculator? {
+private func makeSpeculator(
+  _ prompt: [Int32], lookup: Int = 4, record: SpeculationRecord = EagerRecord()
+) -> Speculator? {
   var options = SpeculationOptions()
   options.promptLookupTokens = lookup
   return prompt.withUnsafeBufferPointer {
@@ -210,7 +212,9 @@ struct SpeculationRecordTests {
     let record = SpeculationRecord()
     // A row takes 0.1 of the pass of 16 rows that it saves a sixteenth of.
     for rows in [1, 16, 17, 20] {
-      for _ in 0..<10 { record.recordPass(nanoseconds: Int64(1_000_000 + 300_000 * (rows - 1)), rows: rows, guesses: 0) }
+      for _ in 0..<10 {
+        record.recordPass(nanoseconds: Int64(1_000_000 + 300_000 * (rows - 1)), rows: rows, guesses: 0)
+      }
     }
     for _ in 0..<100 { record.recordGuess(.match(length: 3), isRight: true) }
     for _ in 0..<20 { record.recordSaving(besides: 0) }
