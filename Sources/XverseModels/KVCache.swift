@@ -92,7 +92,8 @@ package final class KVCache {
 
   /// Holds `blocks`, which others filled with the keys and values of `count` positions, in place of what it holds.
   package func adopt(_ blocks: [KVBlock], positions count: Int) {
-    precondition(count <= capacity && layout.blockCount(positions: count) == blocks.count, "adopting \(count) positions")
+    precondition(
+      count <= capacity && layout.blockCount(positions: count) == blocks.count, "adopting \(count) positions")
     let common = zip(0..<blockCount, blocks).prefix { block(at: $0) === $1 }.count
     releaseBlocks(from: common)
     for block in blocks[common...] { append(block) }
@@ -107,7 +108,9 @@ package final class KVCache {
   private func replace(_ index: Int) throws(XverseError) {
     let shared = block(at: index)
     let copy = try KVBlock(layout, from: source)
-    if index * KVLayout.positionsPerBlock < length { copy.base.copyMemory(from: shared.base, byteCount: shared.byteCount) }
+    if index * KVLayout.positionsPerBlock < length {
+      copy.base.copyMemory(from: shared.base, byteCount: shared.byteCount)
+    }
     copy.hold()
     table[index] = copy.base
     table[tableWidth + index] = Unmanaged.passRetained(copy).toOpaque()

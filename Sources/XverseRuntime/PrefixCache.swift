@@ -282,7 +282,9 @@ private struct PrefixTree: ~Copyable {
         if nodes[right].tokens.starts(with: nodes[left].tokens) { return "a node that is part of its neighbour" }
       }
       guard rank[index] > 0 else { continue }
-      if node.parent == Self.none || !nodes[node.parent].children.contains(index) { return "node \(index) has no parent" }
+      if node.parent == Self.none || !nodes[node.parent].children.contains(index) {
+        return "node \(index) has no parent"
+      }
       if rank[node.parent] > 0 && rank[node.parent] < rank[index] { return "node \(index) is newer than its parent" }
       let isFull = node.tokens.count == KVLayout.positionsPerBlock
       if node.tokens.isEmpty || !isFull && !node.children.isEmpty { return "node \(index) is not full" }

@@ -24,8 +24,9 @@ struct PassTimes {
       // The machine may have had something else to do: one time counts at most twice the average.
       averages[rows] += (min(time, 2 * averages[rows]) - averages[rows]) / Double(min(counts[rows], 8))
     }
-    // A pass of fewer rows takes no longer: so averages from a slower time do not stay.
-    for fewer in 1..<rows { averages[fewer] = min(averages[fewer], averages[rows]) }
+    // A pass of one row takes no longer: so its average does not stay from a slower time while only wider ones are made.
+    // Others may take longer than wider ones, which suit the tiles of a product better.
+    averages[1] = min(averages[1], averages[rows])
   }
 
   /// The expected time of a pass; 0 when nothing was measured.
