@@ -89,6 +89,18 @@ struct SpeculatorTests {
     #expect(Array(speculator.segment) == prompt.suffix(1) + expected)
   }
 
+  @Test("behind a token that differs a long match goes on, a short one does not")
+  func goesOnBehindEdit() throws {
+    let long = try #require(makeSpeculator([1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2, 3, 4, 9]))
+    let short = try #require(makeSpeculator([1, 2, 3, 4, 5, 6, 7, 8, 0, 2, 3, 4, 9]))
+
+    try long.propose(atMost: 3)
+    try short.propose(atMost: 3)
+
+    #expect(Array(long.guesses) == [6, 7, 8])
+    #expect(short.guesses.isEmpty)
+  }
+
   @Test("a match that goes on is kept before a later one that is shorter")
   func keepsLongMatch() throws {
     let speculator = try #require(makeSpeculator([1, 2, 3, 4, 5, 6, 0, 3, 4, 5, 9, 0, 1, 2, 3, 4, 5]))

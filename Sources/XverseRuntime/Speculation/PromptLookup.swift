@@ -9,11 +9,14 @@ struct PromptLookup: ~Copyable {
   struct Match {
     /// Tokens up to its end: the index of the token that is guessed.
     var end: Int
-    /// Tokens before `end` that equal the last ones, counted up to `longestMatch`; at least the smallest n-gram.
+    /// Tokens before `end` that equal the last ones, counted up to `longestMatch`; 1 where the last token stands in the
+    /// place of another.
     var length: Int
   }
 
   static let longestMatch = 32
+  /// Matches of so many tokens are worth going on with behind a token that differs.
+  private static let shortestEdited = 4
 
   private(set) var match: Match?
   private var trigrams: NGramIndex
@@ -25,7 +28,8 @@ struct PromptLookup: ~Copyable {
   }
 
   /// Looks for the last tokens of `text`, which has one token more than at the last call: among the latest occurrences of
-  /// its last three and two tokens and the continuation of the match before, the one with most tokens in common.
+  /// its last three and two tokens and the continuation of the match before, the one with most tokens in common. Where there
+  /// is none, a long match goes on as if its last token had been replaced.
   ///
   /// - Throws: `outOfMemory`; there is no match then.
   mutating func advance(_ text: UnsafeBufferPointer<Int32>) throws(XverseError) {
@@ -37,6 +41,8 @@ struct PromptLookup: ~Copyable {
     if let before, text[before.end] == text[text.count - 1] {
       let continued = min(before.length + 1, Self.longestMatch)
       if continued > length { (end, length) = (before.end + 1, continued) }
+    } else if let before, end == nil, before.length >= Self.shortestEdited {
+      (end, length) = (before.end + 1, 1)
     }
     if let end { match = Match(end: end, length: length) }
   }

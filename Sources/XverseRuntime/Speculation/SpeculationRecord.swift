@@ -14,18 +14,19 @@ package class SpeculationRecord {
     fileprivate var index: Int {
       switch self {
       case .draft: 0
-      case .match(...2): 1
-      case .match(3): 2
-      case .match(...5): 3
-      case .match(...9): 4
-      case .match(...16): 5
-      case .match: 6
+      case .match(...1): 1
+      case .match(2): 2
+      case .match(3): 3
+      case .match(...5): 4
+      case .match(...9): 5
+      case .match(...16): 6
+      case .match: 7
       }
     }
   }
 
   /// How often guesses of each confidence were right, as moving averages; a match says more the longer it is.
-  private var rates = [0.6, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9]
+  private var rates = [0.6, 0.3, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9]
   private var times = PassTimes()
   /// Nanoseconds that a guess of the draft model takes; 0: not known.
   private var draftTime = 0.0
