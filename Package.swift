@@ -73,7 +73,7 @@ let package = Package(
     .testTarget(name: "ModelTests", dependencies: ["XverseModels", "TestSupport"]),
     .testTarget(name: "LoadingTests", dependencies: ["XverseLoading", "ModelTestSupport"]),
     .testTarget(name: "ConversionTests", dependencies: ["XverseConversion", "ModelTestSupport"]),
-    .testTarget(name: "RuntimeTests", dependencies: ["XverseRuntime", "ModelTestSupport"]),
+    .testTarget(name: "RuntimeTests", dependencies: ["XverseRuntime", "XverseConversion", "ModelTestSupport"]),
     .testTarget(name: "OpenAITests", dependencies: ["XverseOpenAI", "ModelTestSupport"]),
     .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets", "TestSupport"]),
     .testTarget(name: "MeasurementTests", dependencies: ["XverseMeasurement"]),

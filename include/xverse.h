@@ -204,6 +204,14 @@ void xverse_free(void *memory);
  *           n                   of a scheduler: answers to the prompt; each after the first has a seed 1 higher, if a
  *                               seed is set
  *           priority            of a scheduler: lower numbers go first; 0
+ *           prompt_lookup_num_tokens                          prompt lookup decoding: most tokens to guess for a pass,
+ *                               at most 64, from what followed the last three or two tokens when prompt or answer had
+ *                               them before; 0 is off, and the default: it gains where the answer repeats the prompt
+ *                               and can cost up to 3 % elsewhere, and memory for as many logits more
+ *           num_assistant_tokens                              most tokens that the draft model of the session guesses
+ *                               for a pass, at most 64; see xverse_session_set_draft; 0 is off
+ *                               Neither changes what is generated: each token is chosen as without guesses, from the
+ *                               same logits. How many are guessed adapts to what proves right and to what passes take
  * SCHEDULER names are vLLM's
  *           max_num_seqs            most answers that are worked at together
  *           max_num_batched_tokens  most tokens of prompts in one pass; fewer while answers grow, so that they are not
@@ -494,8 +502,8 @@ typedef struct {
   int64_t n_prompt;            /* tokens of the prompt, or those that were appended                */
   int64_t n_cached;            /* of these, already in the session or known from another one       */
   int64_t n_generated;
-  int64_t n_draft;             /* reserved; always 0                                               */
-  int64_t n_draft_accepted;    /* reserved; always 0                                               */
+  int64_t n_draft;             /* tokens guessed and evaluated: prompt lookup, draft model         */
+  int64_t n_draft_accepted;    /* of these, those that were then chosen                            */
   int64_t ns_queue;            /* waiting for the compute thread                                   */
   int64_t ns_prefill;          /* evaluating the prompt                                            */
   int64_t ns_decode;           /* everything after the first token was chosen                      */
@@ -542,6 +550,15 @@ xverse_status xverse_session_set_note(xverse_session *session, const void *note,
 
 /* The note; it lives until the session's next set_note or restore. *note is NULL and *len 0 where there is none. */
 xverse_status xverse_session_note(const xverse_session *session, const void **note, size_t *len);
+
+/* Sets a draft model: a smaller one, which guesses tokens that the session's model then evaluates together when the
+ * session generates. Answers are the same as without it (section 2, num_assistant_tokens). A draft that is not worth
+ * while is asked rarely. draft NULL: none from now on.
+ * options: kind SESSION or NULL: context and kv_type of the draft, which keeps a cache of its own and reads the prompt
+ * too; it does not guess beyond its context. The session keeps the draft alive until it is replaced or the session ends.
+ * Errors: MISMATCH (a draft with other tokens, other special ones, other BOS or EOS, or of another runtime), MISUSE (a
+ * draft loaded with vocab_only), NOMEM: the draft set before stays. */
+xverse_status xverse_session_set_draft(xverse_session *session, xverse_model *draft, const xverse_options *options);
 
 xverse_status xverse_session_stats(const xverse_session *session, xverse_stats *out);
 

@@ -55,6 +55,7 @@ private func headerAgreement() {
   agree(type(of: XverseCAPI.xverse_session_free), type(of: CXverse.xverse_session_free))
   agree(type(of: XverseCAPI.xverse_session_fork), type(of: CXverse.xverse_session_fork))
   agree(type(of: XverseCAPI.xverse_session_truncate), type(of: CXverse.xverse_session_truncate))
+  agree(type(of: XverseCAPI.xverse_session_set_draft), type(of: CXverse.xverse_session_set_draft))
   agree(type(of: XverseCAPI.xverse_session_length), type(of: CXverse.xverse_session_length))
   agree(type(of: XverseCAPI.xverse_session_tokens), type(of: CXverse.xverse_session_tokens))
   agree(type(of: XverseCAPI.xverse_session_save), type(of: CXverse.xverse_session_save))

@@ -147,6 +147,13 @@ extension SamplingOptions {
     .int(
       "priority", -largestInt32...largestInt32, to: \.generation.priority,
       "A scheduler lets requests of a lower number go first."),
+    .int(
+      "prompt_lookup_num_tokens", 0...Int64(SpeculationOptions.mostTokens),
+      to: \.generation.speculation.promptLookupTokens, unit: "tokens",
+      "Most tokens to guess from what prompt and answer repeat; changes speed only; 0: off."),
+    .int(
+      "num_assistant_tokens", 0...Int64(SpeculationOptions.mostTokens), to: \.generation.speculation.draftTokens,
+      unit: "tokens", "Most tokens that the session's draft model guesses at a time; changes speed only; 0: off."),
   ]
 }
 

@@ -40,6 +40,23 @@ public func xverse_session_truncate(_ session: OpaquePointer?, _ n: Int64) -> xv
   }
 }
 
+@_cdecl("xverse_session_set_draft")
+public func xverse_session_set_draft(
+  _ session: OpaquePointer?, _ draft: OpaquePointer?, _ options: OpaquePointer?
+) -> xverse_status {
+  changing(session) { (session) throws(XverseError) in
+    guard draft != nil else { return session.setDraft(nil) }
+    let draft = try borrow(draft, as: ModelHandle.self, "draft")
+    let options: SessionOptions = try optionValues(options)
+    guard draft.runtime === session.runtime else {
+      throw XverseError(.mismatch, "draft model '\(draft.model.name)' belongs to another runtime than the session")
+    }
+    session.setDraft(
+      try DraftModel(
+        draft.model, for: session.model, session.runtime, context: options.context, cacheElement: options.cacheElement))
+  }
+}
+
 @_cdecl("xverse_session_length")
 public func xverse_session_length(_ session: OpaquePointer?) -> Int64 {
   var result: Int64 = -1
@@ -290,6 +307,8 @@ extension xverse_stats {
     n_prompt = Int64(statistics.promptTokens)
     n_cached = Int64(statistics.cachedTokens)
     n_generated = Int64(statistics.generatedTokens)
+    n_draft = Int64(statistics.draftTokens)
+    n_draft_accepted = Int64(statistics.acceptedDraftTokens)
     ns_queue = statistics.queueTime
     ns_prefill = statistics.prefillTime
     ns_decode = statistics.decodeTime

@@ -36,6 +36,12 @@ package struct RotaryEmbedding: Sendable {
     }
   }
 
+  /// How many tokens after `length` can be evaluated together and turn as each of them does when it is evaluated alone.
+  package func tokensTurnedAlike(after length: Int) -> Int {
+    guard case .dynamic = scaling else { return .max }
+    return max(1, maximumPositions - length)
+  }
+
   /// Linear scaling squeezes positions by its factor (Chen et al. 2023).
   private var positionDivisor: Float {
     if case .linear(let factor) = scaling { return Float(factor) }

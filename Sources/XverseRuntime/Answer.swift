@@ -76,7 +76,10 @@ final class Answer {
   }
 
   /// Whether it has as many tokens as it may have.
-  var isFull: Bool { statistics.generatedTokens >= options.maximumNewTokens ?? .max }
+  var isFull: Bool { room <= 0 }
+
+  /// How many more tokens it may have.
+  var room: Int { (options.maximumNewTokens ?? .max) - statistics.generatedTokens }
 
   /// Adds the token that follows from `logits`, and its text.
   ///

@@ -63,6 +63,8 @@ private final class Generation {
   private let cancellation: Cancellation
   private let onEvent: Session.EventHandler?
   private let answer: Answer
+  /// nil: nothing is guessed.
+  private let speculator: Speculator?
 
   init(
     _ session: Session, _ options: GenerationOptions, prompt: UnsafeBufferPointer<Int32>, continuesText: Bool,
@@ -75,10 +77,12 @@ private final class Generation {
     self.cancellation.reset(deadlineAfter: options.deadline)
     answer = try Answer(
       session.model, options, prompt: prompt, continuesText: continuesText, allocator: session.runtime.allocator)
+    speculator = answer.room > 1 ? session.speculator(options.speculation, prompt: prompt) : nil
   }
 
   func run() throws(XverseError) -> GenerationResult {
     var reason = FinishReason.none
+    defer { session.endGuessing() }
     do throws(XverseError) {
       if let early = try prefill() { reason = early } else { reason = try decode() }
     } catch {
@@ -129,8 +133,13 @@ private final class Generation {
       guard tell(.tokens, token: token, logprob) else { return .callback }
       if let end { return end }
       if !session.hasRoom { return .length }
-      try withUnsafePointer(to: token) { pointer throws(XverseError) in
-        try session.evaluate(UnsafeBufferPointer(start: pointer, count: 1), cancellation: cancellation)
+      if let speculator {
+        try session.evaluate(
+          token, guessingWith: speculator, atMost: answer.room - 1, cancellation: cancellation)
+      } else {
+        try withUnsafePointer(to: token) { pointer throws(XverseError) in
+          try session.evaluate(UnsafeBufferPointer(start: pointer, count: 1), cancellation: cancellation)
+        }
       }
     }
   }
@@ -146,6 +155,8 @@ private final class Generation {
   }
 
   private func record(_ reason: FinishReason) {
+    answer.statistics.draftTokens = speculator?.guessedTokens ?? 0
+    answer.statistics.acceptedDraftTokens = speculator?.acceptedTokens ?? 0
     answer.finish(reason)
     session.statistics = answer.statistics
   }

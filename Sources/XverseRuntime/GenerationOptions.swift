@@ -32,6 +32,7 @@ package struct GenerationOptions: Sendable {
   package var count = 1
   /// A scheduler lets answers of a lower number go first.
   package var priority = 0
+  package var speculation = SpeculationOptions()
 
   /// Of the model's defaults, by key: why a value cannot be used. It stands as NaN, or `unusable`, until another is set.
   private let faults: [String: String]

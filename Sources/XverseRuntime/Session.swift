@@ -15,6 +15,9 @@ package struct SessionStatistics: Sendable {
   package var prefillTime: Int64 = 0
   package var decodeTime: Int64 = 0
   package var firstTokenTime: Int64 = 0
+  /// Tokens that were guessed and evaluated, and those of them that were then chosen.
+  package var draftTokens = 0
+  package var acceptedDraftTokens = 0
 }
 
 /// A sequence with its KV cache and the logits after its last token.
@@ -44,7 +47,8 @@ package final class Session {
   package internal(set) var adoptedTokens = 0
   /// Bytes of the program's own that go with the session into its file.
   package var note: Buffer<UInt8>
-  private let evaluation: SessionEvaluation
+  let evaluation: SessionEvaluation
+  let speculation = SessionSpeculation()
 
   /// - Parameters:
   ///   - context: Most tokens; nil for the model's own.

@@ -17,6 +17,8 @@ final class SessionEvaluation: ComputeWork {
     case cacheOnly
     /// The logits after the last token, into `logits`.
     case logits
+    /// The logits after every token, `[tokens.count, vocabularySize]`.
+    case everyLogits(UnsafeMutablePointer<Float>)
     /// ln p of `targets`, the tokens that follow each position, into `logprobs`; the last chunk also leaves its logits.
     case score(targets: UnsafeBufferPointer<Int32>, logprobs: UnsafeMutablePointer<Float>, isLast: Bool)
     /// The final hidden states, which `pool` takes up; the last chunk also leaves its logits.
@@ -70,6 +72,10 @@ final class SessionEvaluation: ComputeWork {
       switch purpose {
       case .cacheOnly: break
       case .logits: try keepLogits(of: states)
+      case .everyLogits(let rows):
+        try model.logits(
+          into: Matrix(data: rows, rows: states.rows, columns: logits.count), of: states, kernels: runtime.kernels,
+          arena: runtime.arena, cancellation: cancellation)
       case .score(let targets, let logprobs, let isLast): try score(states, targets, logprobs, isLast: isLast)
       case .embedding(let pool, let isLast):
         if isLast { try keepLogits(of: states.rows(states.rows - 1..<states.rows)) }
@@ -87,7 +93,7 @@ final class SessionEvaluation: ComputeWork {
     switch purpose {
     case .cacheOnly: tokens.count..<tokens.count
     case .logits: tokens.count - 1..<tokens.count
-    case .score: 0..<tokens.count
+    case .everyLogits, .score: 0..<tokens.count
     case .embedding(let pool, let isLast): pool.wanted(of: tokens.count, isLast: isLast)
     }
   }

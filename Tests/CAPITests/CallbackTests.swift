@@ -26,6 +26,7 @@ extension ABI {
         var value = 0.0
         let refused: [xverse_status] = [
           session.evaluate([7]), other.evaluate([7]), session.truncate(0),
+          xverse_session_set_draft(other.pointer, nil, nil),
           xverse_session_create(model.pointer, nil, &out),
           xverse_session_score(other.pointer, [7], 1, nil, nil, &value),
           xverse_session_generate(session.pointer, request.pointer, nil, nil, nil, &out),

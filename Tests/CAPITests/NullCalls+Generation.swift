@@ -40,6 +40,13 @@ extension NullCall {
     NullCall("xverse_session_truncate", ["session": .rejected]) { o, null in
       done(xverse_session_truncate(null("session", o.session), 0))
     },
+    NullCall(
+      "xverse_session_set_draft", ["session": .rejected, "draft": .accepted, "options": .accepted]
+    ) { o, null in
+      let options = o.options(XVERSE_OPTIONS_SESSION)
+      return done(
+        xverse_session_set_draft(null("session", o.session), null("draft", o.model), null("options", options?.pointer)))
+    },
     NullCall("xverse_session_length", ["session": .value(-1)]) { _, null in
       .value(xverse_session_length(null("session", nil)))
     },
