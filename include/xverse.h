@@ -757,6 +757,15 @@ void xverse_scheduler_free(xverse_scheduler *scheduler);
  * default of the model's that cannot be used), MISMATCH (scheduler and request of different models), NOMEM. */
 xverse_status xverse_scheduler_submit(xverse_scheduler *scheduler, const xverse_request *request, uint64_t *id);
 
+/* Takes a request of OpenAI's interface, chat completions or completions, as xverse_session_generate_json (docs/openai.md
+ * lists the fields). All its answers have the number *id. With "stream" it gets events of kind JSON, whose text is one or
+ * more chunks, a line each. The text of its FINISHED event is the last chunks, without "stream" the response, and the
+ * error object when the status is an error. xverse_scheduler_cancel ends all its answers.
+ * After an error *error (may be NULL) receives OpenAI's error object, which goes back with xverse_free; error_len may be
+ * NULL. Errors: as xverse_scheduler_submit; PARSE, INVALID, RANGE, UNSUPPORTED, LIMIT (the request). */
+xverse_status xverse_scheduler_submit_json(xverse_scheduler *scheduler, const char *json, size_t len, uint64_t *id,
+                                           char **error, size_t *error_len);
+
 /* Ends an answer soon: its FINISHED event has the reason CANCELLED, unless it ended by itself meanwhile. Errors:
  * INVALID (a number that no answer has had). */
 xverse_status xverse_scheduler_cancel(xverse_scheduler *scheduler, uint64_t id);
@@ -776,7 +785,8 @@ xverse_status xverse_scheduler_next(xverse_scheduler *scheduler, int32_t timeout
 int32_t xverse_scheduler_fd(const xverse_scheduler *scheduler);
 
 /* Figures since the scheduler was made, as a JSON object: running, waiting, unread (answers); finished, preemptions,
- * passes; prompt_tokens (evaluated), cached_tokens (of prompts, not evaluated), generated_tokens; busy_seconds and
+ * passes; prompt_tokens (evaluated), cached_tokens (of prompts, not evaluated), generated_tokens; draft_tokens and
+ * accepted_draft_tokens (guessed by prompt lookup, and right, of finished answers); busy_seconds and
  * tokens_per_second (evaluated and generated, in that time); first_token_ms_mean and first_token_ms_max (from
  * submission, of finished answers); of the runtime: kv_blocks, kv_bytes; of the model: prefix_blocks, prefix_bytes,
  * prefix_hit_rate (of the tokens that were looked up). *json goes back with xverse_free; len may be NULL. */

@@ -7,7 +7,7 @@
 //
 //   1 ... AS_IS    x as it is: 4 rows of W, a quarter of the range apart, go through all columns. Each is a stream of
 //                  memory that goes on without a break. Bound by memory.
-//   ... FEW        x in tiles of up to 6 tokens; each tile widens its rows of W anew, in registers. Up to STREAMED
+//   ... FEW        x in tiles of up to FEW_TILE tokens; each widens its rows of W anew, in registers. Up to STREAMED
 //                  tokens the rows are such streams too, fetched at an even pace; with more tokens a tile of x stays
 //                  in L1 while PANEL rows pass. Bound by memory, then by the multipliers.
 //   more           x in tiles of up to 3 tokens. The first tile widens some rows of W into L1, and all others take them
@@ -17,8 +17,8 @@
 // What a tile reads is packed, whole vectors in consecutive lines: rows of x and W are often a multiple of 4 KiB apart,
 // and few such lines find room in a cache.
 //
-// An includer defines, for vectors of LANES floats, the type floats, LANES, FEW_ROWS and MANY_ROWS (of a tile of up to 6
-// and of 3 tokens: as many as keep all sums in registers) and
+// An includer defines, for vectors of LANES floats, the type floats, LANES, FEW_ROWS x FEW_TILE and MANY_ROWS x 3 (rows and
+// tokens of a tile: as many as keep all sums in registers), STREAMED and
 //   floats zero(void), fused(a, b, c): a * b + c
 //   floats load(dtype, place), load_first(dtype, place, count): at any byte; the first count numbers, then zeros
 //   void put(float *, floats)
@@ -28,9 +28,7 @@
 
 enum {
   AS_IS = XVK_FLOAT_AS_IS,
-  STREAMED = 16,
   FEW = 32,
-  FEW_TILE = 6,
   MANY_TILE = 3,
   PANEL = XVK_FLOAT_PANEL,
   DEPTH = XVK_FLOAT_DEPTH,

@@ -35,19 +35,25 @@ public func xverse_session_generate_json(
         try deliver(UnsafeRawBufferPointer(response.elements), to: out, length: outLen)
       }
     } catch {
-      // Without memory for the object, the status and the message have to do.
-      var object = Buffer<UInt8>()
-      if (try? error.appendCompletionError(to: &object)) != nil {
-        try? deliver(UnsafeRawBufferPointer(object.elements), to: out, length: outLen)
-      }
+      deliverCompletionError(error, to: out, length: outLen)
       throw error
     }
   }
   return status == 0 && wasStopped ? xverse_status(XVERSE_STOPPED) : status
 }
 
+/// Delivers OpenAI's error object. Without memory for it, the status and the message have to do.
+func deliverCompletionError(
+  _ error: XverseError, to out: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>, length: UnsafeMutablePointer<Int>?
+) {
+  var object = Buffer<UInt8>()
+  if (try? error.appendCompletionError(to: &object)) != nil {
+    try? deliver(UnsafeRawBufferPointer(object.elements), to: out, length: length)
+  }
+}
+
 /// What responses call the library.
-private let completionFingerprint = "xverse-\(libraryVersion)"
+let completionFingerprint = "xverse-\(libraryVersion)"
 
 extension StreamReporter {
   /// Tells of a chunk; returns whether to go on.

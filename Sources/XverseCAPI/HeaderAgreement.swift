@@ -91,6 +91,7 @@ private func headerAgreement() {
   agree(type(of: XverseCAPI.xverse_scheduler_create), type(of: CXverse.xverse_scheduler_create))
   agree(type(of: XverseCAPI.xverse_scheduler_free), type(of: CXverse.xverse_scheduler_free))
   agree(type(of: XverseCAPI.xverse_scheduler_submit), type(of: CXverse.xverse_scheduler_submit))
+  agree(type(of: XverseCAPI.xverse_scheduler_submit_json), type(of: CXverse.xverse_scheduler_submit_json))
   agree(type(of: XverseCAPI.xverse_scheduler_cancel), type(of: CXverse.xverse_scheduler_cancel))
   agree(type(of: XverseCAPI.xverse_scheduler_next), type(of: CXverse.xverse_scheduler_next))
   agree(type(of: XverseCAPI.xverse_scheduler_fd), type(of: CXverse.xverse_scheduler_fd))

@@ -1,17 +1,79 @@
 // SchedulerFunctions.swift -- section 11 of xverse.h.
 
 import CXverse
+import Synchronization
 import XverseCore
+import XverseOpenAI
 import XverseRuntime
 
 /// Any thread may use it at any time.
 final class SchedulerHandle: Sendable {
   let scheduler: Scheduler
   let model: ModelHandle
+  /// The requests of OpenAI's interface that have not ended, by the numbers of their answers.
+  private let completions = Mutex<[UInt64: Completion]>([:])
+
+  private struct Completion: @unchecked Sendable {
+    let completion: ScheduledCompletion
+    /// The number of the first answer, which is that of the request.
+    let id: UInt64
+  }
 
   init(_ scheduler: Scheduler, model: ModelHandle) {
     self.scheduler = scheduler
     self.model = model
+  }
+
+  /// Takes a request of OpenAI's interface; returns its number.
+  func submit(_ request: CompletionRequest) throws(XverseError) -> UInt64 {
+    let allocator = model.runtime.allocator
+    let generation = try request.generationRequest(for: model.model, allocator: allocator)
+    let prompt = try generation.prompt(context: scheduler.context)
+    var options = generation.options
+    options.count = request.answerCount
+    let completion = ScheduledCompletion(
+      request, model.model, fingerprint: completionFingerprint, allocator: allocator)
+    // Nobody sees an event of the answers before they are known here.
+    return try completions.withLock { (known) throws(XverseError) in
+      let id = try scheduler.submit(prompt.elements, options, continuesText: generation.continuesText)
+      for answer in id..<id + UInt64(request.answerCount) { known[answer] = Completion(completion: completion, id: id) }
+      return id
+    }
+  }
+
+  /// What a host gets next; nil when nothing happened in time.
+  ///
+  /// - Parameter timeout: Milliseconds; negative: as long as it takes.
+  func next(timeout: Int) throws(XverseError) -> ToldEvent? {
+    let (span, isLong) = Int64(timeout).multipliedReportingOverflow(by: 1_000_000)
+    let (end, isLate) = MonotonicClock.now.addingReportingOverflow(span)
+    let isEndless = timeout < 0 || isLong || isLate
+    while true {
+      if let told = try take() { return told }
+      let rest = isEndless ? -1 : Int(max(0, end - MonotonicClock.now) + 999_999) / 1_000_000
+      guard try scheduler.waitForEvent(timeout: rest) else { return nil }
+    }
+  }
+
+  /// Takes events until there is something to tell of; nil when there are no more.
+  private func take() throws(XverseError) -> ToldEvent? {
+    // One thread at a time, so that the chunks of a stream come in their order.
+    try completions.withLock { (known) throws(XverseError) in
+      while let event = try scheduler.takeEvent() {
+        guard let found = known[event.id] else { return try ToldEvent(event, scheduler) }
+        if event.end != nil { known[event.id] = nil }
+        if let told = found.completion.take(event, answer: Int(event.id - found.id), id: found.id) {
+          return try ToldEvent(told, scheduler, isJSON: true)
+        }
+      }
+      return nil
+    }
+  }
+
+  /// Ends an answer, or all answers of a request of OpenAI's interface.
+  func cancel(_ id: UInt64) throws(XverseError) {
+    let count = completions.withLock { $0[id].map { $0.id == id ? $0.completion.request.answerCount : 1 } ?? 1 }
+    for answer in 0..<UInt64(count) { try scheduler.cancel(id &+ answer) }
   }
 }
 
@@ -55,10 +117,31 @@ public func xverse_scheduler_submit(
   }
 }
 
+@_cdecl("xverse_scheduler_submit_json")
+public func xverse_scheduler_submit_json(
+  _ scheduler: OpaquePointer?, _ json: UnsafePointer<CChar>?, _ len: Int, _ id: UnsafeMutablePointer<UInt64>?,
+  _ error: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?, _ errorLen: UnsafeMutablePointer<Int>?
+) -> xverse_status {
+  id?.pointee = 0
+  error?.pointee = nil
+  errorLen?.pointee = 0
+  return reportingErrors { () throws(XverseError) in
+    do throws(XverseError) {
+      let handle = try borrow(scheduler, as: SchedulerHandle.self, "scheduler")
+      let id = try required(id, "id")
+      let json = try text(json, len, "json")
+      id.pointee = try handle.submit(CompletionRequest(json, allocator: handle.model.runtime.allocator))
+    } catch let fault {
+      if let error { deliverCompletionError(fault, to: error, length: errorLen) }
+      throw fault
+    }
+  }
+}
+
 @_cdecl("xverse_scheduler_cancel")
 public func xverse_scheduler_cancel(_ scheduler: OpaquePointer?, _ id: UInt64) -> xverse_status {
   reportingErrors(allowedInCallback: true) { () throws(XverseError) in
-    try borrow(scheduler, as: SchedulerHandle.self, "scheduler").scheduler.cancel(id)
+    try borrow(scheduler, as: SchedulerHandle.self, "scheduler").cancel(id)
   }
 }
 
@@ -75,11 +158,10 @@ public func xverse_scheduler_next(
     thread.schedulerEvent = nil
     // Another thread may free the scheduler while this one waits.
     defer { withExtendedLifetime(handle) {} }
-    guard let found = try handle.scheduler.next(timeout: Int(timeout)) else {
+    guard let told = try handle.next(timeout: Int(timeout)) else {
       isLate = true
       return
     }
-    let told = try ToldEvent(found, handle.scheduler)
     thread.schedulerEvent = told
     out.pointee = told.pointer
   }
@@ -122,7 +204,8 @@ final class ToldEvent {
   private let stats: UnsafeMutablePointer<xverse_stats>
   private let message: CString?
 
-  init(_ event: SchedulerEvent, _ scheduler: Scheduler) throws(XverseError) {
+  /// - Parameter isJSON: Whether the text is OpenAI's JSON.
+  init(_ event: SchedulerEvent, _ scheduler: Scheduler, isJSON: Bool = false) throws(XverseError) {
     self.event = event
     if let error = event.end?.error { message = try CString(error.message) } else { message = nil }
     told = .allocate(capacity: 1)
@@ -131,7 +214,8 @@ final class ToldEvent {
     told.initialize(to: xverse_event())
     stats.initialize(to: xverse_stats())
     told.pointee.size = UInt32(MemoryLayout<xverse_event>.size)
-    told.pointee.kind = Int32(event.end == nil ? XVERSE_EVENT_TOKENS : XVERSE_EVENT_FINISHED)
+    told.pointee.kind = Int32(
+      event.end != nil ? XVERSE_EVENT_FINISHED : isJSON ? XVERSE_EVENT_JSON : XVERSE_EVENT_TOKENS)
     told.pointee.request_id = event.id
     told.pointee.text = event.text.elements.baseAddress.map {
       UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self)

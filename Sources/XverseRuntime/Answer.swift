@@ -99,16 +99,21 @@ final class Answer {
     return (token, logprob, isStopped ? .stop : isFull ? .length : nil)
   }
 
-  /// Goes to where an answer was that had added `tokens`, none of which ended it. Their text counts as told; their log
-  /// probabilities are not known any more.
-  func replay(_ tokens: UnsafeBufferPointer<Int32>) throws(XverseError) {
+  /// Goes to where another answer of the same request was when it had added `tokens`, none of which ended it. Their text
+  /// counts as told.
+  func replay(_ tokens: UnsafeBufferPointer<Int32>, of other: Answer) throws(XverseError) {
     for token in tokens {
       try result.tokens.append(token)
       try sampler.replay(token)
       _ = try extendText(with: token)
       dropText()
     }
-    statistics.generatedTokens += tokens.count
+    let top = min(other.options.topLogprobs, model.configuration.vocabularySize) * tokens.count
+    try result.logprobs.append(contentsOf: UnsafeBufferPointer(rebasing: other.result.logprobs.elements.prefix(tokens.count)))
+    try result.topTokens.append(contentsOf: UnsafeBufferPointer(rebasing: other.result.topTokens.elements.prefix(top)))
+    try result.topLogprobs.append(contentsOf: UnsafeBufferPointer(rebasing: other.result.topLogprobs.elements.prefix(top)))
+    statistics = other.statistics
+    statistics.generatedTokens = tokens.count
   }
 
   /// Adds what else could have stood in the place of a token.
@@ -201,7 +206,7 @@ final class Answer {
 }
 
 extension FinishReason {
-  init(_ error: XverseError) {
+  package init(_ error: XverseError) {
     switch error.code {
     case .cancelled: self = .cancelled
     case .deadline: self = .deadline

@@ -17,12 +17,25 @@ package struct GenerationEvent {
   /// As many as `tokens`, or none.
   package var logprobs: UnsafeBufferPointer<Float>
   /// The most probable tokens in the place of the one in `tokens`, and their log probabilities; none unless asked for.
-  package var topTokens = UnsafeBufferPointer<Int32>(start: nil, count: 0)
-  package var topLogprobs = UnsafeBufferPointer<Float>(start: nil, count: 0)
+  package var topTokens: UnsafeBufferPointer<Int32>
+  package var topLogprobs: UnsafeBufferPointer<Float>
   package var promptDone: Int
   package var promptTotal: Int
   package var finishReason: FinishReason
   package var error: XverseError?
+
+  package init(
+    kind: Kind, text: UnsafeBufferPointer<UInt8>, tokens: UnsafeBufferPointer<Int32>,
+    logprobs: UnsafeBufferPointer<Float>,
+    topTokens: UnsafeBufferPointer<Int32> = UnsafeBufferPointer(start: nil, count: 0),
+    topLogprobs: UnsafeBufferPointer<Float> = UnsafeBufferPointer(start: nil, count: 0), promptDone: Int,
+    promptTotal: Int, finishReason: FinishReason, error: XverseError? = nil
+  ) {
+    (self.kind, self.text, self.tokens, self.logprobs) = (kind, text, tokens, logprobs)
+    (self.topTokens, self.topLogprobs) = (topTokens, topLogprobs)
+    (self.promptDone, self.promptTotal) = (promptDone, promptTotal)
+    (self.finishReason, self.error) = (finishReason, error)
+  }
 }
 
 extension Session {

@@ -18,6 +18,8 @@ package struct SessionStatistics: Sendable {
   /// Tokens that were guessed and evaluated, and those of them that were then chosen.
   package var draftTokens = 0
   package var acceptedDraftTokens = 0
+
+  package init() {}
 }
 
 /// A sequence with its KV cache and the logits after its last token.

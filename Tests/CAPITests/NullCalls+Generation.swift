@@ -294,6 +294,25 @@ extension NullCall {
             null("scheduler", scheduler?.pointer), null("request", o.request), null("id", $0))
         })
     },
+    NullCall(
+      "xverse_scheduler_submit_json",
+      ["scheduler": .rejected, "json": .rejected, "id": .rejected, "error": .accepted, "error_len": .accepted]
+    ) { o, null in
+      let scheduler = o.scheduler
+      return done(
+        #"{"prompt": "a"}"#.withCString { json in
+          scratch(UInt64(0)) { id in
+            scratch(UnsafeMutablePointer<CChar>(bitPattern: 0)) { error in
+              defer { xverse_free(error.pointee) }
+              return scratch(0) {
+                xverse_scheduler_submit_json(
+                  null("scheduler", scheduler?.pointer), null("json", json), -1, null("id", id), null("error", error),
+                  null("error_len", $0))
+              }
+            }
+          }
+        })
+    },
     NullCall("xverse_scheduler_cancel", ["scheduler": .rejected]) { o, null in
       let scheduler = o.scheduler
       var id: UInt64 = 0

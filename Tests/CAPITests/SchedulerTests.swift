@@ -243,6 +243,100 @@ extension ABI {
       #expect(status == XVERSE_E_MISUSE && message.contains("freed"))
     }
 
+    /// Submits a request of OpenAI's interface and reads until it has ended.
+    private func complete(_ json: String, _ scheduler: Scheduler) throws -> (chunks: [String], end: Event) {
+      var id: UInt64 = 0
+      try check(xverse_scheduler_submit_json(scheduler.pointer, json, json.utf8.count, &id, nil, nil))
+      var chunks: [String] = []
+      while true {
+        guard let (found, event, _, _) = try scheduler.next() else { continue }
+        #expect(found == id)
+        if event.kind == XVERSE_EVENT_FINISHED { return (chunks, event) }
+        #expect(event.kind == XVERSE_EVENT_JSON && event.text.hasSuffix("\n"))
+        chunks += event.text.split(separator: "\n").map(String.init)
+      }
+    }
+
+    private func object(_ text: some StringProtocol) throws -> [String: Any] {
+      try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+    }
+
+    @Test("a request of OpenAI's interface gets its response, with all answers")
+    func completes() throws {
+      let scheduler = try Scheduler(model)
+      let (chunks, end) = try complete(
+        #"{"prompt": "Hu", "n": 3, "seed": 7, "temperature": 1.5, "max_tokens": 12, "ignore_eos": true}"#, scheduler)
+      let response = try object(end.text)
+      let choices = try #require(response["choices"] as? [[String: Any]])
+
+      #expect(chunks.isEmpty && end.status == XVERSE_OK)
+      #expect(choices.map { $0["index"] as? Int } == [0, 1, 2])
+      for (index, choice) in choices.enumerated() {
+        let alone = try Session(model).generate(
+          Request(model, "Hu", "{\"seed\": \(7 + index), \"temperature\": 1.5, \"top_k\": 0, \"max_new_tokens\": 12, \"ignore_eos\": 1}"))
+        #expect(choice["text"] as? String == alone.text)
+        #expect(choice["finish_reason"] as? String == "length")
+      }
+      #expect((response["usage"] as? [String: Any])?["completion_tokens"] as? Int == 36)
+    }
+
+    @Test("the chunks of a stream joined are the response")
+    func streams() throws {
+      let scheduler = try Scheduler(model)
+      let fields = #""n": 2, "seed": 3, "temperature": 1.2, "max_tokens": 20, "logprobs": true, "top_logprobs": 2"#
+      let messages = #""messages": [{"role": "user", "content": "Hi"}]"#
+      let (_, whole) = try complete("{\(messages), \(fields)}", scheduler)
+      let (chunks, end) = try complete(
+        "{\(messages), \(fields), \"stream\": true, \"stream_options\": {\"include_usage\": true}}", scheduler)
+      var text = ["", ""]
+      var logprobs = [0, 0]
+      var reasons: [String] = []
+      var usage: [String: Any]?
+      for line in chunks + end.text.split(separator: "\n").map(String.init) {
+        let chunk = try object(line)
+        for choice in try #require(chunk["choices"] as? [[String: Any]]) {
+          let index = try #require(choice["index"] as? Int)
+          text[index] += (choice["delta"] as? [String: Any])?["content"] as? String ?? ""
+          logprobs[index] += ((choice["logprobs"] as? [String: Any])?["content"] as? [Any])?.count ?? 0
+          if let reason = choice["finish_reason"] as? String { reasons.append(reason) }
+        }
+        if let found = chunk["usage"] as? [String: Any] { usage = found }
+      }
+
+      let response = try object(whole.text)
+      let choices = try #require(response["choices"] as? [[String: Any]])
+      for (index, choice) in choices.enumerated() {
+        #expect((choice["message"] as? [String: Any])?["content"] as? String == text[index])
+        #expect(((choice["logprobs"] as? [String: Any])?["content"] as? [Any])?.count == logprobs[index])
+      }
+      #expect(reasons.count == 2)
+      #expect(usage?["completion_tokens"] as? Int == (response["usage"] as? [String: Any])?["completion_tokens"] as? Int)
+    }
+
+    @Test("a request that is refused or cancelled gets the error object")
+    func refusesRequests() throws {
+      let scheduler = try Scheduler(model)
+      var id: UInt64 = 1
+      var error: UnsafeMutablePointer<CChar>?
+      var length = 0
+      let json = #"{"prompt": "Hu", "tools": [{}]}"#
+      let status = xverse_scheduler_submit_json(scheduler.pointer, json, json.utf8.count, &id, &error, &length)
+      defer { xverse_free(error) }
+      #expect(status < 0 && id == 0)
+      let text = String(cString: try #require(error))
+      #expect(text.utf8.count == length)
+      #expect((try object(text)["error"] as? [String: Any])?["param"] as? String == "tools")
+
+      let long = #"{"prompt": "Hu", "n": 2, "max_tokens": 240, "ignore_eos": true}"#
+      try check(xverse_scheduler_submit_json(scheduler.pointer, long, long.utf8.count, &id, nil, nil))
+      try check(xverse_scheduler_cancel(scheduler.pointer, id))
+      var end: Event?
+      while end?.kind != XVERSE_EVENT_FINISHED { end = try scheduler.next()?.event }
+      #expect(end?.status == XVERSE_E_CANCELLED)
+      #expect((try object(end?.text ?? "")["error"] as? [String: Any])?["code"] as? String == "cancelled")
+      #expect(try scheduler.stats["unread"] == 0)
+    }
+
     @Test("several threads submit and read: nothing is lost, nothing is told twice")
     func servesThreads() throws {
       let scheduler = try Scheduler(model, #"{"max_num_seqs": 4, "max_queued_requests": 100}"#)

@@ -69,7 +69,7 @@ final class ScheduleHarness {
   }
 
   func listen() throws {
-    while let event = try events.next(timeout: 0) {
+    while let event = try events.next() {
       var answer = told[event.id] ?? Told()
       answer.tokens += Array(event.tokens.elements)
       answer.text += event.text.elements.prefix(event.textLength)

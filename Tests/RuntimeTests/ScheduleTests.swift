@@ -48,6 +48,30 @@ struct ScheduleTests {
     }
   }
 
+  @Test("guessing changes no answer, and leaves the sequences as they were", arguments: [1, 2, 3])
+  func guesses(seed: UInt64) throws {
+    let host = try loadTiny(runtime: Runtime(threadCount: 2))
+    let harness = try ScheduleHarness(host) { ($0.maximumSequences, $0.maximumBatchedTokens) = (6, 64) }
+    harness.schedule.speculation = EagerRecord(seed: seed)
+    let requests = (0..<10).map { index in
+      // What a tiny model says repeats itself sooner or later, and so do these prompts.
+      let words = randomTokens(12, seed: UInt64(index))
+      var options = index % 3 == 0 ? seededOptions(UInt64(index), 40) : greedyOptions(60)
+      options.speculation.promptLookupTokens = 8
+      return (prompt: words + words + words, options: options)
+    }
+
+    let ids = try requests.map { try harness.submit($0.prompt, $0.options) }
+    try harness.runToEnd()
+
+    for (id, request) in zip(ids, requests) {
+      #expect(harness.told[id] == (try host.alone(request.prompt, request.options)), "answer \(id)")
+    }
+    #expect(harness.schedule.counts.acceptedDraftTokens > 0)
+    #expect(harness.schedule.counts.draftTokens > harness.schedule.counts.acceptedDraftTokens)
+    #expect(host.runtime.kvBlocks.blockCount == 0)
+  }
+
   @Test("answers join while others grow")
   func joins() throws {
     let host = try loadTiny()

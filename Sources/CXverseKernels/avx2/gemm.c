@@ -7,7 +7,7 @@
 
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 
-enum { FEW_ROWS = 2, MANY_ROWS = 4 };
+enum { FEW_ROWS = 2, FEW_TILE = 6, MANY_ROWS = 4, STREAMED = 16 };
 
 XVK_INLINE void sums_of(float sums[4], const floats v[4]) { sums8(sums, v); }
 

@@ -1,6 +1,7 @@
 // gemm.c -- products with f32, f16 and bf16 weights with AVX-512; gemm_float.h has the method.
 //
-// 4 rows x 6 tokens or 8 rows x 3 tokens fill 24 of the 32 registers with sums. vdpbf16ps would multiply twice as many
+// 8 rows x 3 tokens fill 24 of the 32 registers with sums. 4 rows x 6 tokens do too, but then clang keeps some in memory, and
+// a Zen 5 reaches 0.3 of its multipliers rather than 0.7 with 4 x 5. Streams gain nothing there beyond one tile. vdpbf16ps would multiply twice as many
 // bf16 at once, but x would have to be bf16 as well: 8 bits of fraction instead of 24, and it flushes denormals. That is
 // 2^-9 of each element, which no choice of weights makes up for, so it is not used.
 #if defined(__x86_64__)
@@ -9,7 +10,7 @@
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma,f16c"))), \
                              apply_to = function)
 
-enum { LANES = 16, FEW_ROWS = 4, MANY_ROWS = 8 };
+enum { LANES = 16, FEW_ROWS = 4, FEW_TILE = 5, MANY_ROWS = 8, STREAMED = 5 };
 typedef __m512 floats;
 
 XVK_INLINE floats zero(void) { return _mm512_setzero_ps(); }

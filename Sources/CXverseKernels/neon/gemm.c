@@ -4,7 +4,7 @@
 #if defined(__aarch64__)
 #include "vectors.h"
 
-enum { FEW_ROWS = 4, MANY_ROWS = 8 };
+enum { FEW_ROWS = 4, FEW_TILE = 6, MANY_ROWS = 8, STREAMED = 16 };
 
 // The additions of sum_of for four vectors at once.
 XVK_INLINE void sums_of(float sums[4], const floats v[4]) {

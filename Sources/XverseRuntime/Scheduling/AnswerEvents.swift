@@ -13,6 +13,8 @@ final class AnswerOutbox {
   fileprivate var text: Buffer<UInt8>
   fileprivate var tokens: Buffer<Int32>
   fileprivate var logprobs: Buffer<Float>
+  fileprivate var topTokens: Buffer<Int32>
+  fileprivate var topLogprobs: Buffer<Float>
   fileprivate var finalText: Buffer<UInt8>
   fileprivate var end: AnswerEnd?
   fileprivate var isReady = false
@@ -25,6 +27,8 @@ final class AnswerOutbox {
     text = Buffer(allocator: allocator)
     tokens = Buffer(allocator: allocator)
     logprobs = Buffer(allocator: allocator)
+    topTokens = Buffer(allocator: allocator)
+    topLogprobs = Buffer(allocator: allocator)
     finalText = Buffer(allocator: allocator)
   }
 
@@ -36,6 +40,23 @@ package struct AnswerEnd {
   package let reason: FinishReason
   package let error: XverseError?
   package let statistics: SessionStatistics
+  /// All of the answer; nil after an error.
+  package let result: GenerationResult?
+
+  package init(
+    reason: FinishReason, error: XverseError?, statistics: SessionStatistics, result: GenerationResult?
+  ) {
+    (self.reason, self.error, self.statistics, self.result) = (reason, error, statistics, result)
+  }
+}
+
+/// A token that an answer has got, with what is told of it.
+struct ToldToken {
+  let token: Int32
+  /// nil unless wanted.
+  let logprob: Float?
+  /// The most probable tokens in its place, if wanted.
+  let top: (tokens: UnsafeBufferPointer<Int32>, logprobs: UnsafeBufferPointer<Float>)
 }
 
 /// One event, as a listener gets it.
@@ -46,17 +67,31 @@ package final class SchedulerEvent {
   package let tokens: Buffer<Int32>
   /// As many as `tokens`, or none.
   package let logprobs: Buffer<Float>
+  /// For each of `tokens` the most probable ones in its place, or none.
+  package let topTokens: Buffer<Int32>
+  package let topLogprobs: Buffer<Float>
   /// nil for an event of tokens.
   package let end: AnswerEnd?
 
-  fileprivate init(
-    id: UInt64, text: consuming Buffer<UInt8>, tokens: consuming Buffer<Int32>, logprobs: consuming Buffer<Float>,
-    end: AnswerEnd?
-  ) {
+  /// Everything that waits to be told of tokens.
+  fileprivate init(tokensOf outbox: AnswerOutbox) {
+    id = outbox.id
+    text = outbox.text.moved()
+    tokens = outbox.tokens.moved()
+    logprobs = outbox.logprobs.moved()
+    topTokens = outbox.topTokens.moved()
+    topLogprobs = outbox.topLogprobs.moved()
+    end = nil
+  }
+
+  /// An event without tokens.
+  package init(id: UInt64, text: consuming Buffer<UInt8>, end: AnswerEnd?) {
     self.id = id
+    tokens = Buffer(allocator: text.allocator)
+    logprobs = Buffer(allocator: text.allocator)
+    topTokens = Buffer(allocator: text.allocator)
+    topLogprobs = Buffer(allocator: text.allocator)
     self.text = text
-    self.tokens = tokens
-    self.logprobs = logprobs
     self.end = end
   }
 
@@ -104,16 +139,20 @@ final class AnswerEvents: @unchecked Sendable {
   ///
   /// - Throws: `outOfMemory`; nothing was added.
   func post(
-    to outbox: AnswerOutbox, token: Int32, logprob: Float?, text: UnsafeBufferPointer<UInt8>
+    _ told: ToldToken, _ text: UnsafeBufferPointer<UInt8>, to outbox: AnswerOutbox
   ) throws(XverseError) {
     pthread_mutex_lock(mutex)
     defer { pthread_mutex_unlock(mutex) }
     try outbox.tokens.reserve(outbox.tokens.count + 1)
     try outbox.logprobs.reserve(outbox.logprobs.count + 1)
+    try outbox.topTokens.reserve(outbox.topTokens.count + told.top.tokens.count)
+    try outbox.topLogprobs.reserve(outbox.topLogprobs.count + told.top.logprobs.count)
     // Room for the NUL of the event, which then loses nothing for want of it.
     try outbox.text.reserve(outbox.text.count + text.count + 1)
-    try outbox.tokens.append(token)
-    if let logprob { try outbox.logprobs.append(logprob) }
+    try outbox.tokens.append(told.token)
+    if let logprob = told.logprob { try outbox.logprobs.append(logprob) }
+    try outbox.topTokens.append(contentsOf: told.top.tokens)
+    try outbox.topLogprobs.append(contentsOf: told.top.logprobs)
     try outbox.text.append(contentsOf: text)
     makeReady(outbox)
   }
@@ -154,12 +193,12 @@ final class AnswerEvents: @unchecked Sendable {
     return unreadCount
   }
 
-  /// The next event.
+  /// Waits for an event.
   ///
-  /// - Parameter timeout: Milliseconds to wait for one; negative: as long as it takes.
-  /// - Returns: nil when none came in time.
-  /// - Throws: `misuse` when the scheduler is freed meanwhile; `outOfMemory`, and the event stays.
-  func next(timeout: Int) throws(XverseError) -> SchedulerEvent? {
+  /// - Parameter timeout: Milliseconds; negative: as long as it takes.
+  /// - Returns: Whether there was one: another thread may have taken it.
+  /// - Throws: `misuse` when the scheduler is freed meanwhile.
+  func wait(timeout: Int) throws(XverseError) -> Bool {
     let (span, isLong) = timeout.multipliedReportingOverflow(by: 1_000_000)
     let (end, isLate) = MonotonicClock.now.addingReportingOverflow(Int64(span))
     let deadline = timeout < 0 || isLong || isLate ? Int64.max : end
@@ -167,12 +206,21 @@ final class AnswerEvents: @unchecked Sendable {
     defer { pthread_mutex_unlock(mutex) }
     while first == nil {
       if isClosed { throw .misuse("the scheduler was freed while a thread waited for its events") }
-      guard MonotonicClock.now < deadline, !ProcessEnd.hasBegun else { return nil }
+      guard MonotonicClock.now < deadline, !ProcessEnd.hasBegun else { return false }
       // In pieces: the end of the process wakes nobody.
       let wake = min(deadline, MonotonicClock.now + 100_000_000)
       var time = timespec(tv_sec: Int(wake / 1_000_000_000), tv_nsec: Int(wake % 1_000_000_000))
       pthread_cond_timedwait(arrived, mutex, &time)
     }
+    return true
+  }
+
+  /// The next event; nil when there is none.
+  ///
+  /// - Throws: `outOfMemory`, and the event stays.
+  func next() throws(XverseError) -> SchedulerEvent? {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
     guard let outbox = first else { return nil }
     let event = try take(from: outbox)
     if outbox.end != nil && event.end == nil { return event }
@@ -191,14 +239,10 @@ final class AnswerEvents: @unchecked Sendable {
   private func take(from outbox: AnswerOutbox) throws(XverseError) -> SchedulerEvent {
     if outbox.hasTokens {
       try outbox.text.append(0)
-      return SchedulerEvent(
-        id: outbox.id, text: outbox.text.moved(), tokens: outbox.tokens.moved(), logprobs: outbox.logprobs.moved(),
-        end: nil)
+      return SchedulerEvent(tokensOf: outbox)
     }
     try outbox.finalText.append(0)
     unreadCount -= 1
-    return SchedulerEvent(
-      id: outbox.id, text: outbox.finalText.moved(), tokens: outbox.tokens.moved(), logprobs: outbox.logprobs.moved(),
-      end: outbox.end)
+    return SchedulerEvent(id: outbox.id, text: outbox.finalText.moved(), end: outbox.end)
   }
 }

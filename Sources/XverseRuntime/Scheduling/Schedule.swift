@@ -20,6 +20,9 @@ final class Schedule {
     var promptTokens = 0
     var cachedTokens = 0
     var generatedTokens = 0
+    /// Of answers that have ended: tokens guessed and evaluated, and those of them that were then chosen.
+    var draftTokens = 0
+    var acceptedDraftTokens = 0
     var finished = 0
     var preemptions = 0
     var passes = 0
@@ -37,10 +40,15 @@ final class Schedule {
   private let settings: SchedulerSettings
   private let context: Int
   private let layout: KVLayout
+  private let rotaryEmbedding: RotaryEmbedding
   private let prefixes: PrefixCache?
   private let events: AnswerEvents
   private let pass: SchedulerPass
   private var costs: PassCosts
+  /// What the answers learned about guessing.
+  var speculation = SpeculationRecord()
+  /// Passes for which nothing is guessed, because there was no memory.
+  private var passesWithoutGuesses = 0
   private var finished: [ScheduledAnswer] = []
   /// While memory is short nobody begins, until somebody has ended.
   private var isShort = false
@@ -59,6 +67,7 @@ final class Schedule {
     self.prefixes = prefixes
     self.events = events
     context = settings.context ?? model.configuration.maximumPositions
+    rotaryEmbedding = weights.rotaryEmbedding
     layout = KVLayout(model.configuration, settings.cacheElement)
     costs = PassCosts(maximumSequences: settings.maximumSequences)
     pass = SchedulerPass(weights, runtime, context: context, events: events)
@@ -91,7 +100,7 @@ final class Schedule {
     endInterrupted()
     begin()
     followLeaders()
-    let parts = withMemory(plan())
+    let parts = guessing(withMemory(plan()))
     guard !parts.isEmpty else { return }
     counts.passes += 1
     onPass(parts.map(\.answer))
@@ -101,6 +110,7 @@ final class Schedule {
     } catch {
       switch error.code {
       case .cancelled, .deadline: break
+      case .outOfMemory where parts.contains { $0.guessCount > 0 }: passesWithoutGuesses = 16
       case .outOfMemory: giveUpMemory(for: error)
       default: for part in parts { finish(part.answer, .error, error) }
       }
@@ -109,9 +119,15 @@ final class Schedule {
 
   private func record(_ parts: [SchedulerPass.Part], _ nanoseconds: Int64) {
     let promptTokens = parts.reduce(0) { $0 + ($1.grew ? 0 : $1.count) }
-    costs.record(answers: parts.count { $0.grew }, promptTokens: promptTokens, nanoseconds: nanoseconds)
+    let guesses = parts.reduce(0) { $0 + $1.guessCount }
+    if guesses == 0 {
+      costs.record(answers: parts.count { $0.grew }, promptTokens: promptTokens, nanoseconds: nanoseconds)
+    }
+    if promptTokens == 0 {
+      speculation.recordPass(nanoseconds: nanoseconds, rows: parts.count + guesses, guesses: guesses)
+    }
     counts.promptTokens += promptTokens
-    counts.generatedTokens += parts.count { $0.isExtended }
+    counts.generatedTokens += parts.reduce(0) { $0 + $1.newTokens }
     for part in parts {
       switch part.end {
       case nil: break
@@ -146,6 +162,8 @@ final class Schedule {
     if answer.state == .running { isShort = false }
     counts.finished += 1
     counts.cachedTokens += answer.answer?.statistics.cachedTokens ?? 0
+    counts.draftTokens += answer.speculator?.guessedTokens ?? 0
+    counts.acceptedDraftTokens += answer.speculator?.acceptedTokens ?? 0
     answer.finish(reason, error, events: events)
     finished.append(answer)
   }
@@ -161,7 +179,7 @@ final class Schedule {
     if running.isEmpty { isShort = false }
     while !isShort, running.count < settings.maximumSequences, let next = nextWaiting() {
       do throws(XverseError) {
-        try next.begin(model, makeSequence: makeSequence, allocator: runtime.allocator)
+        try next.begin(model, speculation, makeSequence: makeSequence, allocator: runtime.allocator)
         waiting.removeAll { $0 === next }
         for other in waiting where other.id < next.id { other.overtaken += 1 }
         running.insert(next, at: running.firstIndex { next.precedes($0) } ?? running.count)
@@ -254,6 +272,31 @@ final class Schedule {
       guard count > 0, let sequence = answer.sequence else { return nil }
       return SchedulerPass.Part(answer, sequence, count: count.limited(by: answer, keysDependOnLength))
     }
+  }
+
+  /// Lets the answers of a pass guess their next tokens, where there is memory to evaluate them.
+  private func guessing(_ parts: [SchedulerPass.Part]) -> [SchedulerPass.Part] {
+    guard passesWithoutGuesses == 0 else {
+      passesWithoutGuesses -= 1
+      return parts
+    }
+    var parts = parts
+    var rows = parts.count { $0.wantsLogits }
+    for index in parts.indices where parts[index].answer.isGrowing {
+      let (answer, sequence) = (parts[index].answer, parts[index].sequence)
+      let most = min(
+        settings.maximumBatchedTokens - rows, context - answer.tokens.count,
+        rotaryEmbedding.tokensTurnedAlike(after: sequence.length) - 1)
+      let count = answer.guess(atMost: most, besides: rows - 1)
+      guard count > 0 else { continue }
+      do throws(XverseError) {
+        try sequence.reserveTokens(sequence.length + 1 + count)
+        try sequence.cache.reserve(sequence.length + 1 + count)
+        parts[index].guessCount = count
+        rows += count
+      } catch { passesWithoutGuesses = 16 }
+    }
+    return parts
   }
 
   /// Whether keys depend on how long the sequence was when they were computed.

@@ -28,13 +28,15 @@ final class ScheduledAnswer {
   var answer: Answer?
   /// Its blocks, while it runs.
   var sequence: TokenSequence?
+  /// What guesses its next tokens, if asked for and while it runs.
+  private(set) var speculator: Speculator?
   /// Nanoseconds from its submission to its first token.
   private(set) var firstTokenTime: Int64?
   /// A running answer that is about to evaluate tokens which this one begins with too, and how many they have in common.
   var leader: (answer: ScheduledAnswer, common: Int)?
 
-  /// Of an answer that was forgotten.
-  private var statistics: SessionStatistics?
+  /// An answer that went a token too far, or a part of one.
+  private var forgotten: Answer?
   private let options: GenerationOptions
   private let continuesText: Bool
   /// On the monotonic clock, in nanoseconds.
@@ -93,12 +95,28 @@ final class ScheduledAnswer {
   ///
   /// - Throws: `outOfMemory`; what `Answer` throws.
   func begin(
-    _ model: LoadedModel, makeSequence: () throws(XverseError) -> TokenSequence, allocator: MemoryAllocator
+    _ model: LoadedModel, _ record: SpeculationRecord, makeSequence: () throws(XverseError) -> TokenSequence,
+    allocator: MemoryAllocator
   ) throws(XverseError) {
     let sequence = try makeSequence()
     try restoreAnswer(model, allocator)
     self.sequence = sequence
     state = .running
+    guard speculator == nil, let room = answer?.room, room > 1 else { return }
+    speculator = Speculator(options.speculation, prompt: tokens, draft: nil, record: record, allocator: allocator)
+  }
+
+  /// Guesses what follows its newest token.
+  ///
+  /// - Parameters:
+  ///   - most: Most tokens that are of use.
+  ///   - rows: Of other answers in the pass.
+  /// - Returns: How many were guessed.
+  func guess(atMost most: Int, besides rows: Int) -> Int {
+    guard let speculator, let answer, most > 0 else { return 0 }
+    // Without a draft model it ends in no error.
+    try? speculator.propose(atMost: min(most, answer.room - 1), besides: rows)
+    return speculator.guesses.count
   }
 
   /// Makes the answer, if there is none: from the beginning, or from the tokens that were generated.
@@ -107,21 +125,20 @@ final class ScheduledAnswer {
     let prompt = UnsafeBufferPointer(rebasing: tokens[..<promptCount])
     let begun = try Answer(
       model, options, prompt: prompt, continuesText: continuesText, allocator: allocator, start: submitted)
-    try begun.replay(UnsafeBufferPointer(rebasing: tokens[promptCount...]))
-    if let statistics {
-      begun.statistics = statistics
+    if let forgotten {
+      try begun.replay(UnsafeBufferPointer(rebasing: tokens[promptCount...]), of: forgotten)
     } else {
       begun.statistics.queueTime = MonotonicClock.now - submitted
     }
-    answer = begun
+    (answer, forgotten) = (begun, nil)
   }
 
   /// Goes back to before the newest token was chosen, for which there was no memory: `restoreAnswer` and a pass repeat it.
   func forgetAnswer() {
     guard let sequence, let answer else { return }
-    statistics = answer.statistics
-    statistics?.generatedTokens = tokens.count - promptCount
+    forgotten = answer
     self.answer = nil
+    speculator?.dropGuesses()
     if pending.isEmpty { sequence.truncate(to: sequence.length - 1) }
   }
 
@@ -142,14 +159,13 @@ final class ScheduledAnswer {
     if answer.isFull { return .length }
     try ids.reserve(ids.count + 1)
     let (token, logprob, end) = try answer.extend(logits)
+    let told = ToldToken(token: token, logprob: answer.options.wantsLogprobs ? logprob : nil, top: answer.lastTop)
     let outcome = answer.withText { text -> Result<Void, XverseError> in
-      do throws(XverseError) {
-        return .success(
-          try events.post(to: outbox, token: token, logprob: answer.options.wantsLogprobs ? logprob : nil, text: text))
-      } catch { return .failure(error) }
+      do throws(XverseError) { return .success(try events.post(told, text, to: outbox)) } catch { return .failure(error) }
     }
     try outcome.get()
     try ids.append(token)
+    speculator?.append(token)
     if answer.statistics.generatedTokens == 1 {
       firstTokenTime = answer.statistics.firstTokenTime
       answer.statistics.prefillTime = answer.statistics.firstTokenTime - answer.statistics.queueTime
@@ -163,19 +179,22 @@ final class ScheduledAnswer {
     if error == nil, let answer {
       do throws(XverseError) { reason = try answer.end(reason) } catch let failure { (reason, error) = (.error, failure) }
     }
+    answer?.statistics.draftTokens = speculator?.guessedTokens ?? 0
+    answer?.statistics.acceptedDraftTokens = speculator?.acceptedTokens ?? 0
     if error != nil { answer?.dropText() }
     answer?.finish(reason)
-    var statistics = answer?.statistics ?? self.statistics ?? SessionStatistics()
+    var statistics = (answer ?? forgotten)?.statistics ?? SessionStatistics()
     statistics.promptTokens = promptCount
     statistics.finishReason = reason
-    let end = AnswerEnd(reason: reason, error: error, statistics: statistics)
+    let end = AnswerEnd(
+      reason: reason, error: error, statistics: statistics, result: error == nil ? answer?.result : nil)
     if let answer {
       answer.withText { events.post(to: outbox, text: $0, end: end) }
     } else {
       events.post(to: outbox, text: UnsafeBufferPointer(start: nil, count: 0), end: end)
     }
     rest(.finished)
-    self.answer = nil
+    (self.answer, forgotten, speculator) = (nil, nil, nil)
   }
 
   /// Lets go of the blocks; `answer` keeps what it takes to go on.

@@ -23,6 +23,9 @@ package final class Scheduler: @unchecked Sendable {
     /// Tokens of prompts that need not be evaluated.
     package var cachedTokens = 0
     package var generatedTokens = 0
+    /// Of answers that have ended: tokens guessed and evaluated, and those of them that were then chosen.
+    package var draftTokens = 0
+    package var acceptedDraftTokens = 0
     /// Nanoseconds from submission to the first token: the sum over the answers that have ended with a token, and the most.
     package var firstTokenTime: Int64 = 0
     package var longestFirstTokenTime: Int64 = 0
@@ -119,12 +122,17 @@ package final class Scheduler: @unchecked Sendable {
   /// - Throws: `invalid` for a number that no answer has had.
   package func cancel(_ id: UInt64) throws(XverseError) { try desk.cancel(id) }
 
-  /// The next event; an event is handed out once, those of one answer in their order.
+  /// Waits for an event.
   ///
-  /// - Parameter timeout: Milliseconds to wait for one; negative: as long as it takes.
-  /// - Returns: nil when none came in time.
-  /// - Throws: `misuse` when the scheduler is closed meanwhile; `outOfMemory`, and the event stays.
-  package func next(timeout: Int) throws(XverseError) -> SchedulerEvent? { try events.next(timeout: timeout) }
+  /// - Parameter timeout: Milliseconds; negative: as long as it takes.
+  /// - Returns: Whether there was one: another thread may have taken it.
+  /// - Throws: `misuse` when the scheduler is closed meanwhile.
+  package func waitForEvent(timeout: Int) throws(XverseError) -> Bool { try events.wait(timeout: timeout) }
+
+  /// The next event, nil when there is none; an event is handed out once, those of one answer in their order.
+  ///
+  /// - Throws: `outOfMemory`, and the event stays.
+  package func takeEvent() throws(XverseError) -> SchedulerEvent? { try events.next() }
 
   package var statistics: Statistics {
     var statistics = desk.statistics
@@ -146,6 +154,8 @@ package final class Scheduler: @unchecked Sendable {
     json.write(statistics.promptTokens, "prompt_tokens")
     json.write(statistics.cachedTokens, "cached_tokens")
     json.write(statistics.generatedTokens, "generated_tokens")
+    json.write(statistics.draftTokens, "draft_tokens")
+    json.write(statistics.acceptedDraftTokens, "accepted_draft_tokens")
     let seconds = Double(statistics.busyTime) / 1e9
     json.write(seconds, "busy_seconds")
     let tokens = Double(statistics.promptTokens + statistics.generatedTokens)
@@ -308,6 +318,8 @@ private final class Desk: @unchecked Sendable {
       published.promptTokens = counts.promptTokens
       published.cachedTokens = counts.cachedTokens
       published.generatedTokens = counts.generatedTokens
+      published.draftTokens = counts.draftTokens
+      published.acceptedDraftTokens = counts.acceptedDraftTokens
       published.busyTime += time
     }
   }

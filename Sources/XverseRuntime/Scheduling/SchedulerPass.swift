@@ -15,8 +15,10 @@ final class SchedulerPass: ComputeWork {
     let sequence: TokenSequence
     /// The first tokens of those that the answer has pending.
     let count: Int
-    /// Whether the answer has got a new token.
-    var isExtended = false
+    /// Tokens behind those, which the answer's speculator guesses.
+    var guessCount = 0
+    /// Tokens that the answer has got.
+    var newTokens = 0
     /// Why the answer ends after the pass.
     var end: Result<FinishReason, XverseError>?
 
@@ -25,6 +27,14 @@ final class SchedulerPass: ComputeWork {
     }
 
     var wantsLogits: Bool { count == answer.pending.count }
+
+    /// What is evaluated; valid until the answer grows.
+    var tokens: UnsafeBufferPointer<Int32> {
+      guard guessCount > 0, let speculator = answer.speculator else {
+        return UnsafeBufferPointer(rebasing: answer.pending[..<count])
+      }
+      return UnsafeBufferPointer(rebasing: speculator.segment[...guessCount])
+    }
   }
 
   private(set) var parts: [Part] = []
@@ -58,10 +68,10 @@ final class SchedulerPass: ComputeWork {
   func run() {
     error = nil
     for part in parts {
+      let tokens = part.tokens
       batch.append(
-        UnsafeBufferPointer(rebasing: part.answer.pending[..<part.count]), to: part.sequence.cache,
-        sequenceLength: part.answer.sequenceLength(evaluating: part.count),
-        outputs: part.wantsLogits ? part.count - 1..<part.count : part.count..<part.count)
+        tokens, to: part.sequence.cache, sequenceLength: part.answer.sequenceLength(evaluating: tokens.count),
+        outputs: part.wantsLogits ? part.count - 1..<tokens.count : tokens.count..<tokens.count)
     }
     defer { batch.removeAll() }
     do throws(XverseError) {
@@ -83,22 +93,39 @@ final class SchedulerPass: ComputeWork {
   private func extend(_ logits: Matrix) {
     var row = 0
     for index in parts.indices {
-      let part = parts[index]
-      let wantsLogits = part.wantsLogits
+      let rows = parts[index].wantsLogits ? row..<row + 1 + parts[index].guessCount : row..<row
+      row = rows.upperBound
+      let before = parts[index].answer.tokens.count
       do throws(XverseError) {
-        try part.sequence.append(UnsafeBufferPointer(rebasing: part.answer.pending[..<part.count]))
-        guard wantsLogits else { continue }
-        let ofAnswer = UnsafeBufferPointer(start: logits.data + row * logits.columns, count: logits.columns)
-        row += 1
-        let before = part.answer.tokens.count
-        if let reason = try part.answer.extend(ofAnswer, context: context, events: events) {
-          parts[index].end = .success(reason)
-        }
-        parts[index].isExtended = part.answer.tokens.count > before
+        parts[index].end = try extend(parts[index], logits, rows).map { .success($0) }
       } catch {
         parts[index].end = .failure(error)
       }
+      parts[index].newTokens = parts[index].answer.tokens.count - before
+      // Guesses that were wrong.
+      parts[index].sequence.cache.truncate(to: parts[index].sequence.length)
     }
+  }
+
+  /// Counts what was evaluated of a part, and adds the token that follows; and those behind it as long as the guesses are
+  /// right.
+  ///
+  /// - Returns: Why the answer ends with the last of them; nil: it goes on.
+  private func extend(_ part: Part, _ logits: Matrix, _ rows: Range<Int>) throws(XverseError) -> FinishReason? {
+    let answer = part.answer
+    try part.sequence.append(UnsafeBufferPointer(rebasing: answer.pending[..<part.count]))
+    if part.guessCount > 0 { answer.speculator?.countGuesses() }
+    for row in rows {
+      if row > rows.lowerBound {
+        if answer.interruption != nil { return nil }
+        try part.sequence.append(answer.pending)
+      }
+      let guess = row + 1 < rows.upperBound ? answer.speculator?.guesses.first : nil
+      let ofToken = UnsafeBufferPointer(start: logits.data + row * logits.columns, count: logits.columns)
+      if let end = try answer.extend(ofToken, context: context, events: events) { return end }
+      if guess != answer.tokens.last { return nil }
+    }
+    return nil
   }
 }
 
