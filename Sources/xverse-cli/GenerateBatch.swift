@@ -11,7 +11,8 @@ final class GenerateBatch {
     has "text", "finish_reason", "n_prompt" and "n_generated", with --logprobs also "tokens" and "logprobs". How many tokens
     were cached depends on time; --stats tells it for all in the end.
 
-    """ + Batch.details
+    \(Batch.details)
+    """
 
   /// What only a batch has.
   static let options = Batch.options + Scheduler.options
