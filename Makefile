@@ -152,6 +152,7 @@ check-installed: built
 	@$(MAKE) -s install DESTDIR= PREFIX='$(STAGE)' LIBDIR='$(STAGE)/lib' INCLUDEDIR='$(STAGE)/include' \
 	  BINDIR='$(STAGE)/bin' PC_RPATH=1
 	@scripts/check_docs.py '$(STAGE)' $(if $(MODEL),"$$MODEL")
+	@scripts/check_batch.py '$(STAGE)'
 	@scripts/check_host.py '$(STAGE)'
 
 STAGE = $(CURDIR)/.build/stage

@@ -145,7 +145,7 @@ private struct Conversation {
       if printsStats { StandardError.write(answer.summary + "\n") }
       try save()
       if answer.isCancelled, !isInteractive { throw .interrupted }
-    } catch .failure(let message) where isInteractive {
+    } catch .failure(let message, _) where isInteractive {
       StandardError.write("xverse: \(message)\n")
     }
   }

@@ -7,11 +7,13 @@ enum GenerateCommand: Command {
   static let specification = CommandSpecification(
     "generate",
     summary: "Continue a text, or answer one message.",
-    usage: "MODEL [PROMPT | --prompt-file FILE | -] [options]",
+    usage: "MODEL [PROMPT | --prompt-file FILE | - | --input FILE --output FILE] [options]",
     details: """
       Writes the continuation of PROMPT to standard output as it is generated. MODEL is a Hugging Face directory or a
       checkpoint file; '-' reads the prompt from standard input. What is not given follows the checkpoint's
       generation_config.json. With --logprobs the tokens are listed after the text. Ctrl-C ends the answer.
+
+      \(GenerateBatch.details)
       """,
     operands: 1...2,
     options: [
@@ -21,9 +23,13 @@ enum GenerateCommand: Command {
       .option("prefill", "TEXT", "With --chat: the beginning of the answer, which the model continues."),
       .flag("json", "Print one JSON object in the end instead of streaming text."),
       .flag("stats", "Print counts and speeds to standard error in the end."),
-    ] + Request.options + Session.options + Model.options)
+    ] + GenerateBatch.options + Request.options + Session.options + Model.options)
 
   static func run(_ arguments: Arguments) throws(ToolError) {
+    if arguments.has("input") { return try GenerateBatch.run(arguments) }
+    for option in GenerateBatch.options where arguments.has(option.name) {
+      throw .usage("--\(option.name) needs --input")
+    }
     for option in ["system", "prefill"] where arguments.has(option) && !arguments.has("chat") {
       throw .usage("--\(option) needs --chat")
     }

@@ -1,21 +1,28 @@
-// JSONReader.swift -- parses the JSON texts that the library returns (RFC 8259).
+// JSONReader.swift -- parses JSON texts (RFC 8259): what the library returns, and the lines of a batch.
+
+import CXverse
 
 extension JSON {
+  /// - Parameter source: What the text is, for the message.
   /// - Throws: `failure` with the byte offset of the first fault.
-  init(parsing text: String) throws(ToolError) {
-    var reader = JSONReader(bytes: Array(text.utf8))
+  init(parsing text: String, from source: String = "the library's JSON") throws(ToolError) {
+    var reader = JSONReader(bytes: Array(text.utf8), source: source)
     self = try reader.readDocument()
   }
 }
 
 private struct JSONReader {
   let bytes: [UInt8]
+  private let source: String
   private var position = 0
 
-  /// Deeper than anything the library writes, shallow enough for any stack.
+  /// Deeper than anything the library reads or writes, shallow enough for any stack.
   private static let deepestNesting = 64
 
-  init(bytes: [UInt8]) { self.bytes = bytes }
+  init(bytes: [UInt8], source: String) {
+    self.bytes = bytes
+    self.source = source
+  }
 
   mutating func readDocument() throws(ToolError) -> JSON {
     let value = try readValue(depth: 0)
@@ -71,10 +78,24 @@ private struct JSONReader {
 
   private mutating func readNumber() throws(ToolError) -> JSON {
     let start = position
-    while let byte = peek, "+-.0123456789eE".utf8.contains(byte) { position += 1 }
-    let literal = String(decoding: bytes[start..<position], as: UTF8.self)
-    if Double(literal) == nil { throw fault("a value") }
-    return .number(literal)
+    if peek == UInt8(ascii: "-") { position += 1 }
+    if peek == UInt8(ascii: "0") { position += 1 } else { try readDigits(or: "a value") }
+    if peek == UInt8(ascii: ".") {
+      position += 1
+      try readDigits()
+    }
+    if peek == UInt8(ascii: "e") || peek == UInt8(ascii: "E") {
+      position += 1
+      if peek == UInt8(ascii: "+") || peek == UInt8(ascii: "-") { position += 1 }
+      try readDigits()
+    }
+    return .number(String(decoding: bytes[start..<position], as: UTF8.self))
+  }
+
+  private mutating func readDigits(or expected: String = "a digit") throws(ToolError) {
+    let start = position
+    while let byte = peek, 0x30...0x39 ~= byte { position += 1 }
+    if position == start { throw fault(expected) }
   }
 
   private mutating func readString() throws(ToolError) -> String {
@@ -86,6 +107,9 @@ private struct JSONReader {
       switch byte {
       case UInt8(ascii: "\""): return String(decoding: content, as: UTF8.self)
       case UInt8(ascii: "\\"): content += Array(String(try readEscape()).utf8)
+      case 0..<0x20:
+        position -= 1
+        throw fault("no control character in a string")
       default: content.append(byte)
       }
     }
@@ -102,7 +126,8 @@ private struct JSONReader {
     case UInt8(ascii: "r"): return "\r"
     case UInt8(ascii: "t"): return "\t"
     case UInt8(ascii: "u"): return try readCodePoint()
-    default: return Unicode.Scalar(byte)
+    case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): return Unicode.Scalar(byte)
+    default: throw fault("an escape")
     }
   }
 
@@ -120,7 +145,9 @@ private struct JSONReader {
 
   private mutating func readHexDigits() throws(ToolError) -> UInt32 {
     let digits = String(decoding: bytes[position...].prefix(4), as: UTF8.self)
-    guard digits.utf8.count == 4, let value = UInt32(digits, radix: 16) else { throw fault("four hexadecimal digits") }
+    guard digits.utf8.count == 4, !digits.hasPrefix("+"), let value = UInt32(digits, radix: 16) else {
+      throw fault("four hexadecimal digits")
+    }
     position += 4
     return value
   }
@@ -136,10 +163,11 @@ private struct JSONReader {
   }
 
   private mutating func skipSpace() {
-    while let byte = peek, byte == 0x20 || (0x09...0x0D).contains(byte) { position += 1 }
+    while let byte = peek, [0x20, 0x09, 0x0A, 0x0D].contains(byte) { position += 1 }
   }
 
   private func fault(_ expected: String) -> ToolError {
-    .failure("the library's JSON has a fault at byte \(position): expected \(expected)")
+    .failure(
+      "\(source) has a fault at byte \(position): expected \(expected)", status: xverse_status(XVERSE_E_PARSE))
   }
 }

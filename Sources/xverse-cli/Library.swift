@@ -13,7 +13,7 @@ enum Library {
   static func check(_ status: xverse_status) throws(ToolError) {
     if status >= 0 { return }
     if Int(status) == Int(XVERSE_E_CANCELLED) { throw .interrupted }
-    throw .failure(String(cString: xverse_last_error()))
+    throw .failure(String(cString: xverse_last_error()), status: status)
   }
 
   /// Takes over a text that the library allocated.

@@ -10,7 +10,7 @@ final class LibraryOptions {
   private let kind: Kind
 
   enum Kind {
-    case runtime, model, session, sampling, convert, score
+    case runtime, model, session, sampling, scheduler, convert, score
 
     fileprivate var code: Int32 {
       switch self {
@@ -18,6 +18,7 @@ final class LibraryOptions {
       case .model: Int32(XVERSE_OPTIONS_MODEL)
       case .session: Int32(XVERSE_OPTIONS_SESSION)
       case .sampling: Int32(XVERSE_OPTIONS_SAMPLING)
+      case .scheduler: Int32(XVERSE_OPTIONS_SCHEDULER)
       case .convert: Int32(XVERSE_OPTIONS_CONVERT)
       case .score: Int32(XVERSE_OPTIONS_SCORE)
       }
@@ -44,6 +45,12 @@ final class LibraryOptions {
 
   func set(_ key: String, _ value: Int) throws(ToolError) {
     try Self.check(xverse_options_set_int(handle, key, Int64(value)))
+  }
+
+  /// Sets every member of a JSON object, or none; a value that the library refuses is a `failure`.
+  func set(_ members: JSON) throws(ToolError) {
+    let text = members.text
+    try Library.check(xverse_options_set_json(handle, text, text.utf8.count))
   }
 
   private func set(_ option: Described, from arguments: Arguments) throws(ToolError) {

@@ -67,6 +67,15 @@ final class Session {
     try Library.check(xverse_session_eval(handle, tokens, tokens.count, Interrupt.cancel, nil, nil))
   }
 
+  /// Appends `tokens` and returns the natural logarithms of their probabilities, and the sum.
+  func score(_ tokens: [Int32]) throws(ToolError) -> (logprobs: [Float], sum: Double) {
+    if tokens.isEmpty { return ([], 0) }
+    var logprobs = [Float](repeating: 0, count: tokens.count)
+    var sum = 0.0
+    try Library.check(xverse_session_score(handle, tokens, tokens.count, Interrupt.cancel, &logprobs, &sum))
+    return (logprobs, sum)
+  }
+
   func stats() throws(ToolError) -> xverse_stats {
     var stats = xverse_stats()
     stats.size = UInt32(MemoryLayout<xverse_stats>.size)

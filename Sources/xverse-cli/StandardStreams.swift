@@ -22,7 +22,7 @@ enum StandardOutput {
   }
 
   /// Writes all of `bytes` and returns 0, or the errno that stopped it.
-  fileprivate static func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) -> Int32 {
+  static func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) -> Int32 {
     var rest = bytes[...]
     while !rest.isEmpty {
       let written = Glibc.write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
@@ -50,21 +50,52 @@ enum StandardError {
 struct InputReader: ~Copyable {
   private let descriptor: Int32
   private let name: String
+  private let isOwner: Bool
   private var buffered: [CChar] = []
+  /// Where in `buffered` the next line begins.
+  private var position = 0
   private var isAtEnd = false
 
   static let isTerminal = isatty(STDIN_FILENO) == 1
+
+  /// A line without its line break.
+  struct Line {
+    /// None when the line is too long.
+    fileprivate(set) var characters: [CChar] = []
+    fileprivate(set) var isTooLong = false
+    /// Whether a line feed ends it, not the end of the file.
+    fileprivate(set) var isWhole = true
+    /// In the file, the line break included.
+    fileprivate(set) var byteCount = 0
+  }
 
   /// Opens the file at `path`, or standard input for "-".
   init(path: Word) throws(ToolError) {
     let isInput = path.text == "-"
     name = isInput ? "standard input" : path.text
+    isOwner = !isInput
     descriptor = isInput ? STDIN_FILENO : open(path.path, O_RDONLY | O_CLOEXEC)
     if descriptor < 0 { throw .failure("cannot open \(path.text): \(describe(errno))") }
   }
 
+  /// Reads a file that somebody else closes.
+  init(borrowing descriptor: Int32, name: String) {
+    self.descriptor = descriptor
+    self.name = name
+    isOwner = false
+  }
+
   deinit {
-    if descriptor != STDIN_FILENO { close(descriptor) }
+    if isOwner { close(descriptor) }
+  }
+
+  /// What fstat(2) says of it.
+  func status() throws(ToolError) -> stat { try fileStatus(descriptor, name) }
+
+  /// Whether something can be read without waiting.
+  var isReady: Bool {
+    var input = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    return position < buffered.count || isAtEnd || poll(&input, 1, 0) != 0
   }
 
   /// Everything up to the end of the file.
@@ -77,19 +108,28 @@ struct InputReader: ~Copyable {
   /// The next line without its line break, nil at the end of the file.
   ///
   /// - Throws: `interrupted` when Ctrl-C is pressed while it waits.
-  mutating func readLine() throws(ToolError) -> [CChar]? {
-    var searched = 0
+  mutating func readLine() throws(ToolError) -> [CChar]? { try readLine(atMost: .max)?.characters }
+
+  /// The same, in bounded memory: what a line has beyond `limit` bytes is read and dropped.
+  mutating func readLine(atMost limit: Int) throws(ToolError) -> Line? {
+    var line = Line()
     while true {
-      if let end = buffered[searched...].firstIndex(of: newline) {
-        var line = Array(buffered[..<end])
-        buffered.removeFirst(end + 1)
-        if line.last == carriageReturn { line.removeLast() }
+      let rest = buffered[position...]
+      let end = rest.firstIndex(of: newline)
+      let part = rest[..<(end ?? rest.endIndex)]
+      line.byteCount += part.count + (end == nil ? 0 : 1)
+      line.isTooLong = line.isTooLong || part.count > limit - line.characters.count
+      if line.isTooLong { line.characters = [] } else { line.characters += part }
+      if let end {
+        position = end + 1
+        if line.characters.last == carriageReturn { line.characters.removeLast() }
         return line
       }
-      searched = buffered.count
+      buffered.removeAll(keepingCapacity: true)
+      position = 0
       if try !fill() {
-        defer { buffered = [] }
-        return buffered.isEmpty ? nil : buffered
+        line.isWhole = false
+        return line.byteCount == 0 ? nil : line
       }
     }
   }
@@ -113,6 +153,13 @@ struct InputReader: ~Copyable {
 
   private var newline: CChar { 10 }
   private var carriageReturn: CChar { 13 }
+}
+
+/// What fstat(2) says of an open file.
+func fileStatus(_ descriptor: Int32, _ name: String) throws(ToolError) -> stat {
+  var status = stat()
+  if fstat(descriptor, &status) != 0 { throw .failure("cannot read \(name): \(describe(errno))") }
+  return status
 }
 
 /// The C library's words for an error number.

@@ -10,9 +10,8 @@ enum Tool {
   /// In the order of the help text.
   static var commands: [any Command.Type] {
     [
-      GenerateCommand.self, ChatCommand.self, InfoCommand.self, TokenizeCommand.self, PerplexityCommand.self,
-      ConvertCommand.self,
-      BenchCommand.self, HelpCommand.self,
+      GenerateCommand.self, ChatCommand.self, InfoCommand.self, TokenizeCommand.self, ScoreCommand.self,
+      PerplexityCommand.self, ConvertCommand.self, BenchCommand.self, HelpCommand.self,
     ]
   }
 

@@ -5,8 +5,8 @@ import CXverse
 enum ToolError: Error {
   /// The command line is wrong.
   case usage(String)
-  /// Something failed while running.
-  case failure(String)
+  /// Something failed while running; the library's status, or what it would have been.
+  case failure(String, status: xverse_status = xverse_status(XVERSE_E_FAIL))
   /// The user pressed Ctrl-C, and knows.
   case interrupted
   /// The reader of our standard output went away, which is its right: nothing is said.
@@ -14,7 +14,7 @@ enum ToolError: Error {
 
   var message: String? {
     switch self {
-    case .usage(let message), .failure(let message): message
+    case .usage(let message), .failure(let message, _): message
     case .interrupted, .outputClosed: nil
     }
   }
