@@ -36,7 +36,8 @@ struct Row {
 
   var text: String {
     limits.isEmpty
-      ? layout.line("  " + name, unit.rawValue, rates) : layout.line("  " + name, unit.rawValue, rates, shares, of: limit)
+      ? layout.line("  " + name, unit.rawValue, rates)
+      : layout.line("  " + name, unit.rawValue, rates, shares, of: limit)
   }
 
   private var limit: String { limits.map(\.rawValue).joined(separator: " or ") }

@@ -24,7 +24,8 @@ package struct FuzzTarget: Sendable, CustomStringConvertible {
   }
 
   package static let all: [FuzzTarget] = [
-    .json, .configuration, .tokenizer, .detokenizer, .safetensors, .shardIndex, .pytorch, .gguf, .gptq, .openAI, .session,
+    .json, .configuration, .tokenizer, .detokenizer, .safetensors, .shardIndex, .pytorch, .gguf, .gptq, .openAI,
+    .session,
   ]
 }
 

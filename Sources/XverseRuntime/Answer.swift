@@ -109,9 +109,11 @@ final class Answer {
       dropText()
     }
     let top = min(other.options.topLogprobs, model.configuration.vocabularySize) * tokens.count
-    try result.logprobs.append(contentsOf: UnsafeBufferPointer(rebasing: other.result.logprobs.elements.prefix(tokens.count)))
+    try result.logprobs.append(
+      contentsOf: UnsafeBufferPointer(rebasing: other.result.logprobs.elements.prefix(tokens.count)))
     try result.topTokens.append(contentsOf: UnsafeBufferPointer(rebasing: other.result.topTokens.elements.prefix(top)))
-    try result.topLogprobs.append(contentsOf: UnsafeBufferPointer(rebasing: other.result.topLogprobs.elements.prefix(top)))
+    try result.topLogprobs.append(
+      contentsOf: UnsafeBufferPointer(rebasing: other.result.topLogprobs.elements.prefix(top)))
     statistics = other.statistics
     statistics.generatedTokens = tokens.count
   }

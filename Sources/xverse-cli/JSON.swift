@@ -1,6 +1,6 @@
 // JSON.swift -- JSON as a value: reads what the library reports, writes what `--json` prints.
 
-enum JSON {
+enum JSON: Sendable {
   case null
   case bool(Bool)
   /// A number as it is written, so that 64-bit integers stay exact.

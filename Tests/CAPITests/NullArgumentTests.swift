@@ -159,7 +159,8 @@ struct NullCall: Sendable, CustomTestStringConvertible {
     answers.values.contains { if case .status = $0 { true } else { false } }
   }
 
-  static let all = library + options + runtime + models + conversion + tokenizers + sessions + samplers + requests
+  static let all =
+    library + options + runtime + models + conversion + tokenizers + sessions + samplers + requests
     + schedulers
 }
 

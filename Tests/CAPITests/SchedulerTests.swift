@@ -273,7 +273,9 @@ extension ABI {
       #expect(choices.map { $0["index"] as? Int } == [0, 1, 2])
       for (index, choice) in choices.enumerated() {
         let alone = try Session(model).generate(
-          Request(model, "Hu", "{\"seed\": \(7 + index), \"temperature\": 1.5, \"top_k\": 0, \"max_new_tokens\": 12, \"ignore_eos\": 1}"))
+          Request(
+            model, "Hu",
+            "{\"seed\": \(7 + index), \"temperature\": 1.5, \"top_k\": 0, \"max_new_tokens\": 12, \"ignore_eos\": 1}"))
         #expect(choice["text"] as? String == alone.text)
         #expect(choice["finish_reason"] as? String == "length")
       }
@@ -310,7 +312,8 @@ extension ABI {
         #expect(((choice["logprobs"] as? [String: Any])?["content"] as? [Any])?.count == logprobs[index])
       }
       #expect(reasons.count == 2)
-      #expect(usage?["completion_tokens"] as? Int == (response["usage"] as? [String: Any])?["completion_tokens"] as? Int)
+      #expect(
+        usage?["completion_tokens"] as? Int == (response["usage"] as? [String: Any])?["completion_tokens"] as? Int)
     }
 
     @Test("a request that is refused or cancelled gets the error object")

@@ -34,7 +34,8 @@ struct ScheduleTests {
     #expect(host.runtime.kvBlocks.blockCount == 0)
   }
 
-  @Test("in every type of cache and of weights", arguments: KVElement.allCases, [TinyCheckpoint.DType.bfloat16, .float16])
+  @Test(
+    "in every type of cache and of weights", arguments: KVElement.allCases, [TinyCheckpoint.DType.bfloat16, .float16])
   func sameAnswersInEveryType(element: KVElement, dtype: TinyCheckpoint.DType) throws {
     let host = try loadTiny { $0.dtype = dtype }
     let requests = requests(6)
@@ -95,7 +96,9 @@ struct ScheduleTests {
     let common = randomTokens(1000, seed: 5)
     let harness = try ScheduleHarness(host)
 
-    let ids = try (0..<16).map { try harness.submit(common + randomTokens(20, seed: UInt64(100 + $0)), greedyOptions(6)) }
+    let ids = try (0..<16).map {
+      try harness.submit(common + randomTokens(20, seed: UInt64(100 + $0)), greedyOptions(6))
+    }
     try harness.runToEnd()
 
     #expect(harness.schedule.counts.promptTokens == 1000 + 16 * 20)

@@ -487,7 +487,10 @@ class Scheduler:
     def __init__(self, model, options):
         self._model = model
         self._handle = _Handle(
-            _lib.xverse_scheduler_create, _lib.xverse_scheduler_free, model._handle, _options(OPTIONS_SCHEDULER, options)
+            _lib.xverse_scheduler_create,
+            _lib.xverse_scheduler_free,
+            model._handle,
+            _options(OPTIONS_SCHEDULER, options),
         )
 
     def fileno(self):

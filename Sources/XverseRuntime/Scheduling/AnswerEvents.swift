@@ -111,6 +111,8 @@ final class AnswerEvents: @unchecked Sendable {
   private var isClosed = false
   /// Ends that nobody has read.
   private var unreadCount = 0
+  /// Answers that were taken and whose end nobody has read.
+  private var openCount = 0
 
   init() throws(XverseError) {
     pthread_mutex_init(mutex, nil)
@@ -134,6 +136,22 @@ final class AnswerEvents: @unchecked Sendable {
   }
 
   // MARK: writing
+
+  /// Takes places for `count` answers, until their ends are read; returns whether there were as many below `most`.
+  func open(_ count: Int, most: Int) -> Bool {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    guard count <= most - openCount else { return false }
+    openCount += count
+    return true
+  }
+
+  /// Gives back places of answers that never came to be.
+  func giveBack(_ count: Int) {
+    pthread_mutex_lock(mutex)
+    openCount -= count
+    pthread_mutex_unlock(mutex)
+  }
 
   /// Adds tokens and text of an answer.
   ///
@@ -243,6 +261,7 @@ final class AnswerEvents: @unchecked Sendable {
     }
     try outbox.finalText.append(0)
     unreadCount -= 1
+    openCount -= 1
     return SchedulerEvent(id: outbox.id, text: outbox.finalText.moved(), end: outbox.end)
   }
 }

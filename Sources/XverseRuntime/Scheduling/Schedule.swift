@@ -81,7 +81,8 @@ final class Schedule {
       do throws(XverseError) {
         runtime.arena.reset()
         try XverseModel.reserveScratch(
-          in: runtime.arena, for: model.configuration, tokens: settings.maximumBatchedTokens + settings.maximumSequences,
+          in: runtime.arena, for: model.configuration,
+          tokens: settings.maximumBatchedTokens + settings.maximumSequences,
           positions: context, outputs: settings.maximumSequences, kernels: runtime.kernels)
       } catch { outcome = .failure(error) }
       runtime.noteArenaSize()
@@ -197,7 +198,9 @@ final class Schedule {
   }
 
   private func nextWaiting() -> ScheduledAnswer? {
-    if let patient = waiting.filter({ $0.overtaken >= Self.mostOvertaken }).min(by: { $0.id < $1.id }) { return patient }
+    if let patient = waiting.filter({ $0.overtaken >= Self.mostOvertaken }).min(by: { $0.id < $1.id }) {
+      return patient
+    }
     return waiting.min { $0.precedes($1) }
   }
 
@@ -351,13 +354,16 @@ final class Schedule {
     }
     try require(running.count <= settings.maximumSequences, "\(running.count) answers run")
     for answer in waiting {
-      try require(answer.state == .waiting && answer.sequence == nil && answer.leader == nil, "\(answer.id) waits in part")
+      try require(
+        answer.state == .waiting && answer.sequence == nil && answer.leader == nil, "\(answer.id) waits in part")
     }
     for answer in running {
       guard answer.state == .running, let sequence = answer.sequence else {
         throw XverseError(.internal, "\(answer.id) runs in part")
       }
-      try require(sequence.length == sequence.cache.length, "\(answer.id) has \(sequence.length) tokens of \(sequence.cache.length)")
+      try require(
+        sequence.length == sequence.cache.length,
+        "\(answer.id) has \(sequence.length) tokens of \(sequence.cache.length)")
       try require(sequence.length < answer.tokens.count, "\(answer.id) has nothing to evaluate")
       try require(answer.tokens.starts(with: sequence.tokens), "\(answer.id) evaluated other tokens")
     }

@@ -161,7 +161,9 @@ final class ScheduledAnswer {
     let (token, logprob, end) = try answer.extend(logits)
     let told = ToldToken(token: token, logprob: answer.options.wantsLogprobs ? logprob : nil, top: answer.lastTop)
     let outcome = answer.withText { text -> Result<Void, XverseError> in
-      do throws(XverseError) { return .success(try events.post(told, text, to: outbox)) } catch { return .failure(error) }
+      do throws(XverseError) { return .success(try events.post(told, text, to: outbox)) } catch {
+        return .failure(error)
+      }
     }
     try outcome.get()
     try ids.append(token)
@@ -177,7 +179,9 @@ final class ScheduledAnswer {
   func finish(_ reason: FinishReason, _ error: XverseError?, events: AnswerEvents) {
     var (reason, error) = (reason, error)
     if error == nil, let answer {
-      do throws(XverseError) { reason = try answer.end(reason) } catch let failure { (reason, error) = (.error, failure) }
+      do throws(XverseError) { reason = try answer.end(reason) } catch let failure {
+        (reason, error) = (.error, failure)
+      }
     }
     answer?.statistics.draftTokens = speculator?.guessedTokens ?? 0
     answer?.statistics.acceptedDraftTokens = speculator?.acceptedTokens ?? 0

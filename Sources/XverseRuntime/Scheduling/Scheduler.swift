@@ -98,10 +98,12 @@ package final class Scheduler: @unchecked Sendable {
     }
     var options = try options.usable()
     try options.sampling.validate(vocabularySize: vocabularySize)
-    let first = try desk.reserve(
-      options.count, most: settings.maximumSequences + settings.maximumQueued, unread: events.unreadEnds)
+    let most = settings.maximumSequences + settings.maximumQueued
+    guard events.open(options.count, most: most) else { throw queueFull(options.count, most) }
     var answers: [ScheduledAnswer] = []
+    let first: UInt64
     do throws(XverseError) {
+      first = try desk.numbers(options.count)
       for index in 0..<options.count {
         if index > 0, let seed = options.sampling.seed { options.sampling.seed = seed &+ 1 }
         answers.append(
@@ -110,11 +112,19 @@ package final class Scheduler: @unchecked Sendable {
             allocator: runtime.allocator))
       }
     } catch {
-      desk.giveBack(options.count)
+      events.giveBack(options.count)
       throw error
     }
     desk.add(answers)
     return first
+  }
+
+  private func queueFull(_ count: Int, _ most: Int) -> XverseError {
+    let statistics = self.statistics
+    return XverseError(
+      .queueFull,
+      "the scheduler has \(statistics.running) running, \(statistics.waiting) waiting and \(statistics.unread) unread answers; "
+        + "\(count) more would be over max_num_seqs + max_queued_requests = \(most)")
   }
 
   /// Ends an answer as soon as possible; its end is told as ever. One that has ended stays as it is.
@@ -142,7 +152,7 @@ package final class Scheduler: @unchecked Sendable {
 
   /// The statistics as a JSON object.
   package var statisticsJSON: String {
-    let statistics = statistics
+    let statistics = self.statistics
     var json = JSONWriter()
     json.beginObject()
     json.write(statistics.running, "running")
@@ -185,8 +195,6 @@ private final class Desk: @unchecked Sendable {
   private var incoming: [ScheduledAnswer] = []
   private var live: [UInt64: ScheduledAnswer] = [:]
   private var nextID: UInt64 = 1
-  /// Places taken for answers that are not in `live` yet.
-  private var reserved = 0
   private var isStopping = false
   private var passing: [ScheduledAnswer] = []
   private var passCancellation = Cancellation()
@@ -219,28 +227,17 @@ private final class Desk: @unchecked Sendable {
 
   // MARK: other threads
 
-  /// Takes places for `count` answers; returns the number of the first.
-  func reserve(_ count: Int, most: Int, unread: Int) throws(XverseError) -> UInt64 {
+  /// Returns the first of `count` numbers that no answer has had.
+  func numbers(_ count: Int) throws(XverseError) -> UInt64 {
     try locked { () throws(XverseError) in
       if isStopping { throw .misuse("the scheduler was freed") }
-      let held = live.count + reserved + unread
-      guard count <= most - held else {
-        throw XverseError(
-          .queueFull,
-          "the scheduler has \(published.running) running, \(max(0, live.count + reserved - published.running)) waiting and "
-            + "\(unread) unread answers; \(count) more would be over max_num_seqs + max_queued_requests = \(most)")
-      }
-      reserved += count
       defer { nextID += UInt64(count) }
       return nextID
     }
   }
 
-  func giveBack(_ count: Int) { locked { reserved -= count } }
-
   func add(_ answers: [ScheduledAnswer]) {
     locked {
-      reserved -= answers.count
       incoming += answers
       for answer in answers { live[answer.id] = answer }
       pthread_cond_signal(changed)
