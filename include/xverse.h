@@ -1,6 +1,6 @@
 /* xverse.h - run XVERSE language models on a CPU.
  *
- * One library, one model directory, four calls to a first answer:
+ * One library, one model directory, five calls to a first answer:
  *
  *     xverse_model *model;  xverse_session *session;  xverse_request *request;  xverse_result *result;
  *     xverse_model_open("XVERSE-7B-Chat", NULL, &model);                         - a Hugging Face directory
@@ -23,7 +23,7 @@
  *            the value found and the value expected. After an error the out-handle is NULL and every object is as it
  *            was before the call. Nothing here prints, exits or aborts. NULL for a required pointer is
  *            XVERSE_E_INVALID.
- * OWNERSHIP  *_free ends the only reference; *_release gives back one of several (*_retain adds one). Both accept NULL.
+ * OWNERSHIP  *_free ends the only reference; *_release gives back one (xverse_model_retain adds one). Both accept NULL.
  *            The order of freeing never matters: a session keeps its model alive, a model its runtime. A `char **`
  *            result belongs to the caller, ends with NUL and goes back with xverse_free. A `const char *` result lives
  *            as long as the object it came from, or as its function says.
@@ -32,9 +32,10 @@
  *            in whatever encoding the file system has: any path that open(2) takes.
  * ARRAYS     The caller's array and its capacity; *n always receives the number that is there. A capacity that is too
  *            small is XVERSE_E_RANGE and writes nothing else; capacity 0 with a NULL array asks for the number.
- * CALLBACKS  The user pointer comes first; 0 means go on, anything else stop: the call then ends with XVERSE_STOPPED
- *            and what was done so far is valid. Callbacks run on the thread that made the call. Inside one, only
- *            xverse_cancel_trigger, tokenizer calls and getters are allowed; others return XVERSE_E_MISUSE.
+ * CALLBACKS  The user pointer comes first. Progress, stream and logits functions return 0 to go on, anything else to
+ *            stop: the call then ends with XVERSE_STOPPED and what was done so far is valid. They run on the thread that
+ *            made the call. Inside a callback, only xverse_cancel_trigger, xverse_scheduler_cancel, getters, and calls on
+ *            an existing tokenizer or detokenizer are allowed; other calls return XVERSE_E_MISUSE.
  * CANCEL     A cancel object is a flag that stays set, with an optional deadline. It is looked at before every file and
  *            after every 64 MiB read while loading, before every tensor while verifying, and while evaluating at least
  *            once in 2^33 multiply-adds (about the work of 64 tokens in one layer of a 7B model). After
@@ -101,7 +102,7 @@ enum {
   XVERSE_E_UNSAFE = -12,       /* a file that would have to execute code to be read                             */
   XVERSE_E_RANGE = -13,        /* a value or capacity outside its bounds                                        */
   XVERSE_E_CONTEXT_FULL = -14, /* more tokens than the session's context holds                                  */
-  XVERSE_E_QUEUE_FULL = -15,   /* a scheduler has as many unread answers as it takes                            */
+  XVERSE_E_QUEUE_FULL = -15,   /* a scheduler holds as many unfinished or unread answers as it may              */
   XVERSE_E_PARSE = -16,        /* an argument that should be JSON is not; see xverse_last_error_offset          */
   XVERSE_E_MISMATCH = -17,     /* two objects that do not belong together                                       */
   XVERSE_E_FORKED = -18,       /* called in a child after fork()                                                */
@@ -199,8 +200,8 @@ void xverse_free(void *memory);
  *           logit_bias          JSON object {"id": bias}: added to the logits; at most 2^60; below -2^60: never
  *           ignore_eos          1: end-of-sequence tokens do not end generation
  *           logprobs            1: also return the log-probability of every generated token
- *           deadline_ms         end generation after this time with XVERSE_FINISH_DEADLINE; 0: none; of a scheduler:
- *                               after so long since the request was submitted
+ *           deadline_ms         end generation after this time with XVERSE_FINISH_DEADLINE; 0: none; in a scheduler
+ *                               counted from the submission of the request
  *           n                   of a scheduler: answers to the prompt; each after the first has a seed 1 higher, if a
  *                               seed is set
  *           priority            of a scheduler: lower numbers go first; 0
@@ -209,14 +210,15 @@ void xverse_free(void *memory);
  *                               them before; 0 is off, and the default: it gains where the answer repeats the prompt
  *                               and can cost up to 3 % elsewhere, and memory for as many logits more
  *           num_assistant_tokens                              most tokens that the draft model of the session guesses
- *                               for a pass, at most 64; see xverse_session_set_draft; 0 is off
+ *                               for a pass, at most 64; default: 20; 0 is off; no effect in a scheduler, which has no
+ *                               draft model; see xverse_session_set_draft
  *                               Neither changes what is generated: each token is chosen as without guesses, from the
  *                               same logits. How many are guessed adapts to what proves right and to what passes take
  * SCHEDULER names are vLLM's
- *           max_num_seqs            most answers that are worked at together
- *           max_num_batched_tokens  most tokens of prompts in one pass; fewer while answers grow, so that they are not
- *                                   held up
- *           max_queued_requests     most answers beyond max_num_seqs that wait, or whose end was not read
+ *           max_num_seqs            most answers that run together; default: 16
+ *           max_num_batched_tokens  most tokens of prompts in one pass; default: 512; fewer while answers grow, so that
+ *                                   they are not delayed
+ *           max_queued_requests     most answers beyond max_num_seqs that wait or whose end was not read; default: 256
  *           context                 most tokens of a prompt with its answer; default: the model's n_ctx_train
  *           kv_type                 f32 | f16 | int8: as for SESSION
  * CONVERT   quantize calibration tokenizer                    as for MODEL
@@ -224,7 +226,7 @@ void xverse_free(void *memory);
  *                               one file
  *           format              safetensors: a Hugging Face directory.  gguf: a file that llama.cpp loads
  *           type                f16 | q8_0 | q4_0 (embedding and head q8_0): of a GGUF file's matrices; default: f16
- * SCORE     context             tokens in a window of xverse_model_perplexity
+ * SCORE     context             tokens in a window of xverse_model_perplexity; default: n_ctx_train, at most 2048
  *           bos                 1: every window begins with the BOS token
  *           windows             score at most this many windows; 0: all
  */
@@ -275,7 +277,8 @@ xverse_status xverse_options_describe(int32_t kind, int32_t index, xverse_option
  * they share. Most programs use the default one (NULL), which exists while anything uses it. */
 
 /* The host's own memory functions. They may be called from any thread, must return memory aligned to `align` bytes or
- * NULL, and must live as long as the runtime and everything made from it. Small objects do not pass through them. */
+ * NULL, must not call functions of this library, and must live as long as the runtime and everything made from it. Small
+ * objects do not pass through them. */
 typedef struct {
   uint32_t size;
   uint32_t reserved; /* not read */
@@ -402,9 +405,9 @@ typedef struct {
   int64_t host_available;   /* memory that the system could give now; 0: unknown                              */
 } xverse_memory_estimate;
 
-/* Tells from the headers of its files what the model at path would take with these options (kind MODEL or NULL) and one
- * session of these (kind SESSION or NULL), on the default runtime's threads. Within 3 % of what is then taken: a GGUF
- * file's weights may turn out to need another type. Errors: as xverse_model_open. */
+/* Computes, from the file headers, how much memory the model at path needs with these options (kind MODEL or NULL),
+ * together with one session (options of kind SESSION or NULL), on the default runtime's threads. Accurate to 3 %: the
+ * weights of a GGUF file may turn out to need another type. Errors: as xverse_model_open. */
 xverse_status xverse_model_estimate(const char *path, const xverse_options *model, const xverse_options *session,
                                     xverse_memory_estimate *out);
 
@@ -427,7 +430,8 @@ xverse_status xverse_model_get_info(const xverse_model *model, xverse_model_info
 /* Perplexity of a text: exp of the mean negative log-likelihood over non-overlapping windows of `context` tokens; the
  * first token of a window is not scored, a last window that is not full is left out unless it is the only one.
  * score_options: kind SCORE or NULL. *standard_error (may be NULL): of the perplexity, by the delta method.
- * Errors: RANGE (fewer than two tokens), CANCELLED, DEADLINE, STOPPED, NOMEM. */
+ * Errors: RANGE (fewer than two tokens), UNSUPPORTED (option bos without a BOS token), MISUSE (a model loaded with
+ * vocab_only), CANCELLED, DEADLINE, STOPPED, NOMEM. */
 xverse_status xverse_model_perplexity(xverse_model *model, const char *text, size_t len,
                                       const xverse_options *score_options, xverse_cancel *cancel,
                                       xverse_progress_fn fn, void *user, double *perplexity, double *standard_error);
@@ -451,7 +455,8 @@ xverse_status xverse_tokenizer_open(const char *path, xverse_tokenizer **out);
 /* For tokenizers from xverse_tokenizer_open. */
 void xverse_tokenizer_release(xverse_tokenizer *tokenizer);
 
-/* Text to ids; *n receives their number. flags: XVERSE_ENCODE_*. Time is linear in len up to a logarithm. */
+/* Text to ids; *n receives their number. flags: XVERSE_ENCODE_*. Time is linear in len up to a logarithm.
+ * Errors: RANGE (capacity), UNSUPPORTED (XVERSE_ENCODE_BOS without a BOS token), INVALID (flags), NOMEM. */
 xverse_status xverse_tokenizer_encode(const xverse_tokenizer *tokenizer, const char *text, size_t len, int32_t flags,
                                       int32_t *tokens, size_t capacity, size_t *n);
 
@@ -495,7 +500,9 @@ enum {
   XVERSE_FINISH_ERROR = 8
 };
 
-/* Figures of the last evaluation or generation. Times in nanoseconds of the monotonic clock. */
+/* Figures of the last evaluation or generation. Times in nanoseconds of the monotonic clock. In the FINISHED event of a
+ * scheduler, times count from xverse_scheduler_submit, ns_queue is the time until the answer first ran, and kv_bytes is
+ * the size of all KV blocks of the runtime. */
 typedef struct {
   uint32_t size;
   int32_t finish_reason;       /* XVERSE_FINISH_*                                                  */
@@ -517,14 +524,15 @@ typedef struct {
 xverse_status xverse_session_create(xverse_model *model, const xverse_options *options, xverse_session **out);
 void xverse_session_free(xverse_session *session);
 
-/* A session with the same tokens, logits and options, which goes its own way from here. Both hold the same keys and values;
- * what the two have in common takes no memory of its own. Errors: NOMEM. */
+/* Creates an independent session with the same tokens, logits, options and note, but without a draft model. The keys and
+ * values of the common tokens are shared and take no extra memory. Errors: BUSY, NOMEM. */
 xverse_status xverse_session_fork(const xverse_session *session, xverse_session **out);
 
 /* Forgets all but the first n_tokens; there are no logits until the next evaluation. Errors: RANGE. */
 xverse_status xverse_session_truncate(xverse_session *session, int64_t n_tokens);
 
-/* Number of tokens in the session; -1 for NULL. Any thread at any time. */
+/* Number of tokens in the session; -1 for NULL. Any thread may call this at any time; while another thread is inside a
+ * call on the session, it returns the length from before that call. */
 int64_t xverse_session_length(const xverse_session *session);
 
 xverse_status xverse_session_tokens(const xverse_session *session, int32_t *tokens, size_t capacity, size_t *n);
@@ -641,8 +649,9 @@ enum { XVERSE_EVENT_TOKENS = 1, XVERSE_EVENT_FINISHED = 2, XVERSE_EVENT_PREFILL 
 
 /* What the stream callback receives, valid during the call only, and what xverse_scheduler_next returns.
  * PREFILL: part of the prompt was evaluated. TOKENS: a token was generated; `text` is what became certain, whole
- * characters, possibly nothing. FINISHED: the last event, with the text that was held back and the reason. JSON: only
- * xverse_session_generate_json sends it; `text` is one chunk of its stream, and the event has nothing else. */
+ * characters, possibly nothing. FINISHED: the last event, with the text that was held back and the reason. JSON:
+ * only for requests of OpenAI's interface; `text` is one chunk of the stream (from a scheduler one or more, each followed
+ * by a line feed), and apart from request_id nothing else is set. */
 typedef struct {
   uint32_t size;
   int32_t kind;              /* XVERSE_EVENT_*                                          */
@@ -666,6 +675,8 @@ typedef int32_t (*xverse_stream_fn)(void *user, const xverse_event *event);
  * text in the order they were added, or a conversation of messages: mixing them is XVERSE_E_MISUSE. */
 xverse_status xverse_request_create(const xverse_model *model, xverse_request **out);
 void xverse_request_free(xverse_request *request);
+
+/* Raw tokens. Errors: RANGE (an id outside the vocabulary), MISUSE (the request has messages), NOMEM. */
 xverse_status xverse_request_add_tokens(xverse_request *request, const int32_t *tokens, size_t n);
 
 /* Raw text without a template; special tokens in it stay text. */
@@ -673,23 +684,29 @@ xverse_status xverse_request_add_text(xverse_request *request, const char *text,
 
 /* One message of a conversation, in order; role: "system" (only first), "user", "assistant" or "exec" (the output of a
  * tool). When the prompt is made the last one must not be the system's; one of the assistant's is continued: what is
- * generated is the rest of that answer, which the caller joins to it. Old rounds that do not fit are left out, as
- * XVERSE's own chat() does. Errors: INVALID (role). */
+ * generated is the rest of that answer, which the caller joins to it. As in XVERSE's
+ * own chat(), the prompt gets the context less max_new_tokens, but at least half the context, and only half of it when
+ * max_new_tokens is not set: the oldest rounds that do not fit are left out, and a last message that alone does not fit
+ * loses its end. Errors: INVALID (role), MISUSE (the request has raw text or tokens), NOMEM. */
 xverse_status xverse_request_add_message(xverse_request *request, const char *role, const char *text, size_t len);
 
 /* sampling: kind SAMPLING, copied; NULL: the model's defaults. Errors: RANGE (a logit_bias id outside the
  * vocabulary). */
 xverse_status xverse_request_set_options(xverse_request *request, const xverse_options *sampling);
 
-/* The prompt as tokens, as generation will see it. Errors: INVALID (a conversation that cannot be answered). */
+/* The prompt as tokens, as a session or scheduler whose context is n_ctx_train evaluates it; with a smaller context, more
+ * rounds of a conversation may be left out. Errors: INVALID (a conversation that cannot be answered), UNSUPPORTED (a
+ * conversation, and the model has no end-of-sequence token), CONTEXT_FULL, RANGE (capacity), BUSY, NOMEM. */
 xverse_status xverse_request_tokens(const xverse_request *request, int32_t *tokens, size_t capacity, size_t *n);
 
 /* Generates. The longest common beginning of the session's tokens and the prompt is kept, the rest evaluated, so a
  * growing conversation costs only its new part; afterwards the session holds the prompt and the generated tokens except
  * the last. cancel and fn may be NULL; *out is freed with xverse_result_free.
- * Errors: CONTEXT_FULL (a prompt that does not fit), INVALID (an empty prompt), RANGE (a token beyond the vocabulary),
- * CORRUPT (a default of the model's that cannot be used), MISMATCH (session and request of different models): the
- * session is as before. CANCELLED, DEADLINE, FAIL, NOMEM: no result, the session holds what was evaluated.
+ * Errors: CONTEXT_FULL (a prompt that does not fit), INVALID (an empty prompt, a conversation that cannot be answered,
+ * option n above 1), RANGE (a token beyond the vocabulary), UNSUPPORTED (a conversation, and the model has no
+ * end-of-sequence token), CORRUPT (a default of the model's that cannot be used), MISMATCH (session and request of
+ * different models), BUSY (session or request in use): the session is as before. CANCELLED, DEADLINE, FAIL, NOMEM: no
+ * result, the session holds what was evaluated.
  * STOPPED (by fn): *out is valid. */
 xverse_status xverse_session_generate(xverse_session *session, const xverse_request *request, xverse_cancel *cancel,
                                       xverse_stream_fn fn, void *user, xverse_result **out);
@@ -707,8 +724,8 @@ xverse_status xverse_session_generate(xverse_session *session, const xverse_requ
  *
  * *out receives the response, UTF-8 that ends with NUL, and goes back with xverse_free; out_len may be NULL. After an
  * error *out is not NULL but OpenAI's error object, {"error": {"message", "type", "param", "code"}}, its message that of
- * xverse_last_error(), and goes back with xverse_free as well. Only where out itself, the process or the thread is at
- * fault (out is NULL, MISUSE inside a callback, FORKED), or where there is no memory for it, *out is NULL.
+ * xverse_last_error(), and goes back with xverse_free as well. *out is NULL only inside a callback (MISUSE), after
+ * fork() (FORKED), and when there is no memory for the object.
  *
  * fn may be NULL without "stream": true, and receives the events of xverse_session_generate, those of answer 0 first. With
  * "stream": true it receives PREFILL events, and for each chunk of the stream a JSON event; *out receives the whole
@@ -740,8 +757,9 @@ void xverse_result_free(xverse_result *result);
  * computed of them. Under memory_limit an answer may have to give up its memory and be computed again later; it fails
  * with NOMEM only if it does not fit alone. docs/scheduling.md describes the policy.
  *
- * Any thread may call any of these functions at any time; computing happens on the runtime's compute thread, in turn
- * with its sessions. */
+ * Any thread may call any of these functions at any time, except xverse_scheduler_free. A scheduler has one thread, which
+ * plans the passes; they run on the runtime's compute thread, in turn with the work of its sessions. It keeps its model
+ * alive. */
 
 /* options: kind SCHEDULER or NULL. Errors: MISUSE (a model loaded with vocab_only), NOMEM, IO (no file descriptor). */
 xverse_status xverse_scheduler_create(xverse_model *model, const xverse_options *options, xverse_scheduler **out);
@@ -750,31 +768,36 @@ xverse_status xverse_scheduler_create(xverse_model *model, const xverse_options 
  * call a function of this scheduler afterwards. */
 void xverse_scheduler_free(xverse_scheduler *scheduler);
 
-/* Takes a copy of the request; with option n, for n answers. *id receives the number of the first answer, above 0; the
- * others have the numbers after it.
- * Errors: QUEUE_FULL (max_num_seqs + max_queued_requests answers are neither finished nor read), CONTEXT_FULL (a prompt
- * longer than option context), INVALID (an empty prompt, a conversation that cannot be answered), RANGE, CORRUPT (a
- * default of the model's that cannot be used), MISMATCH (scheduler and request of different models), NOMEM. */
+/* Queues n answers (option n) to a request and returns at once. The request is copied: it may be changed or freed. *id
+ * receives the number of the first answer, at least 1; the others have the numbers after it.
+ * Errors: QUEUE_FULL (there would be more than max_num_seqs + max_queued_requests answers whose FINISHED event has not
+ * been read), CONTEXT_FULL (a prompt longer than option context), INVALID (an empty prompt, a conversation that cannot be
+ * answered), RANGE (a token beyond the vocabulary), UNSUPPORTED (a conversation, and the model has no end-of-sequence
+ * token), CORRUPT (a default of the model's that cannot be used), MISMATCH (scheduler and request of different models),
+ * BUSY (the request is being changed), NOMEM. *id is 0 after an error. */
 xverse_status xverse_scheduler_submit(xverse_scheduler *scheduler, const xverse_request *request, uint64_t *id);
 
-/* Takes a request of OpenAI's interface, chat completions or completions, as xverse_session_generate_json (docs/openai.md
- * lists the fields). All its answers have the number *id. With "stream" it gets events of kind JSON, whose text is one or
- * more chunks, a line each. The text of its FINISHED event is the last chunks, without "stream" the response, and the
- * error object when the status is an error. xverse_scheduler_cancel ends all its answers.
- * After an error *error (may be NULL) receives OpenAI's error object, which goes back with xverse_free; error_len may be
- * NULL. Errors: as xverse_scheduler_submit; PARSE, INVALID, RANGE, UNSUPPORTED, LIMIT (the request). */
+/* Queues a request of OpenAI's interface: the same JSON as for xverse_session_generate_json (docs/openai.md lists the
+ * fields). All its answers share the number *id and grow together: chunks of different answers may alternate, and
+ * "index" tells them apart. With "stream": true there are events of kind JSON, whose text is one or more chunks, each
+ * followed by a line feed. The one FINISHED event has the last chunks as its text; without "stream" the response; after
+ * an error OpenAI's error object. xverse_scheduler_cancel ends all answers of the request.
+ * error and error_len may be NULL. If the call fails, *error receives OpenAI's error object, freed with xverse_free, or
+ * NULL when there is no memory for it, in a callback (MISUSE), and after fork() (FORKED); else NULL.
+ * Errors: as xverse_scheduler_submit; PARSE, INVALID, RANGE, UNSUPPORTED, LIMIT (the request). */
 xverse_status xverse_scheduler_submit_json(xverse_scheduler *scheduler, const char *json, size_t len, uint64_t *id,
                                            char **error, size_t *error_len);
 
-/* Ends an answer soon: its FINISHED event has the reason CANCELLED, unless it ended by itself meanwhile. Errors:
- * INVALID (a number that no answer has had). */
+/* Ends an answer soon. Its FINISHED event has the reason CANCELLED and the status XVERSE_E_CANCELLED, unless the answer
+ * ended by itself first; option deadline_ms, in contrast, ends it with the status XVERSE_OK. Allowed in callbacks.
+ * Errors: INVALID (a number that no answer has had). */
 xverse_status xverse_scheduler_cancel(xverse_scheduler *scheduler, uint64_t id);
 
-/* Waits for the next event, at most timeout_ms milliseconds; 0: does not wait; below 0: as long as it takes. *event
- * lives until this thread's next call of this function, with any scheduler, or the thread's end. Each event is returned
- * once; those of one answer come in order. TOKENS has everything since the answer's last event: an answer that is not
- * read costs no more memory than its length, and holds up no other. FINISHED has the answer's stats; a status below 0
- * has its message. There are no PREFILL events.
+/* Waits for the next event, at most timeout_ms milliseconds; 0: does not wait; below 0: no limit. *event belongs to the
+ * library and is valid until the same thread calls this function again, for any scheduler, or ends. Each event is returned
+ * once, to one thread; the events of one answer come in order. TOKENS has all tokens and text since the answer's last
+ * event: an unread answer takes memory in proportion to its length and delays no other. FINISHED has the answer's stats,
+ * and a message when its status is below 0. There are no PREFILL events.
  * Returns XVERSE_TIMEOUT, with *event NULL, when nothing happened in time. Errors: NOMEM (the event stays), MISUSE (the
  * scheduler was freed meanwhile). */
 xverse_status xverse_scheduler_next(xverse_scheduler *scheduler, int32_t timeout_ms, const xverse_event **event);

@@ -46,7 +46,7 @@ extension OptionRow where Group: ModelReading {
   fileprivate static var calibration: Self {
     .path(
       "calibration", to: \.quantization.calibrationPath,
-      "A text file to quantize on: better answers for minutes of work; needs quantize.")
+      "A text file to quantize on: better answers, but an hour or more for 7B; needs quantize.")
   }
 
   fileprivate static var tokenizer: Self {

@@ -60,10 +60,10 @@ final class SchedulerHandle: Sendable {
     // One thread at a time, so that the chunks of a stream come in their order.
     try completions.withLock { (known) throws(XverseError) in
       while let event = try scheduler.takeEvent() {
-        guard let found = known[event.id] else { return try ToldEvent(event, scheduler) }
+        guard let found = known[event.id] else { return ToldEvent(event, scheduler) }
         if event.end != nil { known[event.id] = nil }
         if let told = found.completion.take(event, answer: Int(event.id - found.id), id: found.id) {
-          return try ToldEvent(told, scheduler, isJSON: true)
+          return ToldEvent(told, scheduler, isJSON: true)
         }
       }
       return nil
@@ -72,8 +72,8 @@ final class SchedulerHandle: Sendable {
 
   /// Ends an answer, or all answers of a request of OpenAI's interface.
   func cancel(_ id: UInt64) throws(XverseError) {
-    let count = completions.withLock { $0[id].map { $0.id == id ? $0.completion.request.answerCount : 1 } ?? 1 }
-    for answer in 0..<UInt64(count) { try scheduler.cancel(id &+ answer) }
+    let answers = completions.withLock { known in known.keys.filter { known[$0]?.id == id } }
+    for answer in answers.isEmpty ? [id] : answers { try scheduler.cancel(answer) }
   }
 }
 
@@ -205,9 +205,9 @@ final class ToldEvent {
   private let message: CString?
 
   /// - Parameter isJSON: Whether the text is OpenAI's JSON.
-  init(_ event: SchedulerEvent, _ scheduler: Scheduler, isJSON: Bool = false) throws(XverseError) {
+  init(_ event: SchedulerEvent, _ scheduler: Scheduler, isJSON: Bool = false) {
     self.event = event
-    if let error = event.end?.error { message = try CString(error.message) } else { message = nil }
+    message = event.end?.error.flatMap { try? CString($0.message) }
     told = .allocate(capacity: 1)
     stats = .allocate(capacity: 1)
     pointer = UnsafePointer(told)
@@ -217,9 +217,8 @@ final class ToldEvent {
     told.pointee.kind = Int32(
       event.end != nil ? XVERSE_EVENT_FINISHED : isJSON ? XVERSE_EVENT_JSON : XVERSE_EVENT_TOKENS)
     told.pointee.request_id = event.id
-    told.pointee.text = event.text.elements.baseAddress.map {
-      UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self)
-    }
+    told.pointee.text =
+      event.text.elements.baseAddress.map { UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self) } ?? cString("")
     told.pointee.text_len = event.textLength
     told.pointee.tokens = event.tokens.elements.baseAddress
     told.pointee.logprobs = event.logprobs.isEmpty ? nil : event.logprobs.elements.baseAddress

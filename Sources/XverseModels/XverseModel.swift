@@ -68,6 +68,8 @@ package final class XverseModel: Sendable {
   package func forward(
     _ batch: TokenBatch, kernels: Kernels, arena: ScratchArena, cancellation: Cancellation?
   ) throws(XverseError) -> Matrix {
+    // Nothing may be computed once the process ends.
+    try cancellation.check()
     let pass = try ForwardPass(batch, of: self, kernels: kernels, arena: arena, cancellation: cancellation)
     let (states, outputs) = (pass.workspace.residual, pass.workspace.normed)
     for segment in batch.segments {

@@ -93,11 +93,14 @@ package final class ScheduledCompletion {
       }
       guard request.isStreaming else {
         let whole = try response.finish()
+        try text.reserve(whole.count + 1)
         return try text.append(contentsOf: whole.elements)
       }
-      guard request.includesUsage else { return }
-      let usage = response.usage
-      try collecting(into: &text) { (receive) throws(XverseError) in _ = try chunks[0].send(usage, to: receive) }
+      if request.includesUsage {
+        let usage = response.usage
+        try collecting(into: &text) { (receive) throws(XverseError) in _ = try chunks[0].send(usage, to: receive) }
+      }
+      try text.reserve(text.count + 1)
     } catch {
       fault = error
       text.removeAll()
@@ -112,6 +115,8 @@ package final class ScheduledCompletion {
     let lines = Lines(allocator: allocator)
     try body { lines.add($0) }
     if let fault = lines.fault { throw fault }
+    // Room for the NUL behind all of it.
+    try text.reserve(text.count + lines.text.count + 1)
     try text.append(contentsOf: lines.text.elements)
   }
 

@@ -179,7 +179,9 @@ extension ABI {
       let directory = try ModelDirectory()
       let failures = try failingEach(host, forGood: forGood) {
         host.recover()
-        let model = try openModel(directory.path, on: makeRuntime(#"{"threads": 1}"#, host))
+        // Else blocks of the cache would make up for an allocation that fails once.
+        let model = try openModel(
+          directory.path, #"{"prefix_cache": 0}"#, on: makeRuntime(#"{"threads": 1}"#, host))
         let expected = try Session(model).generate(request(model)).tokens
         let session = try Session(model)
         let guessing = try request(model, lookup: 10)

@@ -340,6 +340,40 @@ extension ABI {
       #expect(try scheduler.stats["unread"] == 0)
     }
 
+    @Test("freed with ten thousand ends that nobody has read, on a small stack")
+    func freesUnread() throws {
+      let scheduler = try Scheduler(model, #"{"max_queued_requests": 65536}"#)
+      for number in 0..<10 {
+        let id = try scheduler.submit(
+          Request(model, tokens: someTokens(3), "{\"n\": 1000, \"max_new_tokens\": \(100 + number)}"))
+        for answer in id..<id + 1000 { try check(xverse_scheduler_cancel(scheduler.pointer, answer)) }
+      }
+      while try scheduler.stats["unread"] != 10_000 { usleep(1000) }
+      let thread = Thread { scheduler.handle.end() }
+      thread.stackSize = 256 << 10
+      thread.start()
+      while !thread.isFinished { usleep(1000) }
+    }
+
+    @Test("cancel ends the other answers of a request whose first has ended")
+    func cancelsTheRest() throws {
+      let scheduler = try Scheduler(model, #"{"max_num_seqs": 1}"#)
+      let json = #"{"prompt": "Hu", "n": 2, "max_tokens": 200, "ignore_eos": true, "stream": true}"#
+      var id: UInt64 = 0
+      try check(xverse_scheduler_submit_json(scheduler.pointer, json, json.utf8.count, &id, nil, nil))
+      var isFirstOver = false
+      var end: Event?
+      while end == nil {
+        guard let event = try scheduler.next()?.event else { continue }
+        if event.kind == XVERSE_EVENT_FINISHED { end = event }
+        if !isFirstOver, event.text.contains("length") {
+          isFirstOver = true
+          try check(xverse_scheduler_cancel(scheduler.pointer, id))
+        }
+      }
+      #expect(isFirstOver && end?.status == XVERSE_E_CANCELLED)
+    }
+
     @Test("several threads submit and read: nothing is lost, nothing is told twice")
     func servesThreads() throws {
       let scheduler = try Scheduler(model, #"{"max_num_seqs": 4, "max_queued_requests": 100}"#)

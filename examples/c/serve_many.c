@@ -54,12 +54,13 @@ static int read_events(void) {
     conversation *c = find(event->request_id);
     size_t room;
     if (!c) continue;
-    /* `text` is whole characters, so a reply that is cut here is cut between two of them. */
     room = sizeof c->reply - c->length;
-    if (event->text_len <= room) {
-      memcpy(c->reply + c->length, event->text, event->text_len);
-      c->length += event->text_len;
+    if (event->text_len > room) {
+      fprintf(stderr, "a reply is longer than %d bytes\n", (int)sizeof c->reply);
+      exit(1);
     }
+    memcpy(c->reply + c->length, event->text, event->text_len);
+    c->length += event->text_len;
     if (event->kind != XVERSE_EVENT_FINISHED) continue;
     if (event->status < 0) fprintf(stderr, "%s: %s\n", xverse_status_name(event->status), event->message);
     printf("[%d.%d] %.*s\n", (int)(c - conversations), c->turn, (int)c->length, c->reply);

@@ -20,7 +20,8 @@ class Answers:
 
     def _read(self):
         for number, text, reason in self._scheduler.events():
-            self._queues[number].put_nowait((text, reason))
+            queue = self._queues[number] if reason is None else self._queues.pop(number)
+            queue.put_nowait((text, reason))
 
     async def chat(self, messages, **sampling):
         """The pieces of an answer; leaving early ends it."""

@@ -128,6 +128,8 @@ final class AnswerEvents: @unchecked Sendable {
   }
 
   deinit {
+    // One after the other: a long list that ends by itself does so in as many nested calls.
+    while let outbox = first { (first, outbox.next) = (outbox.next, nil) }
     if descriptor >= 0 { Glibc.close(descriptor) }
     pthread_cond_destroy(arrived)
     pthread_mutex_destroy(mutex)
@@ -175,13 +177,19 @@ final class AnswerEvents: @unchecked Sendable {
     makeReady(outbox)
   }
 
-  /// Ends an answer; without memory for the last text, without that.
+  /// Ends an answer; without memory for the last text, as one that failed.
   func post(to outbox: AnswerOutbox, text: UnsafeBufferPointer<UInt8>, end: AnswerEnd) {
     pthread_mutex_lock(mutex)
     defer { pthread_mutex_unlock(mutex) }
     guard outbox.end == nil else { return }
-    try? outbox.finalText.append(contentsOf: text)
-    outbox.end = end
+    do throws(XverseError) {
+      // Room for the NUL of the event.
+      try outbox.finalText.reserve(text.count + 1)
+      try outbox.finalText.append(contentsOf: text)
+      outbox.end = end
+    } catch {
+      outbox.end = AnswerEnd(reason: .error, error: error, statistics: end.statistics, result: nil)
+    }
     unreadCount += 1
     makeReady(outbox)
   }
@@ -215,7 +223,7 @@ final class AnswerEvents: @unchecked Sendable {
   ///
   /// - Parameter timeout: Milliseconds; negative: as long as it takes.
   /// - Returns: Whether there was one: another thread may have taken it.
-  /// - Throws: `misuse` when the scheduler is freed meanwhile.
+  /// - Throws: `misuse` when the scheduler is freed meanwhile; `cancelled` when the process ends.
   func wait(timeout: Int) throws(XverseError) -> Bool {
     let (span, isLong) = timeout.multipliedReportingOverflow(by: 1_000_000)
     let (end, isLate) = MonotonicClock.now.addingReportingOverflow(Int64(span))
@@ -224,7 +232,8 @@ final class AnswerEvents: @unchecked Sendable {
     defer { pthread_mutex_unlock(mutex) }
     while first == nil {
       if isClosed { throw .misuse("the scheduler was freed while a thread waited for its events") }
-      guard MonotonicClock.now < deadline, !ProcessEnd.hasBegun else { return false }
+      try ProcessEnd.check()
+      guard MonotonicClock.now < deadline else { return false }
       // In pieces: the end of the process wakes nobody.
       let wake = min(deadline, MonotonicClock.now + 100_000_000)
       var time = timespec(tv_sec: Int(wake / 1_000_000_000), tv_nsec: Int(wake % 1_000_000_000))

@@ -129,22 +129,29 @@ final class Schedule {
     }
     counts.promptTokens += promptTokens
     counts.generatedTokens += parts.reduce(0) { $0 + $1.newTokens }
+    // Those that there was no memory for have a token too many, and take it back; one answer makes room for them.
+    let short = parts.filter { part in
+      if case .failure(let error) = part.end { error.code == .outOfMemory } else { false }
+    }
+    let canMakeRoom = running.count > 1
     for part in parts {
       switch part.end {
       case nil: break
       case .success(let reason): finish(part.answer, reason, nil)
-      case .failure(let error) where error.code == .outOfMemory && running.count > 1:
-        part.answer.forgetAnswer()
-        giveUpMemory(for: error)
+      case .failure(let error) where error.code == .outOfMemory && canMakeRoom: part.answer.forgetAnswer()
       case .failure(let error): finish(part.answer, FinishReason(error), error)
       }
     }
+    if !short.isEmpty, canMakeRoom, running.count > 1, let last = running.last { suspend(last) }
   }
 
   // MARK: beginning and ending
 
   private func endInterrupted() {
-    let interrupted = (running + waiting).compactMap { answer in answer.interruption.map { (answer, $0) } }
+    var interrupted: [(ScheduledAnswer, FinishReason)] = []
+    for answers in [running, waiting] {
+      for answer in answers { if let reason = answer.interruption { interrupted.append((answer, reason)) } }
+    }
     guard !interrupted.isEmpty else { return }
     for (answer, reason) in interrupted {
       end(answer, reason, reason == .cancelled ? XverseError(.cancelled, "cancelled") : nil)
@@ -154,9 +161,9 @@ final class Schedule {
   }
 
   private func finish(_ answer: ScheduledAnswer, _ reason: FinishReason, _ error: XverseError?) {
+    let wasWaiting = answer.state == .waiting
     end(answer, reason, error)
-    waiting.removeAll { $0 === answer }
-    running.removeAll { $0 === answer }
+    if wasWaiting { waiting.removeAll { $0 === answer } } else { running.removeAll { $0 === answer } }
   }
 
   private func end(_ answer: ScheduledAnswer, _ reason: FinishReason, _ error: XverseError?) {
@@ -178,10 +185,11 @@ final class Schedule {
   /// Lets waiting answers run as long as there is room.
   private func begin() {
     if running.isEmpty { isShort = false }
-    while !isShort, running.count < settings.maximumSequences, let next = nextWaiting() {
+    while !isShort, running.count < settings.maximumSequences, let place = nextWaiting() {
+      let next = waiting[place]
       do throws(XverseError) {
         try next.begin(model, speculation, makeSequence: makeSequence, allocator: runtime.allocator)
-        waiting.removeAll { $0 === next }
+        waiting.remove(at: place)
         for other in waiting where other.id < next.id { other.overtaken += 1 }
         running.insert(next, at: running.firstIndex { next.precedes($0) } ?? running.count)
         try takeWhatOthersHave(next)
@@ -197,11 +205,21 @@ final class Schedule {
       layout, context: context, source: runtime.kvBlocks, allocator: runtime.allocator, prefixes: prefixes)
   }
 
-  private func nextWaiting() -> ScheduledAnswer? {
-    if let patient = waiting.filter({ $0.overtaken >= Self.mostOvertaken }).min(by: { $0.id < $1.id }) {
-      return patient
+  /// The place of the waiting answer that goes next.
+  private func nextWaiting() -> Int? {
+    var best: (place: Int, isPatient: Bool)?
+    for (place, answer) in waiting.enumerated() {
+      let isPatient = answer.overtaken >= Self.mostOvertaken
+      guard let (other, otherIsPatient) = best else {
+        best = (place, isPatient)
+        continue
+      }
+      let isBefore =
+        isPatient == otherIsPatient
+        ? isPatient ? answer.id < waiting[other].id : answer.precedes(waiting[other]) : isPatient
+      if isBefore { best = (place, isPatient) }
     }
-    return waiting.min { $0.precedes($1) }
+    return best?.place
   }
 
   /// Takes an answer's memory and lets it wait for its turn to come again.
@@ -221,13 +239,19 @@ final class Schedule {
     guard let sequence = answer.sequence else { return }
     try answer.adopt { (sequence) throws(XverseError) in try sequence.adoptKnown(answer.pending) }
     if keysDependOnLength { return }
-    let tokens = answer.tokens.dropLast()
+    // The last token is evaluated in any case.
+    let (tokens, most) = (answer.tokens, answer.tokens.count - 1)
+    let least = sequence.length + Self.leastShared
     var best: (answer: ScheduledAnswer, common: Int)?
-    for other in running where other !== answer && other.leader == nil {
-      let common = zip(tokens, other.tokens).prefix { $0 == $1 }.count
-      if common > best?.common ?? 0 { best = (other, common) }
+    for other in running where other.leader == nil && other.precedes(answer) {
+      let theirs = other.tokens
+      let limit = min(most, theirs.count)
+      // Most prompts differ in the first tokens that are of use.
+      guard limit >= max(least, best?.common ?? 0), tokens[least - 1] == theirs[least - 1] else { continue }
+      var common = 0
+      while common < limit, tokens[common] == theirs[common] { common += 1 }
+      if common >= least, common > best?.common ?? 0 { best = (other, common) }
     }
-    guard let best, best.common >= sequence.length + Self.leastShared else { return }
     answer.leader = best
   }
 
@@ -266,8 +290,10 @@ final class Schedule {
     var rest = budget - first
     var sizes: [Int] = []
     for prompt in prompts.dropFirst() {
-      sizes.append(min(prompt.pending.count, rest))
-      rest -= sizes.last ?? 0
+      // A token at least, so that all come to their ends.
+      let size = min(prompt.pending.count, max(1, rest))
+      sizes.append(size)
+      rest = max(0, rest - size)
     }
     first = min(prompts.first?.pending.count ?? 0, first + rest)
     let chunks = zip(prompts, [first] + sizes).map { ($0, $1) }
@@ -281,6 +307,7 @@ final class Schedule {
   private func guessing(_ parts: [SchedulerPass.Part]) -> [SchedulerPass.Part] {
     guard passesWithoutGuesses == 0 else {
       passesWithoutGuesses -= 1
+      for part in parts { part.answer.dropGuesses() }
       return parts
     }
     var parts = parts
@@ -297,7 +324,10 @@ final class Schedule {
         try sequence.cache.reserve(sequence.length + 1 + count)
         parts[index].guessCount = count
         rows += count
-      } catch { passesWithoutGuesses = 16 }
+      } catch {
+        answer.dropGuesses()
+        passesWithoutGuesses = 16
+      }
     }
     return parts
   }

@@ -76,6 +76,9 @@ final class ScheduledAnswer {
   /// Whether it goes before `other` where only one can.
   func precedes(_ other: ScheduledAnswer) -> Bool { (priority, id) < (other.priority, other.id) }
 
+  /// Forgets guesses that no pass evaluates.
+  func dropGuesses() { speculator?.dropGuesses() }
+
   // MARK: the end
 
   /// Asks for the end; any thread at any time.
@@ -113,6 +116,7 @@ final class ScheduledAnswer {
   ///   - rows: Of other answers in the pass.
   /// - Returns: How many were guessed.
   func guess(atMost most: Int, besides rows: Int) -> Int {
+    dropGuesses()
     guard let speculator, let answer, most > 0 else { return 0 }
     // Without a draft model it ends in no error.
     try? speculator.propose(atMost: min(most, answer.room - 1), besides: rows)
@@ -138,7 +142,7 @@ final class ScheduledAnswer {
     guard let sequence, let answer else { return }
     forgotten = answer
     self.answer = nil
-    speculator?.dropGuesses()
+    dropGuesses()
     if pending.isEmpty { sequence.truncate(to: sequence.length - 1) }
   }
 
@@ -203,6 +207,7 @@ final class ScheduledAnswer {
 
   /// Lets go of the blocks; `answer` keeps what it takes to go on.
   func rest(_ state: State) {
+    dropGuesses()
     sequence?.release()
     (sequence, leader, self.state) = (nil, nil, state)
   }

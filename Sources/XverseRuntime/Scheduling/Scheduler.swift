@@ -2,6 +2,7 @@
 // what other threads may do meanwhile.
 
 import Glibc
+import Synchronization
 import XverseCore
 import XverseLoading
 
@@ -41,6 +42,7 @@ package final class Scheduler: @unchecked Sendable {
   private let events: AnswerEvents
   private let desk: Desk
   private let thread: pthread_t
+  private let isClosed = Atomic<Bool>(false)
 
   /// - Parameter prefixes: Of this model and runtime; nil: blocks are shared between the answers that run, no others.
   /// - Throws: `misuse` when the model has no weights; `outOfMemory`, `io`.
@@ -63,15 +65,14 @@ package final class Scheduler: @unchecked Sendable {
     self.thread = thread
   }
 
-  deinit {
-    close()
-    if pthread_equal(pthread_self(), thread) == 0 { pthread_join(thread, nil) } else { pthread_detach(thread) }
-  }
+  deinit { close() }
 
-  /// Ends all answers without telling; threads that wait for an event get an error.
+  /// Ends all answers without telling, and waits for the thread; threads that wait for an event get an error.
   package func close() {
     desk.stop()
     events.close()
+    guard isClosed.compareExchange(expected: false, desired: true, ordering: .relaxed).exchanged else { return }
+    pthread_join(thread, nil)
   }
 
   /// Most tokens of a prompt with its answer.
