@@ -106,28 +106,33 @@ struct ModelBench {
       })
   }
 
-  /// One token a step for each of several sequences, all from their beginning.
+  /// One token a step for each of several sequences, from their beginning or behind so many positions of zeros.
   private func measureBatches(
     _ model: XverseModel, _ workload: Workload, _ report: inout ModelReport
   ) throws(XverseError) {
     let configuration = model.configuration
     let steps = min(Self.batchSteps, configuration.maximumPositions)
     let arena = ScratchArena(allocator: runtime.allocator)
-    for size in Self.batchSizes {
+    // The last one as deep as the answers of a scheduler are, to compare with.
+    let deep = SchedulerBench.promptLength + SchedulerBench.answerLength / 2
+    for (size, depth) in Self.batchSizes.map({ ($0, 0) }) + [(SchedulerBench.answers, deep)] {
       var caches: [KVCache] = []
       for _ in 0..<size {
-        caches.append(
-          try KVCache(
-            KVLayout(configuration, options.cacheElement), capacity: steps, source: runtime.kvBlocks,
-            allocator: runtime.allocator))
+        let cache = try KVCache(
+          KVLayout(configuration, options.cacheElement), capacity: depth + steps, source: runtime.kvBlocks,
+          allocator: runtime.allocator)
+        try cache.reserve(depth + steps)
+        cache.advance(by: depth)
+        caches.append(cache)
       }
       let tokens = ids(size, of: configuration.vocabularySize)
       report.rows.append(
         try measure(
-          "batch of \(size)", .tokens, workload.decode(steps, sequences: size),
+          "batch of \(size)" + (depth > 0 ? " at \(depth)" : ""), .tokens,
+          workload.decode(steps, at: depth, sequences: size),
           against: [.memory, .arithmetic(workload.dtype)]
         ) { () throws(XverseError) in
-          for cache in caches { cache.truncate(to: 0) }
+          for cache in caches { cache.truncate(to: depth) }
           return try compute { () throws(XverseError) in
             try seconds { () throws(XverseError) in
               for _ in 0..<steps { try step(tokens, model, caches, arena) }
