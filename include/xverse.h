@@ -794,8 +794,8 @@ xverse_status xverse_scheduler_submit_json(xverse_scheduler *scheduler, const ch
 xverse_status xverse_scheduler_cancel(xverse_scheduler *scheduler, uint64_t id);
 
 /* Waits for the next event, at most timeout_ms milliseconds; 0: does not wait; below 0: no limit. *event belongs to the
- * library and is valid until the same thread calls this function again, for any scheduler, or ends. Each event is returned
- * once, to one thread; the events of one answer come in order. TOKENS has all tokens and text since the answer's last
+ * library and is valid until the same thread calls this function again, for any scheduler, frees the scheduler, or ends.
+ * Each event is returned once, to one thread; the events of one answer come in order. TOKENS has all tokens and text since the answer's last
  * event: an unread answer takes memory in proportion to its length and delays no other. FINISHED has the answer's stats,
  * and a message when its status is below 0. There are no PREFILL events.
  * Returns XVERSE_TIMEOUT, with *event NULL, when nothing happened in time. Errors: NOMEM (the event stays), MISUSE (the

@@ -57,7 +57,7 @@ model=${model:-$work/tiny}
 echo 'race:XverseCAPI14DefaultRuntimeO6shared' >"$work/suppressions"
 export XVERSE_THREADING=pthread
 export TSAN_OPTIONS="ignore_noninstrumented_modules=1 suppressions=$work/suppressions"
-tested thread .build-tsan CAPITests.ABI/ThreadTests
+tested thread .build-tsan 'CAPITests.ABI/(ThreadTests|SchedulerTests)|RuntimeTests.ScheduleRandomTests'
 unset XVERSE_THREADING TSAN_OPTIONS
 
 # ---- C programs ----

@@ -1,7 +1,6 @@
 // SchedulerFunctions.swift -- section 11 of xverse.h.
 
 import CXverse
-import Synchronization
 import XverseCore
 import XverseOpenAI
 import XverseRuntime
@@ -11,7 +10,7 @@ final class SchedulerHandle: Sendable {
   let scheduler: Scheduler
   let model: ModelHandle
   /// The requests of OpenAI's interface that have not ended, by the numbers of their answers.
-  private let completions = Mutex<[UInt64: Completion]>([:])
+  private let completions = Guarded<[UInt64: Completion]>([:])
 
   private struct Completion: @unchecked Sendable {
     let completion: ScheduledCompletion
@@ -93,7 +92,10 @@ public func xverse_scheduler_free(_ scheduler: OpaquePointer?) {
   if scheduler != nil {
     // Threads that wait for an event leave first.
     _ = reportingErrors { () throws(XverseError) in
-      try borrow(scheduler, as: SchedulerHandle.self, "scheduler").scheduler.close()
+      let handle = try borrow(scheduler, as: SchedulerHandle.self, "scheduler")
+      handle.scheduler.close()
+      let thread = ThreadState.current
+      if thread.schedulerEvent?.scheduler === handle.scheduler { thread.schedulerEvent = nil }
     }
   }
   releaseHandle(scheduler)
@@ -199,6 +201,8 @@ public func xverse_scheduler_stats(
 /// An event as the host sees it, with everything that it points to.
 final class ToldEvent {
   let pointer: UnsafePointer<xverse_event>
+  /// Where it came from.
+  private(set) weak var scheduler: Scheduler?
   private let event: SchedulerEvent
   private let told: UnsafeMutablePointer<xverse_event>
   private let stats: UnsafeMutablePointer<xverse_stats>
@@ -207,6 +211,7 @@ final class ToldEvent {
   /// - Parameter isJSON: Whether the text is OpenAI's JSON.
   init(_ event: SchedulerEvent, _ scheduler: Scheduler, isJSON: Bool = false) {
     self.event = event
+    self.scheduler = scheduler
     message = event.end?.error.flatMap { try? CString($0.message) }
     told = .allocate(capacity: 1)
     stats = .allocate(capacity: 1)

@@ -48,7 +48,7 @@ package final class MemoryAllocator: Sendable {
   private let limit: Int
   private let currentBytes = Atomic<Int>(0)
   private let peakBytes = Atomic<Int>(0)
-  private let reserves = Mutex<[WeakReserve]>([])
+  private let reserves = Guarded<[WeakReserve]>([])
 
   /// - Parameters:
   ///   - functions: The host's functions; nil for the C library's.

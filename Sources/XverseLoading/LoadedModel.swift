@@ -1,6 +1,5 @@
 // LoadedModel.swift -- everything that a directory of model files turns into.
 
-import Synchronization
 import XverseCore
 import XverseFormats
 import XverseModels
@@ -20,7 +19,7 @@ package final class LoadedModel: Sendable {
   package let model: XverseModel?
   /// Bytes of all weights as stored.
   package let weightBytes: Int
-  private let knownFingerprint = Mutex<UInt64?>(nil)
+  private let knownFingerprint = Guarded<UInt64?>(nil)
 
   init(
     name: String, configuration: ModelConfiguration, tokenizer: Tokenizer,

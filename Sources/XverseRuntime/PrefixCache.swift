@@ -1,7 +1,6 @@
 // PrefixCache.swift -- finds the keys and values that any earlier sequence of a model computed, by its tokens: a tree of
 // blocks (radix tree) whose least recently used leaves go first.
 
-import Synchronization
 import XverseCore
 import XverseModels
 import XverseTensors
@@ -24,14 +23,14 @@ package final class PrefixCache: MemoryReserve {
     package var foundTokens = 0
   }
 
-  private let state: Mutex<PrefixTree>
+  private let state: Guarded<PrefixTree>
   private let allocator: MemoryAllocator
 
   /// - Parameters:
   ///   - limit: Most bytes of blocks that nobody else holds; those that sequences hold anyway cost nothing.
   ///   - allocator: Of the blocks; before it runs out of memory, blocks go, first those that nobody else holds.
   package init(limit: Int, allocator: MemoryAllocator) {
-    state = Mutex(PrefixTree(limit: limit))
+    state = Guarded(PrefixTree(limit: limit))
     self.allocator = allocator
     allocator.add(self)
   }

@@ -145,6 +145,36 @@ static void use_tokenizer(const char *path, const xverse_model *model) {
   xverse_detokenizer_free(detokenizer);
 }
 
+/* What makes sessions of a session of 90 tokens, or of several. */
+static void use_copies(xverse_model *model, xverse_session *session) {
+  const int32_t more[] = {11, 12, 13};
+  const int32_t *const both[] = {more, more + 1};
+  const size_t counts[] = {3, 2};
+  char path[] = "/tmp/lifecycle-XXXXXX";
+  float state[4096];
+  const void *note;
+  xverse_session *fork;
+  size_t n;
+  OK(xverse_session_set_note(session, "a note", 6));
+  OK(xverse_session_fork(session, &fork));
+  xverse_session *const sessions[] = {session, fork};
+  OK(xverse_session_eval_batch(sessions, both, counts, 2, NULL));
+  CHECK(xverse_session_length(session) == 93 && xverse_session_length(fork) == 92);
+  OK(xverse_session_embed(fork, more, 3, XVERSE_POOL_MEAN | XVERSE_POOL_NORMALIZE, NULL, state, COUNT(state), &n));
+  CHECK(n > 0 && n <= COUNT(state));
+  const int file = mkstemp(path);
+  CHECK(file >= 0 && close(file) == 0);
+  OK(xverse_session_save(session, path));
+  OK(xverse_session_restore(fork, path));
+  CHECK(xverse_session_length(fork) == 93 && unlink(path) == 0);
+  OK(xverse_session_note(fork, &note, &n));
+  CHECK(n == 6 && memcmp(note, "a note", 6) == 0);
+  OK(xverse_session_set_draft(fork, model, NULL));
+  OK(xverse_session_set_draft(fork, NULL, NULL));
+  xverse_session_free(fork);
+  OK(xverse_session_truncate(session, 90));
+}
+
 static void use_sessions(xverse_model *model) {
   xverse_options *const options = make_options(XVERSE_OPTIONS_SESSION, "{\"kv_type\": \"f16\"}");
   xverse_stats stats = {.size = sizeof stats};
@@ -170,6 +200,7 @@ static void use_sessions(xverse_model *model) {
   CHECK(n == 90);
   OK(xverse_session_stats(session, &stats));
   CHECK(stats.kv_bytes > 0);
+  use_copies(model, session);
 
   xverse_options *const sampling =
       make_options(XVERSE_OPTIONS_SAMPLING, "{\"temperature\": 1, \"top_p\": 0.9, \"repetition_penalty\": 1.1}");
@@ -246,6 +277,43 @@ static void use_generation(xverse_model *model) {
   xverse_result_free(result);
 }
 
+static void use_scheduler(xverse_model *model) {
+  xverse_options *options = make_options(XVERSE_OPTIONS_SCHEDULER, "{\"max_num_seqs\": 3}");
+  const xverse_event *event;
+  xverse_scheduler *scheduler;
+  xverse_request *request;
+  uint64_t id, other;
+  char *json;
+  int ended = 0;
+  OK(xverse_scheduler_create(model, options, &scheduler));
+  xverse_options_free(options);
+  CHECK(xverse_scheduler_fd(scheduler) >= 0);
+  CHECK(xverse_scheduler_next(scheduler, 0, &event) == XVERSE_TIMEOUT && event == NULL);
+
+  options = make_options(XVERSE_OPTIONS_SAMPLING, "{\"max_new_tokens\": 8, \"n\": 2, \"prompt_lookup_num_tokens\": 4}");
+  OK(xverse_request_create(model, &request));
+  OK(xverse_request_set_options(request, options));
+  xverse_options_free(options);
+  OK(xverse_request_add_text(request, "Once upon a time", XVERSE_NTS));
+  OK(xverse_scheduler_submit(scheduler, request, &id));
+  xverse_request_free(request);
+  OK(xverse_scheduler_submit_json(scheduler, "{\"prompt\": \"Once\", \"max_tokens\": 200}", XVERSE_NTS, &other, NULL,
+                                  NULL));
+  CHECK(other == id + 2);
+  OK(xverse_scheduler_cancel(scheduler, other));
+  CHECK(xverse_scheduler_submit_json(scheduler, "[]", 2, &other, &json, NULL) < 0 && other == 0);
+  xverse_free(json);
+  while (ended < 3) {
+    const xverse_status status = xverse_scheduler_next(scheduler, -1, &event);
+    CHECK(status == XVERSE_OK && event->text[event->text_len] == '\0');
+    if (event->kind == XVERSE_EVENT_FINISHED) ++ended;
+  }
+  OK(xverse_scheduler_stats(scheduler, &json, NULL));
+  CHECK(strstr(json, "\"finished\":3") != NULL);
+  xverse_free(json);
+  xverse_scheduler_free(scheduler);
+}
+
 static void remove_directory(const char *path) {
   DIR *const directory = opendir(path);
   CHECK(directory != NULL);
@@ -309,6 +377,7 @@ static void use_model(const char *path, xverse_runtime *runtime) {
   use_tokenizer(path, model);
   use_sessions(model);
   use_generation(model);
+  use_scheduler(model);
   use_conversion(path, runtime);
   xverse_options_free(options);
   xverse_options_free(scoring);
