@@ -23,7 +23,8 @@ func borrow<Object: AnyObject>(
 /// Gives up one reference; NULL does nothing. In a child after fork nothing is touched.
 func releaseHandle(_ handle: OpaquePointer?) {
   guard let handle, (try? requireOwnProcess()) != nil else { return }
-  Unmanaged<AnyObject>.fromOpaque(UnsafeRawPointer(handle)).release()
+  // What ends may compute: a session leaves its blocks to others.
+  ThreadState.current.insideLibrary { Unmanaged<AnyObject>.fromOpaque(UnsafeRawPointer(handle)).release() }
 }
 
 /// An object with one owner at a time: one thread changes it, or any number read it; everybody else is told to wait.

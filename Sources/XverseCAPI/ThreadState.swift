@@ -28,7 +28,7 @@ final class ThreadState {
   }
 
   /// Runs `body` of an exported function in the default floating-point environment.
-  func insideLibrary<Result>(_ body: () throws(XverseError) -> Result) throws(XverseError) -> Result {
+  func insideLibrary<Result, Failure: Error>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
     let outer = hostFloats
     hostFloats = .replacedByDefault()
     defer {
