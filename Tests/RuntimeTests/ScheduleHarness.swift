@@ -60,7 +60,7 @@ final class ScheduleHarness {
   func step(_ cancellation: Cancellation = Cancellation()) throws {
     schedule.step(cancellation)
     try schedule.checkInvariants()
-    _ = schedule.takeFinished()
+    for answer in schedule.takeFinished() { answer.tellEnd(events) }
     try listen()
   }
 

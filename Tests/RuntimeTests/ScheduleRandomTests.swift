@@ -128,7 +128,7 @@ struct ScheduleRandomTests {
 
   @Test("with plenty of memory", arguments: seeds)
   func plenty(seed: UInt64) throws {
-    let host = try loadTiny(runtime: Runtime(threadCount: 2))
+    let host = try loadTiny(runtime: Runtime(threadCount: 2, threading: .pthread))
     let layout = KVLayout(host.configuration, .float32)
     do {
       let run = try RandomRun(host, seed: seed, prefixLimit: 10 * layout.bytesPerBlock)

@@ -42,7 +42,6 @@ final class Schedule {
   private let layout: KVLayout
   private let rotaryEmbedding: RotaryEmbedding
   private let prefixes: PrefixCache?
-  private let events: AnswerEvents
   private let pass: SchedulerPass
   private var costs: PassCosts
   /// What the answers learned about guessing.
@@ -65,7 +64,6 @@ final class Schedule {
     self.runtime = runtime
     self.settings = settings
     self.prefixes = prefixes
-    self.events = events
     context = settings.context ?? model.configuration.maximumPositions
     rotaryEmbedding = weights.rotaryEmbedding
     layout = KVLayout(model.configuration, settings.cacheElement)
@@ -172,11 +170,11 @@ final class Schedule {
     counts.cachedTokens += answer.answer?.statistics.cachedTokens ?? 0
     counts.draftTokens += answer.speculator?.guessedTokens ?? 0
     counts.acceptedDraftTokens += answer.speculator?.acceptedTokens ?? 0
-    answer.finish(reason, error, events: events)
+    answer.finish(reason, error)
     finished.append(answer)
   }
 
-  /// The answers that ended since the last call.
+  /// The answers that ended since the last call; their ends are not told yet.
   func takeFinished() -> [ScheduledAnswer] {
     defer { finished = [] }
     return finished

@@ -35,6 +35,8 @@ final class ScheduledAnswer {
   /// A running answer that is about to evaluate tokens which this one begins with too, and how many they have in common.
   var leader: (answer: ScheduledAnswer, common: Int)?
 
+  /// How it ended, until that is told.
+  private var end: AnswerEnd?
   /// An answer that went a token too far, or a part of one.
   private var forgotten: Answer?
   private let options: GenerationOptions
@@ -179,8 +181,8 @@ final class ScheduledAnswer {
     return end ?? (ids.count > context ? .length : nil)
   }
 
-  /// Tells the end, and lets go of everything that it held.
-  func finish(_ reason: FinishReason, _ error: XverseError?, events: AnswerEvents) {
+  /// Ends, and lets go of its blocks. `tellEnd` must follow.
+  func finish(_ reason: FinishReason, _ error: XverseError?) {
     var (reason, error) = (reason, error)
     if error == nil, let answer {
       do throws(XverseError) { reason = try answer.end(reason) } catch let failure {
@@ -194,15 +196,21 @@ final class ScheduledAnswer {
     var statistics = (answer ?? forgotten)?.statistics ?? SessionStatistics()
     statistics.promptTokens = promptCount
     statistics.finishReason = reason
-    let end = AnswerEnd(
+    end = AnswerEnd(
       reason: reason, error: error, statistics: statistics, result: error == nil ? answer?.result : nil)
+    rest(.finished)
+    (forgotten, speculator) = (nil, nil)
+  }
+
+  /// Posts the end: when all figures say that it has ended.
+  func tellEnd(_ events: AnswerEvents) {
+    guard let end else { return }
     if let answer {
       answer.withText { events.post(to: outbox, text: $0, end: end) }
     } else {
       events.post(to: outbox, text: UnsafeBufferPointer(start: nil, count: 0), end: end)
     }
-    rest(.finished)
-    (self.answer, forgotten, speculator) = (nil, nil, nil)
+    (answer, self.end) = (nil, nil)
   }
 
   /// Lets go of the blocks; `answer` keeps what it takes to go on.

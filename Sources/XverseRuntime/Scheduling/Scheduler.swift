@@ -52,7 +52,7 @@ package final class Scheduler: @unchecked Sendable {
   ) throws(XverseError) {
     events = try AnswerEvents()
     let schedule = try Schedule(model, runtime, settings, prefixes: prefixes, events: events)
-    let desk = Desk(schedule)
+    let desk = Desk(schedule, events)
     self.desk = desk
     self.model = model
     self.runtime = runtime
@@ -192,6 +192,7 @@ private final class Desk: @unchecked Sendable {
   private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
   /// Used by the scheduler's thread only.
   private let schedule: Schedule
+  private let events: AnswerEvents
   // The rest is guarded by `mutex`.
   private var incoming: [ScheduledAnswer] = []
   private var live: [UInt64: ScheduledAnswer] = [:]
@@ -201,8 +202,9 @@ private final class Desk: @unchecked Sendable {
   private var passCancellation = Cancellation()
   private var published = Scheduler.Statistics()
 
-  init(_ schedule: Schedule) {
+  init(_ schedule: Schedule, _ events: AnswerEvents) {
     self.schedule = schedule
+    self.events = events
     pthread_mutex_init(mutex, nil)
     pthread_cond_init(changed, nil)
   }
@@ -298,9 +300,12 @@ private final class Desk: @unchecked Sendable {
   }
 
   private func publish(_ time: Int64) {
+    let finished = schedule.takeFinished()
+    // Whoever reads the end of an answer finds it counted.
+    defer { for answer in finished { answer.tellEnd(events) } }
     locked {
       passing = []
-      for answer in schedule.takeFinished() {
+      for answer in finished {
         live[answer.id] = nil
         if let time = answer.firstTokenTime {
           published.firstTokens += 1
