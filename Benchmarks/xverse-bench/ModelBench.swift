@@ -106,7 +106,7 @@ struct ModelBench {
       })
   }
 
-  /// One token a step for each of several sequences, from their beginning or behind so many positions of zeros.
+  /// One token a step for each of several sequences, from their beginning or behind so many positions.
   private func measureBatches(
     _ model: XverseModel, _ workload: Workload, _ report: inout ModelReport
   ) throws(XverseError) {
@@ -123,6 +123,10 @@ struct ModelBench {
           allocator: runtime.allocator)
         try cache.reserve(depth + steps)
         cache.advance(by: depth)
+        // Written, or all of it would be one page of zeros.
+        for block in cache.blocks(positions: depth) {
+          block.base.initializeMemory(as: UInt8.self, repeating: 0x3C, count: block.byteCount)
+        }
         caches.append(cache)
       }
       let tokens = ids(size, of: configuration.vocabularySize)
