@@ -17,7 +17,7 @@ package func sealedSession(_ file: [UInt8], fingerprint: UInt64? = nil) -> [UInt
     file.replaceSubrange(8 * index..<8 * index + 8, with: withUnsafeBytes(of: value.littleEndian, Array.init))
   }
   if let fingerprint { put(fingerprint, 4) }
-  let elementBytes = [4 * word(8), 2 * word(8), word(8) + 4]
+  let elementBytes = [4 &* word(8), 2 &* word(8), word(8) &+ 4]
   // Larger numbers fit in no file of a test.
   if (5...12).allSatisfy({ word($0) < 1 << 16 }), word(5) < 3 {
     let blockBytes = word(6) * 2 * word(7) * elementBytes[word(5)] * 64
