@@ -33,7 +33,7 @@ struct SchedulerBench {
     var (allStarted, firstEnd) = (begin, Int64(0))
     for index in 0..<Self.answers { try submit(Self.promptLength, Self.answerLength, seed: index, to: scheduler) }
     while ended < Self.answers {
-      guard try scheduler.waitForEvent(timeout: -1), let event = try scheduler.takeEvent() else { continue }
+      guard try scheduler.waitForEvent(), let event = try scheduler.takeEvent() else { continue }
       count += event.tokens.count
       if started.insert(event.id).inserted, started.count == Self.answers {
         (allStarted, countAtStart) = (MonotonicClock.now, count)
@@ -68,7 +68,7 @@ struct SchedulerBench {
     var last: [UInt64: Int64] = [:]
     var joining: UInt64?
     while true {
-      guard try scheduler.waitForEvent(timeout: -1), let event = try scheduler.takeEvent() else { continue }
+      guard try scheduler.waitForEvent(), let event = try scheduler.takeEvent() else { continue }
       let now = MonotonicClock.now
       if event.id == joining { break }
       if event.end != nil { continue }

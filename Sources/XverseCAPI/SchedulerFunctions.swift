@@ -44,13 +44,10 @@ final class SchedulerHandle: Sendable {
   ///
   /// - Parameter timeout: Milliseconds; negative: as long as it takes.
   func next(timeout: Int) throws(XverseError) -> ToldEvent? {
-    let (span, isLong) = Int64(timeout).multipliedReportingOverflow(by: 1_000_000)
-    let (end, isLate) = MonotonicClock.now.addingReportingOverflow(span)
-    let isEndless = timeout < 0 || isLong || isLate
+    let deadline = timeout < 0 ? .max : MonotonicClock.time(after: Int64(timeout))
     while true {
       if let told = try take() { return told }
-      let rest = isEndless ? -1 : Int(max(0, end - MonotonicClock.now) + 999_999) / 1_000_000
-      guard try scheduler.waitForEvent(timeout: rest) else { return nil }
+      guard try scheduler.waitForEvent(until: deadline) else { return nil }
     }
   }
 

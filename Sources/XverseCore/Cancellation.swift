@@ -20,10 +20,7 @@ package final class Cancellation: Sendable {
   /// Clears the flag and sets the deadline `milliseconds` from now; 0 or less: none.
   package func reset(deadlineAfter milliseconds: Int64) {
     isTriggered.store(false, ordering: .relaxed)
-    guard milliseconds > 0 else { return deadline.store(.max, ordering: .relaxed) }
-    let (span, overflow) = milliseconds.multipliedReportingOverflow(by: 1_000_000)
-    let (time, late) = MonotonicClock.now.addingReportingOverflow(span)
-    deadline.store(overflow || late ? .max : time, ordering: .relaxed)
+    deadline.store(milliseconds > 0 ? MonotonicClock.time(after: milliseconds) : .max, ordering: .relaxed)
   }
 
   /// Whether this object's own deadline has passed.
@@ -69,5 +66,12 @@ package enum MonotonicClock {
     var time = timespec()
     clock_gettime(CLOCK_MONOTONIC, &time)
     return Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
+  }
+
+  /// The time so many milliseconds from now, at least 0; `Int64.max` when that is beyond the clock.
+  package static func time(after milliseconds: Int64) -> Int64 {
+    let (span, isLong) = milliseconds.multipliedReportingOverflow(by: 1_000_000)
+    let (time, isLate) = now.addingReportingOverflow(span)
+    return isLong || isLate ? .max : time
   }
 }

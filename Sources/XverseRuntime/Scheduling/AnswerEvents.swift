@@ -104,8 +104,7 @@ package final class SchedulerEvent {
 final class AnswerEvents: @unchecked Sendable {
   /// Readable while there are events: an eventfd.
   let descriptor: Int32
-  private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-  private let arrived = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+  private let monitor = Monitor()
   private var first: AnswerOutbox?
   private var last: AnswerOutbox?
   private var isClosed = false
@@ -115,12 +114,6 @@ final class AnswerEvents: @unchecked Sendable {
   private var openCount = 0
 
   init() throws(XverseError) {
-    pthread_mutex_init(mutex, nil)
-    var attributes = pthread_condattr_t()
-    pthread_condattr_init(&attributes)
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
-    pthread_cond_init(arrived, &attributes)
-    pthread_condattr_destroy(&attributes)
     descriptor = eventfd(0, Int32(EFD_NONBLOCK | EFD_CLOEXEC))
     guard descriptor >= 0 else {
       throw XverseError(.io, "cannot make an eventfd: \(String(cString: strerror(errno)))")
@@ -131,29 +124,21 @@ final class AnswerEvents: @unchecked Sendable {
     // One after the other: a long list that ends by itself does so in as many nested calls.
     while let outbox = first { (first, outbox.next) = (outbox.next, nil) }
     if descriptor >= 0 { Glibc.close(descriptor) }
-    pthread_cond_destroy(arrived)
-    pthread_mutex_destroy(mutex)
-    arrived.deallocate()
-    mutex.deallocate()
   }
 
   // MARK: writing
 
   /// Takes places for `count` answers, until their ends are read; returns whether there were as many below `most`.
   func open(_ count: Int, most: Int) -> Bool {
-    pthread_mutex_lock(mutex)
-    defer { pthread_mutex_unlock(mutex) }
-    guard count <= most - openCount else { return false }
-    openCount += count
-    return true
+    monitor.locked {
+      guard count <= most - openCount else { return false }
+      openCount += count
+      return true
+    }
   }
 
   /// Gives back places of answers that never came to be.
-  func giveBack(_ count: Int) {
-    pthread_mutex_lock(mutex)
-    openCount -= count
-    pthread_mutex_unlock(mutex)
-  }
+  func giveBack(_ count: Int) { monitor.locked { openCount -= count } }
 
   /// Adds tokens and text of an answer.
   ///
@@ -161,37 +146,37 @@ final class AnswerEvents: @unchecked Sendable {
   func post(
     _ told: ToldToken, _ text: UnsafeBufferPointer<UInt8>, to outbox: AnswerOutbox
   ) throws(XverseError) {
-    pthread_mutex_lock(mutex)
-    defer { pthread_mutex_unlock(mutex) }
-    try outbox.tokens.reserve(outbox.tokens.count + 1)
-    try outbox.logprobs.reserve(outbox.logprobs.count + 1)
-    try outbox.topTokens.reserve(outbox.topTokens.count + told.top.tokens.count)
-    try outbox.topLogprobs.reserve(outbox.topLogprobs.count + told.top.logprobs.count)
-    // Room for the NUL of the event, which then loses nothing for want of it.
-    try outbox.text.reserve(outbox.text.count + text.count + 1)
-    try outbox.tokens.append(told.token)
-    if let logprob = told.logprob { try outbox.logprobs.append(logprob) }
-    try outbox.topTokens.append(contentsOf: told.top.tokens)
-    try outbox.topLogprobs.append(contentsOf: told.top.logprobs)
-    try outbox.text.append(contentsOf: text)
-    makeReady(outbox)
+    try monitor.locked { () throws(XverseError) in
+      try outbox.tokens.reserve(outbox.tokens.count + 1)
+      try outbox.logprobs.reserve(outbox.logprobs.count + 1)
+      try outbox.topTokens.reserve(outbox.topTokens.count + told.top.tokens.count)
+      try outbox.topLogprobs.reserve(outbox.topLogprobs.count + told.top.logprobs.count)
+      // Room for the NUL of the event, which then loses nothing for want of it.
+      try outbox.text.reserve(outbox.text.count + text.count + 1)
+      try outbox.tokens.append(told.token)
+      if let logprob = told.logprob { try outbox.logprobs.append(logprob) }
+      try outbox.topTokens.append(contentsOf: told.top.tokens)
+      try outbox.topLogprobs.append(contentsOf: told.top.logprobs)
+      try outbox.text.append(contentsOf: text)
+      makeReady(outbox)
+    }
   }
 
   /// Ends an answer; without memory for the last text, as one that failed.
   func post(to outbox: AnswerOutbox, text: UnsafeBufferPointer<UInt8>, end: AnswerEnd) {
-    pthread_mutex_lock(mutex)
-    defer { pthread_mutex_unlock(mutex) }
-    guard outbox.end == nil else { return }
-    do throws(XverseError) {
-      // Room for the NUL of the event.
-      try outbox.finalText.reserve(text.count + 1)
-      try outbox.finalText.append(contentsOf: text)
-      outbox.end = end
-    } catch {
-      outbox.end = AnswerEnd(reason: .error, error: error, statistics: end.statistics, result: nil)
+    monitor.locked {
+      guard outbox.end == nil else { return }
+      do throws(XverseError) {
+        // Room for the NUL of the event.
+        try outbox.finalText.reserve(text.count + 1)
+        try outbox.finalText.append(contentsOf: text)
+        outbox.end = end
+      } catch {
+        outbox.end = AnswerEnd(reason: .error, error: error, statistics: end.statistics, result: nil)
+      }
+      unreadCount += 1
+      makeReady(outbox)
     }
-    unreadCount += 1
-    makeReady(outbox)
   }
 
   private func makeReady(_ outbox: AnswerOutbox) {
@@ -200,66 +185,58 @@ final class AnswerEvents: @unchecked Sendable {
     if let last { last.next = outbox } else { first = outbox }
     if last == nil { eventfd_write(descriptor, 1) }
     last = outbox
-    pthread_cond_signal(arrived)
+    monitor.signal()
   }
 
   /// Lets nobody wait any longer.
   func close() {
-    pthread_mutex_lock(mutex)
-    isClosed = true
-    pthread_cond_broadcast(arrived)
-    pthread_mutex_unlock(mutex)
+    monitor.locked {
+      isClosed = true
+      monitor.broadcast()
+    }
   }
 
   // MARK: reading
 
-  var unreadEnds: Int {
-    pthread_mutex_lock(mutex)
-    defer { pthread_mutex_unlock(mutex) }
-    return unreadCount
-  }
+  var unreadEnds: Int { monitor.locked { unreadCount } }
 
   /// Waits for an event.
   ///
-  /// - Parameter timeout: Milliseconds; negative: as long as it takes.
+  /// - Parameter deadline: On the monotonic clock, in nanoseconds; `Int64.max`: as long as it takes.
   /// - Returns: Whether there was one: another thread may have taken it.
   /// - Throws: `misuse` when the scheduler is freed meanwhile; `cancelled` when the process ends.
-  func wait(timeout: Int) throws(XverseError) -> Bool {
-    let (span, isLong) = timeout.multipliedReportingOverflow(by: 1_000_000)
-    let (end, isLate) = MonotonicClock.now.addingReportingOverflow(Int64(span))
-    let deadline = timeout < 0 || isLong || isLate ? Int64.max : end
-    pthread_mutex_lock(mutex)
-    defer { pthread_mutex_unlock(mutex) }
-    while first == nil {
-      if isClosed { throw .misuse("the scheduler was freed while a thread waited for its events") }
-      try ProcessEnd.check()
-      guard MonotonicClock.now < deadline else { return false }
-      // In pieces: the end of the process wakes nobody.
-      let wake = min(deadline, MonotonicClock.now + 100_000_000)
-      var time = timespec(tv_sec: Int(wake / 1_000_000_000), tv_nsec: Int(wake % 1_000_000_000))
-      pthread_cond_timedwait(arrived, mutex, &time)
+  func wait(until deadline: Int64) throws(XverseError) -> Bool {
+    try monitor.locked { () throws(XverseError) in
+      while first == nil {
+        if isClosed { throw .misuse("the scheduler was freed while a thread waited for its events") }
+        try ProcessEnd.check()
+        let now = MonotonicClock.now
+        guard now < deadline else { return false }
+        // In pieces: the end of the process wakes nobody.
+        monitor.wait(until: min(deadline, now + 100_000_000))
+      }
+      return true
     }
-    return true
   }
 
   /// The next event; nil when there is none.
   ///
   /// - Throws: `outOfMemory`, and the event stays.
   func next() throws(XverseError) -> SchedulerEvent? {
-    pthread_mutex_lock(mutex)
-    defer { pthread_mutex_unlock(mutex) }
-    guard let outbox = first else { return nil }
-    let event = try take(from: outbox)
-    if outbox.end != nil && event.end == nil { return event }
-    first = outbox.next
-    outbox.next = nil
-    outbox.isReady = false
-    if first == nil {
-      last = nil
-      var count = eventfd_t()
-      eventfd_read(descriptor, &count)
+    try monitor.locked { () throws(XverseError) in
+      guard let outbox = first else { return nil }
+      let event = try take(from: outbox)
+      if outbox.end != nil && event.end == nil { return event }
+      first = outbox.next
+      outbox.next = nil
+      outbox.isReady = false
+      if first == nil {
+        last = nil
+        var count = eventfd_t()
+        eventfd_read(descriptor, &count)
+      }
+      return event
     }
-    return event
   }
 
   /// The tokens of an answer, or if there are none its end.

@@ -35,19 +35,19 @@ final class Schedule {
   /// Called before a pass with the answers in it.
   var onPass: ([ScheduledAnswer]) -> Void = { _ in }
 
-  private let model: LoadedModel
+  let model: LoadedModel
   private let runtime: Runtime
-  private let settings: SchedulerSettings
-  private let context: Int
+  let settings: SchedulerSettings
+  let context: Int
   private let layout: KVLayout
-  private let rotaryEmbedding: RotaryEmbedding
-  private let prefixes: PrefixCache?
+  let rotaryEmbedding: RotaryEmbedding
+  let prefixes: PrefixCache?
   private let pass: SchedulerPass
-  private var costs: PassCosts
+  private(set) var costs: PassCosts
   /// What the answers learned about guessing.
   var speculation = SpeculationRecord()
   /// Passes for which nothing is guessed, because there was no memory.
-  private var passesWithoutGuesses = 0
+  var passesWithoutGuesses = 0
   private var finished: [ScheduledAnswer] = []
   /// While memory is short nobody begins, until somebody has ended.
   private var isShort = false
@@ -274,66 +274,7 @@ final class Schedule {
     }
   }
 
-  // MARK: the next pass
-
-  /// What the next pass evaluates: one token of each answer that grows, and parts of prompts.
-  private func plan() -> [SchedulerPass.Part] {
-    let active = running.filter { $0.leader == nil }
-    let growing = active.filter(\.isGrowing)
-    let prompts = active.filter { !$0.isGrowing }
-    let budget = costs.promptTokens(beside: growing.count, maximum: settings.maximumBatchedTokens)
-    // The first prompt gets at least half, so that it comes to its end; the short ones behind it need not wait for that.
-    let others = prompts.dropFirst().reduce(0) { $0 + $1.pending.count }
-    var first = min(prompts.first?.pending.count ?? 0, max((budget + 1) / 2, budget - others))
-    var rest = budget - first
-    var sizes: [Int] = []
-    for prompt in prompts.dropFirst() {
-      // A token at least, so that all come to their ends.
-      let size = min(prompt.pending.count, max(1, rest))
-      sizes.append(size)
-      rest = max(0, rest - size)
-    }
-    first = min(prompts.first?.pending.count ?? 0, first + rest)
-    let chunks = zip(prompts, [first] + sizes).map { ($0, $1) }
-    return (chunks + growing.map { ($0, 1) }).compactMap { answer, count in
-      guard count > 0, let sequence = answer.sequence else { return nil }
-      return SchedulerPass.Part(answer, sequence, count: count.limited(by: answer, keysDependOnLength))
-    }
-  }
-
-  /// Lets the answers of a pass guess their next tokens, where there is memory to evaluate them.
-  private func guessing(_ parts: [SchedulerPass.Part]) -> [SchedulerPass.Part] {
-    guard passesWithoutGuesses == 0 else {
-      passesWithoutGuesses -= 1
-      for part in parts { part.answer.dropGuesses() }
-      return parts
-    }
-    var parts = parts
-    var rows = parts.count { $0.wantsLogits }
-    for index in parts.indices where parts[index].answer.isGrowing {
-      let (answer, sequence) = (parts[index].answer, parts[index].sequence)
-      let most = min(
-        settings.maximumBatchedTokens - rows, context - answer.tokens.count,
-        rotaryEmbedding.tokensTurnedAlike(after: sequence.length) - 1)
-      let count = answer.guess(atMost: most, besides: rows - 1)
-      guard count > 0 else { continue }
-      do throws(XverseError) {
-        try sequence.reserveTokens(sequence.length + 1 + count)
-        try sequence.cache.reserve(sequence.length + 1 + count)
-        parts[index].guessCount = count
-        rows += count
-      } catch {
-        answer.dropGuesses()
-        passesWithoutGuesses = 16
-      }
-    }
-    return parts
-  }
-
-  /// Whether keys depend on how long the sequence was when they were computed.
-  private var keysDependOnLength: Bool {
-    if case .dynamic = model.configuration.ropeScaling { true } else { false }
-  }
+  // MARK: memory
 
   /// Makes room for the tokens of a pass; answers that come last give up theirs for those that come first.
   private func withMemory(_ parts: [SchedulerPass.Part]) -> [SchedulerPass.Part] {
@@ -372,43 +313,9 @@ final class Schedule {
     guard let last = running.last else { return }
     if running.count > 1 { suspend(last) } else { finish(last, .error, error) }
   }
-
-  // MARK: checks
-
-  /// - Throws: `internal` for a schedule that contradicts itself.
-  func checkInvariants() throws(XverseError) {
-    func require(_ holds: Bool, _ words: @autoclosure () -> String) throws(XverseError) {
-      if !holds { throw XverseError(.internal, words()) }
-    }
-    try require(running.count <= settings.maximumSequences, "\(running.count) answers run")
-    for answer in waiting {
-      try require(
-        answer.state == .waiting && answer.sequence == nil && answer.leader == nil, "\(answer.id) waits in part")
-    }
-    for answer in running {
-      guard answer.state == .running, let sequence = answer.sequence else {
-        throw XverseError(.internal, "\(answer.id) runs in part")
-      }
-      try require(
-        sequence.length == sequence.cache.length,
-        "\(answer.id) has \(sequence.length) tokens of \(sequence.cache.length)")
-      try require(sequence.length < answer.tokens.count, "\(answer.id) has nothing to evaluate")
-      try require(answer.tokens.starts(with: sequence.tokens), "\(answer.id) evaluated other tokens")
-    }
-    for (one, other) in zip(running, running.dropFirst()) { try require(one.precedes(other), "the order of \(one.id)") }
-    try prefixes?.checkInvariants()
-  }
 }
 
 extension SchedulerPass.Part {
   /// Whether its one token is the newest of an answer.
   fileprivate var grew: Bool { count == 1 && sequence.length > answer.promptCount }
-}
-
-extension Int {
-  /// As many tokens as can be evaluated at once when what was generated has to be evaluated token by token.
-  fileprivate func limited(by answer: ScheduledAnswer, _ isStepwise: Bool) -> Int {
-    guard isStepwise, let length = answer.sequence?.length, length + self > answer.promptCount else { return self }
-    return Swift.max(1, answer.promptCount - length)
-  }
 }

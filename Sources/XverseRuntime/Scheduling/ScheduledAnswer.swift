@@ -57,9 +57,7 @@ final class ScheduledAnswer {
     promptCount = prompt.count
     self.options = options
     self.continuesText = continuesText
-    let (span, isLong) = options.deadline.multipliedReportingOverflow(by: 1_000_000)
-    let (time, isLate) = submitted.addingReportingOverflow(span)
-    deadline = options.deadline <= 0 || isLong || isLate ? .max : time
+    deadline = options.deadline > 0 ? MonotonicClock.time(after: options.deadline) : .max
     ids = Buffer(allocator: allocator)
     try ids.append(contentsOf: prompt)
   }

@@ -40,7 +40,7 @@ package final class Scheduler: @unchecked Sendable {
   private let settings: SchedulerSettings
   private let prefixes: PrefixCache?
   private let events: AnswerEvents
-  private let desk: Desk
+  private let desk: SchedulerDesk
   private let thread: pthread_t
   private let isClosed = Atomic<Bool>(false)
 
@@ -52,7 +52,7 @@ package final class Scheduler: @unchecked Sendable {
   ) throws(XverseError) {
     events = try AnswerEvents()
     let schedule = try Schedule(model, runtime, settings, prefixes: prefixes, events: events)
-    let desk = Desk(schedule, events)
+    let desk = SchedulerDesk(schedule, events)
     self.desk = desk
     self.model = model
     self.runtime = runtime
@@ -135,10 +135,12 @@ package final class Scheduler: @unchecked Sendable {
 
   /// Waits for an event.
   ///
-  /// - Parameter timeout: Milliseconds; negative: as long as it takes.
+  /// - Parameter deadline: On the monotonic clock, in nanoseconds; `Int64.max`: as long as it takes.
   /// - Returns: Whether there was one: another thread may have taken it.
-  /// - Throws: `misuse` when the scheduler is closed meanwhile.
-  package func waitForEvent(timeout: Int) throws(XverseError) -> Bool { try events.wait(timeout: timeout) }
+  /// - Throws: `misuse` when the scheduler is closed meanwhile; `cancelled` when the process ends.
+  package func waitForEvent(until deadline: Int64 = .max) throws(XverseError) -> Bool {
+    try events.wait(until: deadline)
+  }
 
   /// The next event, nil when there is none; an event is handed out once, those of one answer in their order.
   ///
@@ -183,147 +185,5 @@ package final class Scheduler: @unchecked Sendable {
     json.write(lookedUp > 0 ? Double(prefixes.foundTokens) / lookedUp : 0, "prefix_hit_rate")
     json.endObject()
     return json.text
-  }
-}
-
-/// Where the threads of the host and that of the scheduler meet.
-private final class Desk: @unchecked Sendable {
-  private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-  private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
-  /// Used by the scheduler's thread only.
-  private let schedule: Schedule
-  private let events: AnswerEvents
-  // The rest is guarded by `mutex`.
-  private var incoming: [ScheduledAnswer] = []
-  private var live: [UInt64: ScheduledAnswer] = [:]
-  private var nextID: UInt64 = 1
-  private var isStopping = false
-  private var passing: [ScheduledAnswer] = []
-  private var passCancellation = Cancellation()
-  private var published = Scheduler.Statistics()
-
-  init(_ schedule: Schedule, _ events: AnswerEvents) {
-    self.schedule = schedule
-    self.events = events
-    pthread_mutex_init(mutex, nil)
-    pthread_cond_init(changed, nil)
-  }
-
-  deinit {
-    pthread_cond_destroy(changed)
-    pthread_mutex_destroy(mutex)
-    changed.deallocate()
-    mutex.deallocate()
-  }
-
-  private func locked<Result>(_ body: () throws(XverseError) -> Result) throws(XverseError) -> Result {
-    pthread_mutex_lock(mutex)
-    defer { pthread_mutex_unlock(mutex) }
-    return try body()
-  }
-
-  private func locked<Result>(_ body: () -> Result) -> Result {
-    pthread_mutex_lock(mutex)
-    defer { pthread_mutex_unlock(mutex) }
-    return body()
-  }
-
-  // MARK: other threads
-
-  /// Returns the first of `count` numbers that no answer has had.
-  func numbers(_ count: Int) throws(XverseError) -> UInt64 {
-    try locked { () throws(XverseError) in
-      if isStopping { throw .misuse("the scheduler was freed") }
-      defer { nextID += UInt64(count) }
-      return nextID
-    }
-  }
-
-  func add(_ answers: [ScheduledAnswer]) {
-    locked {
-      incoming += answers
-      for answer in answers { live[answer.id] = answer }
-      pthread_cond_signal(changed)
-    }
-  }
-
-  func cancel(_ id: UInt64) throws(XverseError) {
-    try locked { () throws(XverseError) in
-      guard id > 0, id < nextID else { throw .invalid("id is \(id), which xverse_scheduler_submit never returned") }
-      live[id]?.cancel()
-      if passing.allSatisfy(\.isCancelled) { passCancellation.trigger() }
-      pthread_cond_signal(changed)
-    }
-  }
-
-  func stop() {
-    locked {
-      isStopping = true
-      passCancellation.trigger()
-      pthread_cond_signal(changed)
-    }
-  }
-
-  var statistics: Scheduler.Statistics {
-    locked {
-      var statistics = published
-      statistics.waiting = max(0, live.count - statistics.running)
-      return statistics
-    }
-  }
-
-  // MARK: the scheduler's thread
-
-  func work() {
-    schedule.onPass = { [unowned self] answers in
-      locked {
-        passing = answers
-        if !isStopping && !answers.allSatisfy(\.isCancelled) { passCancellation.reset(deadlineAfter: 0) }
-      }
-    }
-    while let answers = takeIncoming() {
-      for answer in answers { schedule.add(answer) }
-      let begin = MonotonicClock.now
-      schedule.step(passCancellation)
-      publish(MonotonicClock.now - begin)
-    }
-  }
-
-  /// Waits until there is something to do; nil when nothing is to be done any more.
-  private func takeIncoming() -> [ScheduledAnswer]? {
-    locked {
-      while incoming.isEmpty && schedule.isEmpty && !isStopping { pthread_cond_wait(changed, mutex) }
-      guard !isStopping, !ProcessEnd.hasBegun else { return nil }
-      defer { incoming = [] }
-      return incoming
-    }
-  }
-
-  private func publish(_ time: Int64) {
-    let finished = schedule.takeFinished()
-    // Whoever reads the end of an answer finds it counted.
-    defer { for answer in finished { answer.tellEnd(events) } }
-    locked {
-      passing = []
-      for answer in finished {
-        live[answer.id] = nil
-        if let time = answer.firstTokenTime {
-          published.firstTokens += 1
-          published.firstTokenTime += time
-          published.longestFirstTokenTime = max(published.longestFirstTokenTime, time)
-        }
-      }
-      let counts = schedule.counts
-      published.running = schedule.running.count
-      published.finished = counts.finished
-      published.preemptions = counts.preemptions
-      published.passes = counts.passes
-      published.promptTokens = counts.promptTokens
-      published.cachedTokens = counts.cachedTokens
-      published.generatedTokens = counts.generatedTokens
-      published.draftTokens = counts.draftTokens
-      published.acceptedDraftTokens = counts.acceptedDraftTokens
-      published.busyTime += time
-    }
   }
 }
