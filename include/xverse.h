@@ -547,21 +547,22 @@ xverse_status xverse_session_save(const xverse_session *session, const char *pat
 
 /* Makes the session the saved one, its options staying as they are. A file fits the model that it was saved from,
  * wherever that was loaded from since: sizes, RoPE, types of the matrices and samples of their weights must be the same.
- * Checksums find damage, not intent: what is restored is shared with no other session but forks.
+ * Checksums find damage, not forgery: what is restored is shared with no other session but forks.
  * Errors: CORRUPT (damaged, or no saved session), UNSUPPORTED (of a newer version of this library), MISMATCH (of another
  * model or kv_type), CONTEXT_FULL (more tokens than the session's context), NOTFOUND, IO, NOMEM. */
 xverse_status xverse_session_restore(xverse_session *session, const char *path);
 
 /* A note is bytes of the program's own that go with the session: save writes them, restore replaces them, a fork has
- * them too; nothing else changes or reads them. A chat can keep its messages there. note is copied; len 0 removes it. */
+ * them too; nothing else changes or reads them. A chat can keep its messages there. note is copied; len 0 removes it.
+ * Errors: LIMIT (more than 64 MiB), NOMEM: the note stays. */
 xverse_status xverse_session_set_note(xverse_session *session, const void *note, size_t len);
 
 /* The note; it lives until the session's next set_note or restore. *note is NULL and *len 0 where there is none. */
 xverse_status xverse_session_note(const xverse_session *session, const void **note, size_t *len);
 
 /* Sets a draft model: a smaller one, which guesses tokens that the session's model then evaluates together when the
- * session generates. Answers are the same as without it (section 2, num_assistant_tokens). A draft that is not worth
- * while is asked rarely. draft NULL: none from now on.
+ * session generates. Answers are the same as without it (section 2, num_assistant_tokens). A draft that does not
+ * pay is used rarely. draft NULL: none from now on.
  * options: kind SESSION or NULL: context and kv_type of the draft, which keeps a cache of its own and reads the prompt
  * too; it does not guess beyond its context. The session keeps the draft alive until it is replaced or the session ends.
  * Errors: MISMATCH (a draft with other tokens, other special ones, other BOS or EOS, or of another runtime), MISUSE (a
@@ -684,10 +685,10 @@ xverse_status xverse_request_add_text(xverse_request *request, const char *text,
 
 /* One message of a conversation, in order; role: "system" (only first), "user", "assistant" or "exec" (the output of a
  * tool). When the prompt is made the last one must not be the system's; one of the assistant's is continued: what is
- * generated is the rest of that answer, which the caller joins to it. As in XVERSE's
- * own chat(), the prompt gets the context less max_new_tokens, but at least half the context, and only half of it when
- * max_new_tokens is not set: the oldest rounds that do not fit are left out, and a last message that alone does not fit
- * loses its end. Errors: INVALID (role), MISUSE (the request has raw text or tokens), NOMEM. */
+ * generated is the rest of that answer, which the caller joins to it. As in XVERSE's own chat(), the prompt gets the
+ * context less max_new_tokens, but at least half the context, and only half of it when max_new_tokens is not set: the
+ * oldest rounds that do not fit are left out, and a last message that alone does not fit loses its end. Errors: INVALID
+ * (role), MISUSE (the request has raw text or tokens), NOMEM. */
 xverse_status xverse_request_add_message(xverse_request *request, const char *role, const char *text, size_t len);
 
 /* sampling: kind SAMPLING, copied; NULL: the model's defaults. Errors: RANGE (a logit_bias id outside the
@@ -753,7 +754,7 @@ void xverse_result_free(xverse_result *result);
 
 /* A scheduler answers many requests of one model at a time: every pass through the weights extends all answers that are
  * worked at and evaluates parts of the prompts that join them (continuous batching). An answer has the same tokens as
- * from xverse_session_generate, whatever is answered beside it. Requests that begin with the same tokens share what was
+ * from xverse_session_generate, whatever else runs at the same time. Requests that begin with the same tokens share what was
  * computed of them. Under memory_limit an answer may have to give up its memory and be computed again later; it fails
  * with NOMEM only if it does not fit alone. docs/scheduling.md describes the policy.
  *
@@ -795,9 +796,9 @@ xverse_status xverse_scheduler_cancel(xverse_scheduler *scheduler, uint64_t id);
 
 /* Waits for the next event, at most timeout_ms milliseconds; 0: does not wait; below 0: no limit. *event belongs to the
  * library and is valid until the same thread calls this function again, for any scheduler, frees the scheduler, or ends.
- * Each event is returned once, to one thread; the events of one answer come in order. TOKENS has all tokens and text since the answer's last
- * event: an unread answer takes memory in proportion to its length and delays no other. FINISHED has the answer's stats,
- * and a message when its status is below 0. There are no PREFILL events.
+ * Each event is returned once, to one thread; the events of one answer come in order. TOKENS has all tokens and text
+ * since the answer's last event: an unread answer takes memory in proportion to its length and delays no other. FINISHED
+ * has the answer's stats, and a message when its status is below 0. There are no PREFILL events.
  * Returns XVERSE_TIMEOUT, with *event NULL, when nothing happened in time. Errors: NOMEM (the event stays), MISUSE (the
  * scheduler was freed meanwhile). */
 xverse_status xverse_scheduler_next(xverse_scheduler *scheduler, int32_t timeout_ms, const xverse_event **event);

@@ -185,13 +185,7 @@ public func xverse_scheduler_stats(
   return reportingErrors(allowedInCallback: true) { () throws(XverseError) in
     let handle = try borrow(scheduler, as: SchedulerHandle.self, "scheduler")
     let json = try required(json, "json")
-    var text = handle.scheduler.statisticsJSON
-    let outcome = text.withUTF8 { bytes -> Result<Void, XverseError> in
-      do throws(XverseError) {
-        return .success(try deliver(UnsafeRawBufferPointer(bytes), to: json, length: len))
-      } catch { return .failure(error) }
-    }
-    try outcome.get()
+    try deliver(handle.scheduler.statisticsJSON, to: json, length: len)
   }
 }
 

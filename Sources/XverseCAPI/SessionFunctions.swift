@@ -95,9 +95,11 @@ public func xverse_session_set_note(
   _ session: OpaquePointer?, _ note: UnsafeRawPointer?, _ len: Int
 ) -> xverse_status {
   changing(session) { (session) throws(XverseError) in
-    let note = try array(note?.assumingMemoryBound(to: UInt8.self), len, "note")
+    guard len <= Session.maximumNoteLength else {
+      throw .limit("the note has \(len) bytes, expected at most \(Session.maximumNoteLength)")
+    }
     var copy = Buffer<UInt8>(allocator: session.runtime.allocator)
-    try copy.append(contentsOf: note)
+    if len != 0 { try copy.append(contentsOf: try array(note?.assumingMemoryBound(to: UInt8.self), len, "note")) }
     session.note = copy
   }
 }

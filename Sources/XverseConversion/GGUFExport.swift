@@ -51,7 +51,7 @@ package struct GGUFExport {
   /// - Parameter tokenizer: What goes into the file as the model's.
   /// - Throws: `unsupported` for what GGUF has no words for; `corrupt` for a weight that no f16 holds; `io`,
   ///   `outOfMemory`, what the context's progress throws.
-  package func write(to file: NewFile, tokenizer: TokenizerSource) throws(XverseError) {
+  package func write(to file: ReplacementFile, tokenizer: TokenizerSource) throws(XverseError) {
     let linears = model.linears
     let norms = model.norms
     let metadata = try GGUFOutputMetadata(loaded, fileType: encoding.fileType, tokenizer, context)

@@ -74,7 +74,7 @@ package struct ModelConversion {
     let quantization = options.quantization
     if quantization.scheme != nil { throw Self.unexpectedWithGGUF("quantize") }
     if quantization.calibrationPath != nil { throw Self.unexpectedWithGGUF("calibration") }
-    let file = try NewFile(path: destination)
+    let file = try ReplacementFile(newAt: destination)
     let loaded = try LoadedModel(.path(source), options: options.model, context)
     let tokenizer = try TokenizerSource(
       CheckpointLocation(path: source), options: options.model, allocator: context.allocator)

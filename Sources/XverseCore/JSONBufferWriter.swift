@@ -1,7 +1,7 @@
 // JSONBufferWriter.swift -- writes JSON texts whose length comes from outside: it throws where a String would end the
 // process.
 
-/// Builds a JSON text piece by piece; commas are its business, matching begin and end is the caller's.
+/// Builds a JSON text piece by piece; it writes the commas; the caller matches begin and end.
 ///
 /// Whatever the strings are, the text is valid JSON: bytes that are not UTF-8 become U+FFFD. After an error the text is
 /// of no use.

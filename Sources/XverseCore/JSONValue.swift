@@ -135,7 +135,8 @@ package struct JSONString: Equatable {
   }
 
   package func equals(_ text: String) -> Bool {
-    withBytes { $0.elementsEqual(text.utf8) }
+    // An escape sequence takes at most six bytes for one: a much longer string need not be decoded.
+    raw.count / 6 <= text.utf8.count && withBytes { $0.elementsEqual(text.utf8) }
   }
 
   package static func == (left: JSONString, right: JSONString) -> Bool {

@@ -69,7 +69,8 @@ package final class MemoryAllocator: Sendable {
     precondition(bytes >= 0, "negative allocation of \(bytes) bytes")
     while true {
       do throws(XverseError) { return try allocateOnce(bytes) } catch {
-        guard relieve() else { throw error }
+        // Nothing makes room for more than the limit.
+        guard bytes <= limit, relieve() else { throw error }
       }
     }
   }

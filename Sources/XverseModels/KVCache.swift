@@ -156,5 +156,5 @@ extension KVLayout {
   }
 
   /// Blocks that so many positions take.
-  func blockCount(positions: Int) -> Int { (positions + Self.positionsPerBlock - 1) / Self.positionsPerBlock }
+  package func blockCount(positions: Int) -> Int { (positions + Self.positionsPerBlock - 1) / Self.positionsPerBlock }
 }

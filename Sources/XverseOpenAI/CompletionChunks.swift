@@ -12,11 +12,10 @@ package final class CompletionChunks {
   package typealias Receiver = (UnsafeBufferPointer<UInt8>) -> Bool
 
   private let head: CompletionHead
-  private let model: LoadedModel
   private let index: Int
   private let includesUsage: Bool
   private let wantsLogprobs: Bool
-  private let ignoresEOS: Bool
+  private let ending: [Int32]
   private var logprobs: LogprobsWriter
   private var hasBegun = false
   private var json: JSONBufferWriter
@@ -26,11 +25,10 @@ package final class CompletionChunks {
     _ head: CompletionHead, _ request: CompletionRequest, _ model: LoadedModel, index: Int, allocator: MemoryAllocator
   ) {
     self.head = head
-    self.model = model
     self.index = index
     includesUsage = request.includesUsage
     wantsLogprobs = request.wantsLogprobs
-    ignoresEOS = request.sampling.ignoresEOS
+    ending = request.endingTokens(of: model)
     logprobs = LogprobsWriter(head.kind, model.tokenizer)
     json = JSONBufferWriter(allocator: allocator)
   }
@@ -73,11 +71,8 @@ package final class CompletionChunks {
   }
 
   private func entries(of event: borrowing GenerationEvent) -> TokenLogprobs {
-    let isEnd = event.tokens.first.map { !ignoresEOS && model.specialTokens.eos.contains($0) } ?? true
-    guard wantsLogprobs && !isEnd else { return TokenLogprobs() }
-    return TokenLogprobs(
-      tokens: event.tokens[...], logprobs: event.logprobs[...], topTokens: event.topTokens[...],
-      topLogprobs: event.topLogprobs[...])
+    guard wantsLogprobs else { return TokenLogprobs() }
+    return TokenLogprobs(event.tokens, event.logprobs, event.topTokens, event.topLogprobs, ending: ending)
   }
 
   /// Sends a chunk with one choice.

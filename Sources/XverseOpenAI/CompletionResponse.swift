@@ -9,6 +9,7 @@ package struct CompletionResponse: ~Copyable {
   private let head: CompletionHead
   private let model: LoadedModel
   private let wantsLogprobs: Bool
+  private let ending: [Int32]
   private var json: JSONBufferWriter
   package private(set) var usage = CompletionUsage()
 
@@ -18,6 +19,7 @@ package struct CompletionResponse: ~Copyable {
     self.head = head
     self.model = model
     wantsLogprobs = request.wantsLogprobs
+    ending = request.endingTokens(of: model)
     json = JSONBufferWriter(allocator: allocator)
     try head.begin(&json, isChunk: false)
     try json.beginArray("choices")
@@ -47,13 +49,9 @@ package struct CompletionResponse: ~Copyable {
 
   private mutating func writeLogprobs(of result: GenerationResult) throws(XverseError) {
     guard wantsLogprobs else { return try json.writeNull("logprobs") }
-    let top = result.tokens.isEmpty ? 0 : result.topTokens.count / result.tokens.count
-    // The token that ends an answer is no part of it.
-    let count = result.tokens.count - (result.statistics.finishReason == .eos ? 1 : 0)
     let entries = TokenLogprobs(
-      tokens: result.tokens.elements.prefix(count), logprobs: result.logprobs.elements.prefix(count),
-      topTokens: result.topTokens.elements.prefix(count * top),
-      topLogprobs: result.topLogprobs.elements.prefix(count * top))
+      result.tokens.elements, result.logprobs.elements, result.topTokens.elements, result.topLogprobs.elements,
+      ending: ending)
     var writer = LogprobsWriter(head.kind, model.tokenizer)
     try writer.write(entries, to: &json)
   }

@@ -1,6 +1,7 @@
 // LogprobsWriter.swift -- the log probabilities of generated tokens in the two shapes that OpenAI's interfaces have.
 
 import XverseCore
+import XverseLoading
 import XverseRuntime
 import XverseTokenizers
 
@@ -24,6 +25,25 @@ struct TokenLogprobs {
     let count = tokens.isEmpty ? 0 : topTokens.count / tokens.count
     return zip(topTokens.dropFirst(index * count).prefix(count), topLogprobs.dropFirst(index * count)).map { ($0, $1) }
   }
+}
+
+extension TokenLogprobs {
+  /// - Parameter ending: Tokens that end an answer: as the last one, such a token is no part of it.
+  init(
+    _ tokens: UnsafeBufferPointer<Int32>, _ logprobs: UnsafeBufferPointer<Float>,
+    _ topTokens: UnsafeBufferPointer<Int32>, _ topLogprobs: UnsafeBufferPointer<Float>, ending: [Int32]
+  ) {
+    let count = tokens.count - (tokens.last.map { ending.contains($0) } == true ? 1 : 0)
+    let top = tokens.isEmpty ? 0 : topTokens.count / tokens.count
+    self.init(
+      tokens: tokens.prefix(count), logprobs: logprobs.prefix(count), topTokens: topTokens.prefix(count * top),
+      topLogprobs: topLogprobs.prefix(count * top))
+  }
+}
+
+extension CompletionRequest {
+  /// The tokens that end an answer of `model`.
+  func endingTokens(of model: LoadedModel) -> [Int32] { sampling.ignoresEOS ? [] : model.specialTokens.eos }
 }
 
 /// Writes member "logprobs" of the choices of one answer.

@@ -68,39 +68,35 @@ package final class ScheduledCompletion {
   private func write(
     _ event: SchedulerEvent, answer index: Int, to text: inout Buffer<UInt8>
   ) throws(XverseError) {
-    // The token that ends an answer is no part of it.
-    let isEOS = event.tokens.elements.last.map { !request.sampling.ignoresEOS && model.specialTokens.eos.contains($0) }
-    let count = event.tokens.count - (isEOS == true ? 1 : 0)
-    let top = event.tokens.isEmpty ? 0 : event.topTokens.count / event.tokens.count
     let told = GenerationEvent(
       kind: event.end == nil ? .tokens : .finished,
       text: UnsafeBufferPointer(rebasing: event.text.elements.prefix(event.textLength)),
-      tokens: UnsafeBufferPointer(rebasing: event.tokens.elements.prefix(count)),
-      logprobs: UnsafeBufferPointer(rebasing: event.logprobs.elements.prefix(count)),
-      topTokens: UnsafeBufferPointer(rebasing: event.topTokens.elements.prefix(count * top)),
-      topLogprobs: UnsafeBufferPointer(rebasing: event.topLogprobs.elements.prefix(count * top)), promptDone: 0,
-      promptTotal: 0, finishReason: event.end?.reason ?? .none, error: nil)
+      tokens: event.tokens.elements, logprobs: event.logprobs.elements, topTokens: event.topTokens.elements,
+      topLogprobs: event.topLogprobs.elements, promptDone: 0, promptTotal: 0, finishReason: event.end?.reason ?? .none,
+      error: nil)
     try collecting(into: &text) { (receive) throws(XverseError) in _ = try chunks[index].send(told, to: receive) }
   }
 
   private func finish(_ text: inout Buffer<UInt8>) {
     do throws(XverseError) {
       if let fault { throw fault }
+      if request.isStreaming {
+        if request.includesUsage {
+          let usage = results.reduce(into: CompletionUsage()) { sum, result in
+            if let result { sum.add(result.statistics) }
+          }
+          try collecting(into: &text) { (receive) throws(XverseError) in _ = try chunks[0].send(usage, to: receive) }
+        }
+        return try text.reserve(text.count + 1)
+      }
       var response = try CompletionResponse(head, request, model, allocator: allocator)
       for (index, result) in results.enumerated() {
         guard let result else { throw XverseError(.internal, "answer \(index) ended without a result") }
         try response.add(result, index: index)
       }
-      guard request.isStreaming else {
-        let whole = try response.finish()
-        try text.reserve(whole.count + 1)
-        return try text.append(contentsOf: whole.elements)
-      }
-      if request.includesUsage {
-        let usage = response.usage
-        try collecting(into: &text) { (receive) throws(XverseError) in _ = try chunks[0].send(usage, to: receive) }
-      }
-      try text.reserve(text.count + 1)
+      let whole = try response.finish()
+      try text.reserve(whole.count + 1)
+      try text.append(contentsOf: whole.elements)
     } catch {
       fault = error
       text.removeAll()

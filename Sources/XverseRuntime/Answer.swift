@@ -1,4 +1,4 @@
-// Answer.swift -- an answer in the making: turns logits into tokens and text, and knows when it ends.
+// Answer.swift -- an answer in the making: turns logits into tokens and text, and detects the end.
 
 import XverseCore
 import XverseLoading
@@ -87,11 +87,13 @@ final class Answer {
   func extend(
     _ logits: UnsafeBufferPointer<Float>
   ) throws(XverseError) -> (token: Int32, logprob: Float, end: FinishReason?) {
-    let (token, logprob) = try sampler.sample(logits, wantsLogprob: options.wantsLogprobs)
+    let token = try sampler.sample(logits, wantsLogprob: false).token
+    let softmax = options.wantsLogprobs || options.topLogprobs > 0 ? LogSoftmax(logits) : nil
+    let logprob = options.wantsLogprobs ? softmax?.logProbability(of: logits[Int(token)]) ?? 0 : 0
     if statistics.generatedTokens == 0 { statistics.firstTokenTime = MonotonicClock.now - start }
     try result.tokens.append(token)
     if options.wantsLogprobs { try result.logprobs.append(logprob) }
-    try keepMostProbable(logits)
+    if let softmax { try keepMostProbable(logits, softmax) }
     try sampler.accept(token, isGenerated: true)
     statistics.generatedTokens += 1
     if !options.ignoresEOS && model.specialTokens.eos.contains(token) { return (token, logprob, .eos) }
@@ -119,14 +121,15 @@ final class Answer {
   }
 
   /// Adds what else could have stood in the place of a token.
-  private func keepMostProbable(_ logits: UnsafeBufferPointer<Float>) throws(XverseError) {
+  private func keepMostProbable(
+    _ logits: UnsafeBufferPointer<Float>, _ softmax: LogSoftmax
+  ) throws(XverseError) {
     let count = min(options.topLogprobs, logits.count)
     guard count > 0 else { return }
     let begin = result.topTokens.count
     for _ in 0..<count { try result.topTokens.append(0) }
     guard let tokens = result.topTokens.mutableElements.baseAddress.map({ $0 + begin }) else { return }
     logits.mostProbable(count, into: tokens)
-    let softmax = LogSoftmax(logits)
     for index in 0..<count { try result.topLogprobs.append(softmax.logProbability(of: logits[Int(tokens[index])])) }
   }
 

@@ -113,9 +113,7 @@ private final class Generation {
 
   /// Evaluates what the session does not have of the prompt; returns why generation ends there, if it does.
   private func prefill() throws(XverseError) -> FinishReason? {
-    var common = 0
-    let held = session.tokens
-    while common < min(held.count, prompt.count), held[common] == prompt[common] { common += 1 }
+    var common = session.tokens.countInCommon(with: prompt)
     if common == prompt.count && !(session.length == common && session.logits != nil) { common -= 1 }
     session.truncate(to: common)
     let begin = MonotonicClock.now
@@ -150,9 +148,7 @@ private final class Generation {
         try session.evaluate(
           token, guessingWith: speculator, atMost: answer.room - 1, cancellation: cancellation)
       } else {
-        try withUnsafePointer(to: token) { pointer throws(XverseError) in
-          try session.evaluate(UnsafeBufferPointer(start: pointer, count: 1), cancellation: cancellation)
-        }
+        try session.evaluate(token, cancellation: cancellation)
       }
     }
   }

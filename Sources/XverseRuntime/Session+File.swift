@@ -10,17 +10,16 @@ extension Session {
   ///
   /// - Throws: `unsupported`, `busy`, `invalid`, `notFound`, `io`, `outOfMemory`; the file is then as before.
   package func save(to path: some PathName) throws(XverseError) {
+    // First, so that a wrong path costs nothing.
+    let file = try ReplacementFile(path: path)
     var header = fileHeader
-    let blocks = sequence.cache.blocks(positions: length)
-    let last = try lastBlock(of: blocks)
+    var blocks = sequence.cache.blocks(positions: length)
+    if let last = try lastBlock(of: blocks) { blocks[blocks.count - 1] = last }
     header.tokensChecksum = SessionFileHeader.checksum(UnsafeRawBufferPointer(tokens))
     header.noteChecksum = SessionFileHeader.checksum(UnsafeRawBufferPointer(note.elements))
     if hasLogits { header.logitsChecksum = SessionFileHeader.checksum(UnsafeRawBufferPointer(logitsMemory)) }
-    let full = last == nil ? blocks : blocks.dropLast()
-    for block in full { header.blocksChecksum = Checksum.of(block.bytes, seed: header.blocksChecksum) }
-    if let last { header.blocksChecksum = Checksum.of(last.bytes, seed: header.blocksChecksum) }
+    for block in blocks { header.blocksChecksum = Checksum.of(block.bytes, seed: header.blocksChecksum) }
 
-    let file = try ReplacementFile(path: path)
     let zeros = try Buffer<UInt8>(repeating: 0, count: SessionFileHeader.alignment, allocator: runtime.allocator)
     func write(_ section: UnsafeRawBufferPointer) throws(XverseError) {
       try file.write(section)
@@ -33,8 +32,7 @@ extension Session {
     try write(UnsafeRawBufferPointer(tokens))
     try write(UnsafeRawBufferPointer(note.elements))
     if hasLogits { try write(UnsafeRawBufferPointer(logitsMemory)) }
-    for block in full { try write(block.bytes) }
-    if let last { try write(last.bytes) }
+    for block in blocks { try write(block.bytes) }
     try file.publish()
   }
 

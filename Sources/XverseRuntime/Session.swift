@@ -47,6 +47,8 @@ package final class Session {
   var hasLogits = false
   /// Of the last evaluation, tokens that another sequence had computed.
   package internal(set) var adoptedTokens = 0
+  /// Longest note, in bytes: a file's is held before its checksum can be known.
+  package static let maximumNoteLength = 64 << 20
   /// Bytes of the program's own that go with the session into its file.
   package var note: Buffer<UInt8>
   let evaluation: SessionEvaluation
@@ -145,6 +147,13 @@ package final class Session {
     // The rest of a shifted sequence is evaluated anew: the session is then one that began with these tokens.
     truncate(to: 0)
     try append(kept.elements, cancellation: cancellation, progress: progress)
+  }
+
+  /// Appends one token, as the other `evaluate` does.
+  func evaluate(_ token: Int32, cancellation: Cancellation?) throws(XverseError) {
+    try withUnsafePointer(to: token) { pointer throws(XverseError) in
+      try evaluate(UnsafeBufferPointer(start: pointer, count: 1), cancellation: cancellation)
+    }
   }
 
   /// Appends tokens and computes ln p of each under those before it; 0 for the first token of an empty session.

@@ -82,7 +82,7 @@ struct SessionFileHeader: Equatable {
     }
   }
 
-  var blockCount: Int { (tokenCount + KVLayout.positionsPerBlock - 1) / KVLayout.positionsPerBlock }
+  var blockCount: Int { layout.blockCount(positions: tokenCount) }
 
   // MARK: bytes
 
@@ -152,7 +152,7 @@ struct SessionFileHeader: Equatable {
       headSize: try number(8, 1...KVLayout.maximumHeadSize))
     vocabularySize = try number(9, 1...Int(Int32.max))
     tokenCount = try number(10, 0...Int(Int32.max))
-    noteLength = try number(11, 0...Int.max / 2)
+    noteLength = try number(11, 0...Session.maximumNoteLength)
     hasLogits = try number(12, 0...(tokenCount > 0 ? 1 : 0)) == 1
     tokensChecksum = word(104)
     noteChecksum = word(112)

@@ -135,3 +135,13 @@ package final class TokenSequence {
     knownBlocks = full
   }
 }
+
+extension UnsafeBufferPointer<Int32> {
+  /// How many tokens both begin with.
+  func countInCommon(with other: Self) -> Int {
+    let most = Swift.min(count, other.count)
+    var common = 0
+    while common < most, self[common] == other[common] { common += 1 }
+    return common
+  }
+}

@@ -41,7 +41,9 @@ final class Batch {
     input = try BatchInput(path: inputPath)
     output = try BatchOutput(path: outputPath, input: input.status(), mayHaveContent: resumes || overwrites)
     let isShown = StandardError.isTerminal || arguments.has("progress")
-    let total = isShown && inputPath.text != "-" ? try BatchInput.countLines(path: inputPath) : nil
+    // A pipe cannot be read twice, nor even opened twice.
+    let isFile = inputPath.text == "-" ? false : try input.isFile()
+    let total = isShown && isFile ? try BatchInput.countLines(path: inputPath) : nil
     progress = BatchProgress(isShown: isShown, total: total)
     if resumes { try resume() } else { try output.truncate(to: 0) }
   }

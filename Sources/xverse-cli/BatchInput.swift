@@ -98,10 +98,12 @@ struct BatchInput: ~Copyable {
   /// Makes `line` the next one again.
   mutating func giveBack(_ line: BatchLine) { returned = line }
 
-  /// How many lines are not blank; nil for what cannot be read twice.
-  static func countLines(path: Word) throws(ToolError) -> Int? {
+  /// Whether it can be read twice.
+  func isFile() throws(ToolError) -> Bool { try status().st_mode & S_IFMT == S_IFREG }
+
+  /// How many lines of a file are not blank.
+  static func countLines(path: Word) throws(ToolError) -> Int {
     var reader = try InputReader(path: path)
-    if try reader.status().st_mode & S_IFMT != S_IFREG { return nil }
     var count = 0
     while let line = try reader.readLine(atMost: longestLine) { count += line.isBlank ? 0 : 1 }
     return count

@@ -145,7 +145,7 @@ private struct JSONReader {
 
   private mutating func readHexDigits() throws(ToolError) -> UInt32 {
     let digits = String(decoding: bytes[position...].prefix(4), as: UTF8.self)
-    guard digits.utf8.count == 4, !digits.hasPrefix("+"), let value = UInt32(digits, radix: 16) else {
+    guard digits.utf8.count == 4, digits.first?.isHexDigit == true, let value = UInt32(digits, radix: 16) else {
       throw fault("four hexadecimal digits")
     }
     position += 4

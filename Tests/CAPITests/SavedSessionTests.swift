@@ -84,7 +84,9 @@ extension ABI {
       #expect(try note(session) == "hello")
       let fork = try session.fork()
       try check(xverse_session_save(fork.pointer, path))
-      try check(xverse_session_set_note(session.pointer, "", 0))
+      let long = [UInt8](repeating: 7, count: (64 << 20) + 1)
+      expect(xverse_session_set_note(session.pointer, long, long.count), is: XVERSE_E_LIMIT, saying: "67108864")
+      try check(xverse_session_set_note(session.pointer, nil, 0))
       #expect(try note(session) == nil)
 
       try check(xverse_session_restore(session.pointer, path))

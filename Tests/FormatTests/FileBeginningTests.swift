@@ -114,7 +114,7 @@ struct FileBeginningTests {
     try output.publish()
     #expect(try FilePath(folder).appending("a").exists())
 
-    let file = try NewFile(path: folder + [0x2F, 0xFF])
+    let file = try ReplacementFile(newAt: folder + [0x2F, 0xFF])
     try [UInt8](arrayLiteral: 1).withUnsafeBytes { try file.write($0) }
     try file.publish()
     #expect(try FilePath(folder + [0x2F, 0xFF]).kind() == .regularFile)

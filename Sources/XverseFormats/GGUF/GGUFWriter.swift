@@ -38,7 +38,7 @@ package struct GGUFOutputTensor {
 package struct GGUFWriter {
   private static let alignment = 32
 
-  private let file: NewFile
+  private let file: ReplacementFile
   /// Bytes of the tensor that is being written, so far.
   private var written = 0
 
@@ -46,7 +46,7 @@ package struct GGUFWriter {
   ///
   /// - Throws: `io`, `outOfMemory`.
   package init(
-    to file: NewFile, metadata: [(key: String, value: GGUFOutputValue)], tensors: [GGUFOutputTensor],
+    to file: ReplacementFile, metadata: [(key: String, value: GGUFOutputValue)], tensors: [GGUFOutputTensor],
     allocator: MemoryAllocator
   ) throws(XverseError) {
     let header = try Self.header(of: metadata, tensors, allocator: allocator)

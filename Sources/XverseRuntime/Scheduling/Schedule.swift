@@ -246,8 +246,7 @@ final class Schedule {
       let limit = min(most, theirs.count)
       // Most prompts differ in the first tokens that are of use.
       guard limit >= max(least, best?.common ?? 0), tokens[least - 1] == theirs[least - 1] else { continue }
-      var common = 0
-      while common < limit, tokens[common] == theirs[common] { common += 1 }
+      let common = min(most, tokens.countInCommon(with: theirs))
       if common >= least, common > best?.common ?? 0 { best = (other, common) }
     }
     answer.leader = best

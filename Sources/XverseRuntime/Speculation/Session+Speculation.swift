@@ -51,9 +51,7 @@ extension Session {
     let begin = MonotonicClock.now
     if !speculator.guesses.isEmpty, try !evaluateAhead(speculator.segment, cancellation) { speculator.dropGuesses() }
     if speculator.guesses.isEmpty {
-      try withUnsafePointer(to: token) { pointer throws(XverseError) in
-        try evaluate(UnsafeBufferPointer(start: pointer, count: 1), cancellation: cancellation)
-      }
+      try evaluate(token, cancellation: cancellation)
     }
     let guesses = speculator.guesses.count
     speculator.countGuesses()

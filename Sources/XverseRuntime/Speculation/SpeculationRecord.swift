@@ -1,7 +1,7 @@
 // SpeculationRecord.swift -- what speculation has cost and won so far, and how many tokens to guess for that reason. It
 // decides about time only: what is generated does not depend on it.
 
-/// What one session, or the requests of one scheduler, learned about guessing.
+/// What one session, or the requests of one scheduler, measured about guessing.
 ///
 /// Threads: one owner at a time.
 package class SpeculationRecord {
