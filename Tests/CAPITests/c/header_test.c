@@ -22,10 +22,12 @@ OFFSET(model_params, xverse_model_info, n_params, 8);
 OFFSET(model_arch, xverse_model_info, arch, 56);
 FROZEN(stats, sizeof(xverse_stats) == 96);
 OFFSET(stats_prompt, xverse_stats, n_prompt, 8);
-FROZEN(event, sizeof(xverse_event) == 80);
+FROZEN(event, sizeof(xverse_event) == 96);
 OFFSET(event_request, xverse_event, request_id, 8);
 OFFSET(event_text, xverse_event, text, 16);
 OFFSET(event_status, xverse_event, status, 76);
+OFFSET(event_stats, xverse_event, stats, 80);
+OFFSET(event_message, xverse_event, message, 88);
 
 FROZEN(ok, XVERSE_OK == 0 && XVERSE_TIMEOUT == 1 && XVERSE_STOPPED == 2);
 FROZEN(errors, XVERSE_E_FAIL == -1 && XVERSE_E_COMM == -21 && XVERSE_E_INTERNAL == -99);
