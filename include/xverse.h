@@ -209,9 +209,9 @@ void xverse_free(void *memory);
  *                               at most 64, from what followed the last three or two tokens when prompt or answer had
  *                               them before; 0 is off, and the default: it gains where the answer repeats the prompt
  *                               and can cost up to 3 % elsewhere, and memory for as many logits more
- *           num_assistant_tokens                              most tokens that the draft model of the session guesses
- *                               for a pass, at most 64; default: 20; 0 is off; no effect in a scheduler, which has no
- *                               draft model; see xverse_session_set_draft
+ *           num_assistant_tokens                              most tokens that the draft model guesses for a pass, at
+ *                               most 64; default: 20; 0 is off; no effect without a draft model; see
+ *                               xverse_session_set_draft and xverse_scheduler_set_draft
  *                               Neither changes what is generated: each token is chosen as without guesses, from the
  *                               same logits. How many are guessed adapts to what proves right and to what passes take
  * SCHEDULER names are vLLM's
@@ -769,6 +769,11 @@ xverse_status xverse_scheduler_create(xverse_model *model, const xverse_options 
  * call a function of this scheduler afterwards. */
 void xverse_scheduler_free(xverse_scheduler *scheduler);
 
+/* Sets a draft model, which guesses for the answers that begin to run from now on, all of them together; draft NULL: none.
+ * Otherwise as xverse_session_set_draft, with a cache for each answer that runs. When memory is short, the draft's caches
+ * go first, before an answer has to wait. Errors: MISMATCH, MISUSE, NOMEM: the draft set before stays. */
+xverse_status xverse_scheduler_set_draft(xverse_scheduler *scheduler, xverse_model *draft, const xverse_options *options);
+
 /* Queues n answers (option n) to a request and returns at once. The request is copied: it may be changed or freed. *id
  * receives the number of the first answer, at least 1; the others have the numbers after it.
  * Errors: QUEUE_FULL (there would be more than max_num_seqs + max_queued_requests answers whose FINISHED event has not
@@ -810,7 +815,7 @@ int32_t xverse_scheduler_fd(const xverse_scheduler *scheduler);
 
 /* Figures since the scheduler was made, as a JSON object: running, waiting, unread (answers); finished, preemptions,
  * passes; prompt_tokens (evaluated), cached_tokens (of prompts, not evaluated), generated_tokens; draft_tokens and
- * accepted_draft_tokens (guessed by prompt lookup, and right, of finished answers); busy_seconds and
+ * accepted_draft_tokens (guessed, and right, of finished answers); busy_seconds and
  * tokens_per_second (evaluated and generated, in that time); first_token_ms_mean and first_token_ms_max (from
  * submission, of finished answers); of the runtime: kv_blocks, kv_bytes; of the model: prefix_blocks, prefix_bytes,
  * prefix_hit_rate (of the tokens that were looked up). *json goes back with xverse_free; len may be NULL. */

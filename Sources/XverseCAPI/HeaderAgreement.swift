@@ -90,6 +90,7 @@ private func headerAgreement() {
   agree(type(of: XverseCAPI.xverse_result_free), type(of: CXverse.xverse_result_free))
   agree(type(of: XverseCAPI.xverse_scheduler_create), type(of: CXverse.xverse_scheduler_create))
   agree(type(of: XverseCAPI.xverse_scheduler_free), type(of: CXverse.xverse_scheduler_free))
+  agree(type(of: XverseCAPI.xverse_scheduler_set_draft), type(of: CXverse.xverse_scheduler_set_draft))
   agree(type(of: XverseCAPI.xverse_scheduler_submit), type(of: CXverse.xverse_scheduler_submit))
   agree(type(of: XverseCAPI.xverse_scheduler_submit_json), type(of: CXverse.xverse_scheduler_submit_json))
   agree(type(of: XverseCAPI.xverse_scheduler_cancel), type(of: CXverse.xverse_scheduler_cancel))

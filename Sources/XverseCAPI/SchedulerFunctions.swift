@@ -98,6 +98,17 @@ public func xverse_scheduler_free(_ scheduler: OpaquePointer?) {
   releaseHandle(scheduler)
 }
 
+@_cdecl("xverse_scheduler_set_draft")
+public func xverse_scheduler_set_draft(
+  _ scheduler: OpaquePointer?, _ draft: OpaquePointer?, _ options: OpaquePointer?
+) -> xverse_status {
+  reportingErrors { () throws(XverseError) in
+    let scheduler = try borrow(scheduler, as: SchedulerHandle.self, "scheduler").scheduler
+    try scheduler.setDraft(
+      draftModel(draft, options, for: scheduler.model, scheduler.runtime, of: "scheduler"))
+  }
+}
+
 @_cdecl("xverse_scheduler_submit")
 public func xverse_scheduler_submit(
   _ scheduler: OpaquePointer?, _ request: OpaquePointer?, _ id: UnsafeMutablePointer<UInt64>?

@@ -2,6 +2,7 @@
 
 import CXverse
 import XverseCore
+import XverseLoading
 import XverseRuntime
 
 @_cdecl("xverse_session_create")
@@ -45,16 +46,23 @@ public func xverse_session_set_draft(
   _ session: OpaquePointer?, _ draft: OpaquePointer?, _ options: OpaquePointer?
 ) -> xverse_status {
   changing(session) { (session) throws(XverseError) in
-    guard draft != nil else { return session.setDraft(nil) }
-    let draft = try borrow(draft, as: ModelHandle.self, "draft")
-    let options: SessionOptions = try optionValues(options)
-    guard draft.runtime === session.runtime else {
-      throw XverseError(.mismatch, "draft model '\(draft.model.name)' belongs to another runtime than the session")
-    }
-    session.setDraft(
-      try DraftModel(
-        draft.model, for: session.model, session.runtime, context: options.context, cacheElement: options.cacheElement))
+    try session.setDraft(draftModel(draft, options, for: session.model, session.runtime, of: "session"))
   }
+}
+
+/// What guesses for a session or scheduler; nil for NULL.
+func draftModel(
+  _ draft: OpaquePointer?, _ options: OpaquePointer?, for model: LoadedModel, _ runtime: Runtime, of owner: String
+) throws(XverseError) -> DraftModel? {
+  guard draft != nil else { return nil }
+  let draft = try borrow(draft, as: ModelHandle.self, "draft")
+  let options: SessionOptions = try optionValues(options)
+  guard draft.runtime === runtime else {
+    throw XverseError(.mismatch, "draft model '\(draft.model.name)' belongs to another runtime than the \(owner)")
+  }
+  return try DraftModel(
+    draft.model, for: model, runtime, context: options.context, cacheElement: options.cacheElement,
+    prefixes: draft.prefixes)
 }
 
 @_cdecl("xverse_session_length")

@@ -28,6 +28,12 @@ package final class GenerationResult {
   package var textLength: Int { max(0, text.count - 1) }
 }
 
+/// What cannot be computed again of an answer that gave up its memory.
+struct AnswerRecord {
+  fileprivate let result: GenerationResult
+  let statistics: SessionStatistics
+}
+
 /// One answer: its sampler, detokenizer and stop strings, and what was generated so far.
 ///
 /// Threads: one owner at a time.
@@ -101,16 +107,19 @@ final class Answer {
     return (token, logprob, isStopped ? .stop : isFull ? .length : nil)
   }
 
+  /// What `replay` needs of it.
+  var record: AnswerRecord { AnswerRecord(result: result, statistics: statistics) }
+
   /// Goes to where another answer of the same request was when it had added `tokens`, none of which ended it. Their text
   /// counts as told.
-  func replay(_ tokens: UnsafeBufferPointer<Int32>, of other: Answer) throws(XverseError) {
+  func replay(_ tokens: UnsafeBufferPointer<Int32>, of other: AnswerRecord) throws(XverseError) {
     for token in tokens {
       try result.tokens.append(token)
       try sampler.replay(token)
       _ = try extendText(with: token)
       dropText()
     }
-    let top = min(other.options.topLogprobs, model.configuration.vocabularySize) * tokens.count
+    let top = min(options.topLogprobs, model.configuration.vocabularySize) * tokens.count
     try result.logprobs.append(
       contentsOf: UnsafeBufferPointer(rebasing: other.result.logprobs.elements.prefix(tokens.count)))
     try result.topTokens.append(contentsOf: UnsafeBufferPointer(rebasing: other.result.topTokens.elements.prefix(top)))

@@ -2,6 +2,7 @@
 
 import Synchronization
 import XverseCore
+import XverseModels
 import XverseTensors
 
 /// One compute thread with its kernels and memory.
@@ -59,6 +60,24 @@ package final class Runtime: @unchecked Sendable {
     ComputeContext(
       kernels: kernels, allocator: allocator, log: log, executor: onComputeThread, cancellation: cancellation,
       report: report)
+  }
+
+  /// Takes the work memory of a model's passes now, so that none fails for want of it.
+  ///
+  /// - Throws: `outOfMemory`.
+  func reserveScratch(
+    _ configuration: ModelConfiguration, tokens: Int, positions: Int, outputs: Int
+  ) throws(XverseError) {
+    var outcome = Result<Void, XverseError>.success(())
+    onComputeThread {
+      do throws(XverseError) {
+        arena.reset()
+        try XverseModel.reserveScratch(
+          in: arena, for: configuration, tokens: tokens, positions: positions, outputs: outputs, kernels: kernels)
+      } catch { outcome = .failure(error) }
+      noteArenaSize()
+    }
+    try outcome.get()
   }
 
   /// Bytes of work memory that evaluations share.

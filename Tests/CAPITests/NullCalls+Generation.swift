@@ -286,6 +286,14 @@ extension NullCall {
     NullCall("xverse_scheduler_free", ["scheduler": .nothing]) { _, null in
       nothing(xverse_scheduler_free(null("scheduler", nil)))
     },
+    NullCall(
+      "xverse_scheduler_set_draft", ["scheduler": .rejected, "draft": .accepted, "options": .accepted]
+    ) { o, null in
+      let (scheduler, options) = (o.scheduler, o.options(XVERSE_OPTIONS_SESSION))
+      return done(
+        xverse_scheduler_set_draft(
+          null("scheduler", scheduler?.pointer), null("draft", o.model), null("options", options?.pointer)))
+    },
     NullCall("xverse_scheduler_submit", ["scheduler": .rejected, "request": .rejected, "id": .rejected]) { o, null in
       let scheduler = o.scheduler
       return done(

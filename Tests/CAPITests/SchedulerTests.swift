@@ -104,6 +104,33 @@ extension ABI {
       #expect(stats["generated_tokens"] == Double(events.values.joined().reduce(0) { $0 + $1.tokens.count }))
     }
 
+    @Test("a draft model changes no answer and is counted; one of another runtime, or without weights, is refused")
+    func setsDraft() throws {
+      let scheduler = try Scheduler(model, #"{"max_num_seqs": 4}"#)
+      try check(xverse_scheduler_set_draft(scheduler.pointer, model.pointer, nil))
+      let stranger = try openTinyModel(on: makeRuntime())
+      expect(
+        xverse_scheduler_set_draft(scheduler.pointer, stranger.pointer, nil), is: XVERSE_E_MISMATCH, saying: "runtime")
+      let directory = try ModelDirectory()
+      let empty = try openModel(directory.path, #"{"vocab_only": 1}"#)
+      expect(
+        xverse_scheduler_set_draft(scheduler.pointer, empty.pointer, nil), is: XVERSE_E_MISUSE, saying: "vocab_only")
+      let requests = try (0..<6).map { try request(3 * $0, ", \"ignore_eos\": 1") }
+
+      let ids = try requests.map { try scheduler.submit($0) }
+      let events = try scheduler.answers(6)
+
+      for (id, request) in zip(ids, requests) {
+        #expect(events[id]?.flatMap(\.tokens) == (try Session(model).generate(request)).tokens)
+      }
+      #expect(try scheduler.stats["draft_tokens"] ?? 0 > 0, "the draft set before stays")
+      try check(xverse_scheduler_set_draft(scheduler.pointer, nil, nil))
+      let without = try scheduler.stats["draft_tokens"]
+      _ = try scheduler.submit(requests[5])
+      _ = try scheduler.answers(1)
+      #expect(try scheduler.stats["draft_tokens"] == without)
+    }
+
     @Test("the end has the answer's figures")
     func tellsStats() throws {
       let scheduler = try Scheduler(model)

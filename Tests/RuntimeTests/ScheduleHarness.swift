@@ -17,6 +17,7 @@ final class ScheduleHarness {
     var reason = FinishReason.none
     var code: XverseError.Code?
     var statistics = SessionStatistics()
+    var message = ""
 
     static func == (one: Told, other: Told) -> Bool {
       one.tokens == other.tokens && one.text == other.text && one.reason == other.reason
@@ -76,6 +77,7 @@ final class ScheduleHarness {
       answer.logprobs += Array(event.logprobs.elements)
       if let end = event.end {
         (answer.reason, answer.code, answer.statistics) = (end.reason, end.error?.code, end.statistics)
+        answer.message = end.error?.message ?? ""
         answers[event.id] = nil
       }
       told[event.id] = answer

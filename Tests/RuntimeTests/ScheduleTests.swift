@@ -4,6 +4,7 @@
 import ModelTestSupport
 import TestSupport
 import Testing
+import XverseConversion
 import XverseCore
 import XverseTensors
 
@@ -46,6 +47,20 @@ struct ScheduleTests {
 
     for (id, request) in zip(ids, requests) {
       #expect(harness.told[id] == (try host.alone(request.prompt, request.options, element: element)))
+    }
+  }
+
+  @Test("with quantized weights", arguments: [QuantizationScheme.int8, .int4], [7, 48])
+  func sameAnswersQuantized(scheme: QuantizationScheme, tokens: Int) throws {
+    let host = try loadTiny(scheme, runtime: Runtime(threadCount: 2))
+    let requests = requests(16)
+    let harness = try ScheduleHarness(host) { $0.maximumBatchedTokens = tokens }
+
+    let ids = try requests.map { try harness.submit($0.prompt, $0.options) }
+    try harness.runToEnd()
+
+    for (id, request) in zip(ids, requests) {
+      #expect(harness.told[id] == (try host.alone(request.prompt, request.options)), "answer \(id)")
     }
   }
 

@@ -33,7 +33,7 @@ extension Session {
 
   /// Sets a draft model of the same runtime.
   func withDraft(_ draft: TinyHost, context: Int? = nil) throws -> Session {
-    setDraft(try DraftModel(draft.loaded, for: model, runtime, context: context))
+    try setDraft(try DraftModel(draft.loaded, for: model, runtime, context: context))
     return self
   }
 }

@@ -64,7 +64,7 @@ private func makeSpeculator(
   var options = SpeculationOptions()
   options.promptLookupTokens = lookup
   return prompt.withUnsafeBufferPointer {
-    Speculator(options, prompt: $0, draft: nil, record: record, allocator: .system)
+    Speculator(options, prompt: $0, hasDraft: false, record: record, allocator: .system)
   }
 }
 
@@ -83,7 +83,7 @@ struct SpeculatorTests {
   func guesses(prompt: [Int32], expected: [Int32]) throws {
     let speculator = try #require(makeSpeculator(prompt))
 
-    try speculator.propose(atMost: 10)
+    speculator.propose(atMost: 10)
 
     #expect(Array(speculator.guesses) == expected)
     #expect(Array(speculator.segment) == prompt.suffix(1) + expected)
@@ -94,8 +94,8 @@ struct SpeculatorTests {
     let long = try #require(makeSpeculator([1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2, 3, 4, 9]))
     let short = try #require(makeSpeculator([1, 2, 3, 4, 5, 6, 7, 8, 0, 2, 3, 4, 9]))
 
-    try long.propose(atMost: 3)
-    try short.propose(atMost: 3)
+    long.propose(atMost: 3)
+    short.propose(atMost: 3)
 
     #expect(Array(long.guesses) == [6, 7, 8])
     #expect(short.guesses.isEmpty)
@@ -105,7 +105,7 @@ struct SpeculatorTests {
   func keepsLongMatch() throws {
     let speculator = try #require(makeSpeculator([1, 2, 3, 4, 5, 6, 0, 3, 4, 5, 9, 0, 1, 2, 3, 4, 5]))
 
-    try speculator.propose(atMost: 1)
+    speculator.propose(atMost: 1)
 
     #expect(Array(speculator.guesses) == [6])
   }
@@ -113,7 +113,7 @@ struct SpeculatorTests {
   @Test("keeps the guesses that are right, and forgets the rest with the first wrong one")
   func accepts() throws {
     let speculator = try #require(makeSpeculator([1, 2, 3, 4, 5, 1, 2]))
-    try speculator.propose(atMost: 10)
+    speculator.propose(atMost: 10)
     speculator.countGuesses()
     #expect(Array(speculator.guesses) == [3, 4, 5, 1])
 
@@ -131,7 +131,7 @@ struct SpeculatorTests {
   func keepsToRoom(room: Int) throws {
     let speculator = try #require(makeSpeculator([1, 2, 3, 4, 5, 1, 2]))
 
-    try speculator.propose(atMost: room)
+    speculator.propose(atMost: room)
 
     #expect(speculator.guesses.count == max(0, room))
   }
@@ -144,7 +144,7 @@ struct SpeculatorTests {
     let allocator = MemoryAllocator(limit: 100)
     let prompt = randomTokens(100, seed: 1)
     let speculator = prompt.withUnsafeBufferPointer {
-      Speculator(options, prompt: $0, draft: nil, record: EagerRecord(), allocator: allocator)
+      Speculator(options, prompt: $0, hasDraft: false, record: EagerRecord(), allocator: allocator)
     }
     #expect(speculator == nil)
     #expect(allocator.current == 0)

@@ -4,7 +4,7 @@
 struct PassCosts {
   /// A pass with tokens of prompts takes about so many times as long as one without. A listener may see twice that: an event
   /// that comes late leaves its time to the next.
-  static let stretch = 1.5
+  static let stretch = 1.35
   /// Fewer tokens of prompts are not worth a pass: its weights are read for them alone.
   static let leastTokens = 16
   /// Weight of the last pass in the mean of all.

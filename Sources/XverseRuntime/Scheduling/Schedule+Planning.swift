@@ -30,7 +30,9 @@ extension Schedule {
   }
 
   /// Lets the answers of a pass guess their next tokens, where there is memory to evaluate them.
-  func guessing(_ parts: [SchedulerPass.Part]) -> [SchedulerPass.Part] {
+  ///
+  /// - Parameter cancellation: Ends the guesses of the draft model.
+  func guessing(_ parts: [SchedulerPass.Part], _ cancellation: Cancellation) -> [SchedulerPass.Part] {
     guard passesWithoutGuesses == 0 else {
       passesWithoutGuesses -= 1
       for part in parts { part.answer.dropGuesses() }
@@ -38,24 +40,39 @@ extension Schedule {
     }
     var parts = parts
     var rows = parts.count { $0.wantsLogits }
-    for index in parts.indices where parts[index].answer.isGrowing {
-      let (answer, sequence) = (parts[index].answer, parts[index].sequence)
+    var drafts: [DraftModel.Part] = []
+    for part in parts where part.answer.isGrowing {
       let most = min(
-        settings.maximumBatchedTokens - rows, context - answer.tokens.count,
-        rotaryEmbedding.tokensTurnedAlike(after: sequence.length) - 1)
-      let count = answer.guess(atMost: most, besides: rows - 1)
-      guard count > 0 else { continue }
+        settings.maximumBatchedTokens - rows, context - part.answer.tokens.count,
+        rotaryEmbedding.tokensTurnedAlike(after: part.sequence.length) - 1)
+      let draft = part.answer.guess(atMost: most, besides: rows - 1)
+      rows += draft?.count ?? part.answer.guessCount
+      if let draft { drafts.append(draft) }
+    }
+    askDraft(drafts, growing: parts.count { $0.answer.isGrowing }, cancellation)
+    for index in parts.indices where parts[index].answer.guessCount > 0 {
+      let (answer, sequence) = (parts[index].answer, parts[index].sequence)
       do throws(XverseError) {
-        try sequence.reserveTokens(sequence.length + 1 + count)
-        try sequence.cache.reserve(sequence.length + 1 + count)
-        parts[index].guessCount = count
-        rows += count
+        try sequence.reserveTokens(sequence.length + 1 + answer.guessCount)
+        try sequence.cache.reserve(sequence.length + 1 + answer.guessCount)
+        parts[index].guessCount = answer.guessCount
       } catch {
         answer.dropGuesses()
         passesWithoutGuesses = 16
       }
     }
     return parts
+  }
+
+  /// Lets the draft model guess; of prompts that it has not read it reads as much beside that as a pass would.
+  private func askDraft(_ parts: [DraftModel.Part], growing: Int, _ cancellation: Cancellation) {
+    guard let draft, !parts.isEmpty else { return }
+    let budget = costs.promptTokens(beside: growing, maximum: settings.maximumBatchedTokens)
+    // A pass that is cancelled ends at once, without guesses.
+    guard let cost = try? draft.guess(parts, reading: budget, cancellation: cancellation) else { return }
+    speculation.recordDraft(
+      nanoseconds: cost.nanoseconds, guesses: parts.reduce(0) { $0 + $1.speculator.guesses.count },
+      isTypical: cost.isTypical)
   }
 
   /// Whether keys depend on how long the sequence was when they were computed.

@@ -46,6 +46,8 @@ final class Schedule {
   private(set) var costs: PassCosts
   /// What the answers learned about guessing.
   var speculation = SpeculationRecord()
+  /// Guesses for the answers; nil: none does.
+  private(set) var draft: DraftModel?
   /// Passes for which nothing is guessed, because there was no memory.
   var passesWithoutGuesses = 0
   private var finished: [ScheduledAnswer] = []
@@ -69,28 +71,21 @@ final class Schedule {
     layout = KVLayout(model.configuration, settings.cacheElement)
     costs = PassCosts(maximumSequences: settings.maximumSequences)
     pass = SchedulerPass(weights, runtime, context: context, events: events)
-    try reserveScratch()
-  }
-
-  /// Takes the work memory of the largest pass now, so that no pass fails for want of it.
-  private func reserveScratch() throws(XverseError) {
-    var outcome = Result<Void, XverseError>.success(())
-    runtime.onComputeThread {
-      do throws(XverseError) {
-        runtime.arena.reset()
-        try XverseModel.reserveScratch(
-          in: runtime.arena, for: model.configuration,
-          tokens: settings.maximumBatchedTokens + settings.maximumSequences,
-          positions: context, outputs: settings.maximumSequences, kernels: runtime.kernels)
-      } catch { outcome = .failure(error) }
-      runtime.noteArenaSize()
-    }
-    try outcome.get()
+    // So that no pass fails for want of it.
+    try runtime.reserveScratch(
+      model.configuration, tokens: settings.maximumBatchedTokens + settings.maximumSequences, positions: context,
+      outputs: settings.maximumSequences)
   }
 
   var isEmpty: Bool { waiting.isEmpty && running.isEmpty }
 
   func add(_ answer: ScheduledAnswer) { waiting.append(answer) }
+
+  /// Sets the model that guesses for the answers that begin to run from now on, in place of the one before; nil for none.
+  func setDraft(_ draft: DraftModel?) {
+    for answer in running { answer.stopDrafting() }
+    self.draft = draft
+  }
 
   /// Ends what should end, begins what can begin, and evaluates one pass.
   ///
@@ -99,10 +94,11 @@ final class Schedule {
     endInterrupted()
     begin()
     followLeaders()
-    let parts = guessing(withMemory(plan()))
+    var parts = withMemory(plan())
     guard !parts.isEmpty else { return }
     counts.passes += 1
     onPass(parts.map(\.answer))
+    parts = guessing(parts, cancellation)
     do throws(XverseError) {
       let (done, nanoseconds) = try pass.perform(parts, cancellation)
       record(done, nanoseconds)
@@ -127,11 +123,13 @@ final class Schedule {
     }
     counts.promptTokens += promptTokens
     counts.generatedTokens += parts.reduce(0) { $0 + $1.newTokens }
-    // Those that there was no memory for have a token too many, and take it back; one answer makes room for them.
-    let short = parts.filter { part in
+    // Those that there was no memory for have a token too many, and take it back; the drafts or one answer make room for
+    // them.
+    let isShort = parts.contains { part in
       if case .failure(let error) = part.end { error.code == .outOfMemory } else { false }
     }
-    let canMakeRoom = running.count > 1
+    let hasRoom = isShort && endDrafts()
+    let canMakeRoom = hasRoom || running.count > 1
     for part in parts {
       switch part.end {
       case nil: break
@@ -140,7 +138,7 @@ final class Schedule {
       case .failure(let error): finish(part.answer, FinishReason(error), error)
       }
     }
-    if !short.isEmpty, canMakeRoom, running.count > 1, let last = running.last { suspend(last) }
+    if isShort, !hasRoom, running.count > 1, let last = running.last { suspend(last) }
   }
 
   // MARK: beginning and ending
@@ -167,10 +165,11 @@ final class Schedule {
   private func end(_ answer: ScheduledAnswer, _ reason: FinishReason, _ error: XverseError?) {
     if answer.state == .running { isShort = false }
     counts.finished += 1
-    counts.cachedTokens += answer.answer?.statistics.cachedTokens ?? 0
-    counts.draftTokens += answer.speculator?.guessedTokens ?? 0
-    counts.acceptedDraftTokens += answer.speculator?.acceptedTokens ?? 0
-    answer.finish(reason, error)
+    let statistics = answer.statistics
+    counts.cachedTokens += statistics.cachedTokens
+    counts.draftTokens += statistics.draftTokens
+    counts.acceptedDraftTokens += statistics.acceptedDraftTokens
+    answer.finish(reason, error, model, runtime.allocator)
     finished.append(answer)
   }
 
@@ -186,12 +185,14 @@ final class Schedule {
     while !isShort, running.count < settings.maximumSequences, let place = nextWaiting() {
       let next = waiting[place]
       do throws(XverseError) {
-        try next.begin(model, speculation, makeSequence: makeSequence, allocator: runtime.allocator)
+        try next.begin(
+          model, draft: draft, speculation, makeSequence: makeSequence, allocator: runtime.allocator)
         waiting.remove(at: place)
         for other in waiting where other.id < next.id { other.overtaken += 1 }
         running.insert(next, at: running.firstIndex { next.precedes($0) } ?? running.count)
         try takeWhatOthersHave(next)
       } catch {
+        if error.code == .outOfMemory, endDrafts() { continue }
         let isAlone = running.allSatisfy { $0 === next }
         if error.code == .outOfMemory && !isAlone { suspend(next) } else { finish(next, .error, error) }
       }
@@ -225,7 +226,7 @@ final class Schedule {
     isShort = true
     guard answer.state == .running else { return }
     running.removeAll { $0 === answer }
-    answer.rest(.waiting)
+    answer.suspend()
     waiting.append(answer)
     counts.preemptions += 1
   }
@@ -288,6 +289,15 @@ final class Schedule {
     return parts.filter { $0.answer.state == .running }
   }
 
+  /// Takes the memory of what the draft model has read; the answers that run go on without it.
+  ///
+  /// - Returns: Whether there was any.
+  private func endDrafts() -> Bool {
+    let drafting = running.filter { $0.draftReading != nil }
+    for answer in drafting { answer.stopDrafting() }
+    return !drafting.isEmpty
+  }
+
   /// Runs `body` for a running answer; while memory is short, after suspending the last one of the others.
   ///
   /// - Returns: Whether it was done; if not, the answer runs no more.
@@ -297,6 +307,7 @@ final class Schedule {
         try body()
         return true
       } catch {
+        if error.code == .outOfMemory, endDrafts() { continue }
         guard error.code == .outOfMemory, running.count > 1, let last = running.last else {
           finish(answer, .error, error)
           return false
@@ -309,7 +320,7 @@ final class Schedule {
 
   /// After a pass for which there was no memory.
   private func giveUpMemory(for error: XverseError) {
-    guard let last = running.last else { return }
+    guard let last = running.last, !endDrafts() else { return }
     if running.count > 1 { suspend(last) } else { finish(last, .error, error) }
   }
 }

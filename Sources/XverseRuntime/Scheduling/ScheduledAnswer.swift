@@ -24,12 +24,14 @@ final class ScheduledAnswer {
   var state = State.waiting
   /// Younger answers that began while this one waited.
   var overtaken = 0
-  /// What grows: from when it first runs.
-  var answer: Answer?
+  /// What grows, while it runs.
+  private(set) var answer: Answer?
   /// Its blocks, while it runs.
   var sequence: TokenSequence?
   /// What guesses its next tokens, if asked for and while it runs.
   private(set) var speculator: Speculator?
+  /// What the draft model has read of its text, if there is one and while it runs.
+  private(set) var draftReading: DraftReading?
   /// Nanoseconds from its submission to its first token.
   private(set) var firstTokenTime: Int64?
   /// A running answer that is about to evaluate tokens which this one begins with too, and how many they have in common.
@@ -37,8 +39,10 @@ final class ScheduledAnswer {
 
   /// How it ended, until that is told.
   private var end: AnswerEnd?
-  /// An answer that went a token too far, or a part of one.
-  private var forgotten: Answer?
+  /// Of an answer that went a token too far, or a part of one, or gave up its memory.
+  private var forgotten: AnswerRecord?
+  /// Of the speculators before this one: tokens guessed and evaluated, and those of them that were then chosen.
+  private var guessed = (tokens: 0, accepted: 0)
   private let options: GenerationOptions
   private let continuesText: Bool
   /// On the monotonic clock, in nanoseconds.
@@ -76,6 +80,18 @@ final class ScheduledAnswer {
   /// Whether it goes before `other` where only one can.
   func precedes(_ other: ScheduledAnswer) -> Bool { (priority, id) < (other.priority, other.id) }
 
+  /// Tokens that are guessed to follow its newest one.
+  var guessCount: Int { speculator?.guesses.count ?? 0 }
+
+  /// What it has come to, as far as it has run.
+  var statistics: SessionStatistics {
+    var statistics = answer?.statistics ?? forgotten?.statistics ?? SessionStatistics()
+    statistics.promptTokens = promptCount
+    statistics.draftTokens = guessed.tokens + (speculator?.guessedTokens ?? 0)
+    statistics.acceptedDraftTokens = guessed.accepted + (speculator?.acceptedTokens ?? 0)
+    return statistics
+  }
+
   /// Forgets guesses that no pass evaluates.
   func dropGuesses() { speculator?.dropGuesses() }
 
@@ -96,17 +112,21 @@ final class ScheduledAnswer {
 
   /// Makes what is needed to run.
   ///
+  /// - Parameter draft: The model to guess with; nil: none.
   /// - Throws: `outOfMemory`; what `Answer` throws.
   func begin(
-    _ model: LoadedModel, _ record: SpeculationRecord, makeSequence: () throws(XverseError) -> TokenSequence,
-    allocator: MemoryAllocator
+    _ model: LoadedModel, draft: DraftModel?, _ record: SpeculationRecord,
+    makeSequence: () throws(XverseError) -> TokenSequence, allocator: MemoryAllocator
   ) throws(XverseError) {
     let sequence = try makeSequence()
     try restoreAnswer(model, allocator)
     self.sequence = sequence
     state = .running
-    guard speculator == nil, let room = answer?.room, room > 1 else { return }
-    speculator = Speculator(options.speculation, prompt: tokens, draft: nil, record: record, allocator: allocator)
+    if speculator == nil, let room = answer?.room, room > 1 {
+      speculator = Speculator(
+        options.speculation, prompt: tokens, hasDraft: draft != nil, record: record, allocator: allocator)
+    }
+    if options.speculation.draftTokens > 0, speculator != nil { draftReading = try? draft?.makeReading() }
   }
 
   /// Guesses what follows its newest token.
@@ -114,13 +134,21 @@ final class ScheduledAnswer {
   /// - Parameters:
   ///   - most: Most tokens that are of use.
   ///   - rows: Of other answers in the pass.
-  /// - Returns: How many were guessed.
-  func guess(atMost most: Int, besides rows: Int) -> Int {
+  /// - Returns: What a draft model should guess instead, if anything.
+  func guess(atMost most: Int, besides rows: Int) -> DraftModel.Part? {
     dropGuesses()
-    guard let speculator, let answer, most > 0 else { return 0 }
-    // Without a draft model it ends in no error.
-    try? speculator.propose(atMost: min(most, answer.room - 1), besides: rows)
-    return speculator.guesses.count
+    guard let speculator, let answer, most > 0 else { return nil }
+    let room = min(most, answer.room - 1)
+    speculator.propose(atMost: room, besides: rows)
+    guard let draftReading else { return nil }
+    let count = speculator.draftCount(atMost: room)
+    return count > 0 ? DraftModel.Part(speculator: speculator, reading: draftReading, count: count) : nil
+  }
+
+  /// Goes on without a draft model.
+  func stopDrafting() {
+    speculator?.stopDrafting()
+    draftReading = nil
   }
 
   /// Makes the answer, if there is none: from the beginning, or from the tokens that were generated.
@@ -140,7 +168,7 @@ final class ScheduledAnswer {
   /// Goes back to before the newest token was chosen, for which there was no memory: `restoreAnswer` and a pass repeat it.
   func forgetAnswer() {
     guard let sequence, let answer else { return }
-    forgotten = answer
+    forgotten = answer.record
     self.answer = nil
     dropGuesses()
     if pending.isEmpty { sequence.truncate(to: sequence.length - 1) }
@@ -180,23 +208,25 @@ final class ScheduledAnswer {
   }
 
   /// Ends, and lets go of its blocks. `tellEnd` must follow.
-  func finish(_ reason: FinishReason, _ error: XverseError?) {
+  func finish(_ reason: FinishReason, _ error: XverseError?, _ model: LoadedModel, _ allocator: MemoryAllocator) {
     var (reason, error) = (reason, error)
-    if error == nil, let answer {
-      do throws(XverseError) { reason = try answer.end(reason) } catch let failure {
+    if error == nil, answer != nil || forgotten != nil {
+      do throws(XverseError) {
+        try restoreAnswer(model, allocator)
+        reason = try answer?.end(reason) ?? reason
+      } catch let failure {
         (reason, error) = (.error, failure)
       }
     }
-    answer?.statistics.draftTokens = speculator?.guessedTokens ?? 0
-    answer?.statistics.acceptedDraftTokens = speculator?.acceptedTokens ?? 0
+    var statistics = statistics
+    answer?.statistics = statistics
     if error != nil { answer?.dropText() }
     answer?.finish(reason)
-    var statistics = (answer ?? forgotten)?.statistics ?? SessionStatistics()
-    statistics.promptTokens = promptCount
+    statistics = answer?.statistics ?? statistics
     statistics.finishReason = reason
     end = AnswerEnd(
       reason: reason, error: error, statistics: statistics, result: error == nil ? answer?.result : nil)
-    rest(.finished)
+    release(.finished)
     (forgotten, speculator) = (nil, nil)
   }
 
@@ -211,10 +241,18 @@ final class ScheduledAnswer {
     (answer, self.end) = (nil, nil)
   }
 
-  /// Lets go of the blocks; `answer` keeps what it takes to go on.
-  func rest(_ state: State) {
+  /// Lets go of its blocks and of all that can be made again, and waits for its turn.
+  func suspend() {
+    if let answer { forgotten = answer.record }
+    answer = nil
+    guessed = (statistics.draftTokens, statistics.acceptedDraftTokens)
+    speculator = nil
+    release(.waiting)
+  }
+
+  private func release(_ state: State) {
     dropGuesses()
     sequence?.release()
-    (sequence, leader, self.state) = (nil, nil, state)
+    (sequence, draftReading, leader, self.state) = (nil, nil, nil, state)
   }
 }

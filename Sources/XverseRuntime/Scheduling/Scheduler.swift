@@ -128,6 +128,15 @@ package final class Scheduler: @unchecked Sendable {
         + "\(count) more would be over max_num_seqs + max_queued_requests = \(most)")
   }
 
+  /// Sets the model that guesses for the answers that begin to run from now on, in place of the one before; nil for none.
+  ///
+  /// - Parameter draft: Of this scheduler's runtime, and used by nobody else.
+  /// - Throws: `outOfMemory`; the one set before stays.
+  package func setDraft(_ draft: DraftModel?) throws(XverseError) {
+    try draft?.reserveScratch(texts: settings.maximumSequences)
+    desk.setDraft(draft)
+  }
+
   /// Ends an answer as soon as possible; its end is told as ever. One that has ended stays as it is.
   ///
   /// - Throws: `invalid` for a number that no answer has had.

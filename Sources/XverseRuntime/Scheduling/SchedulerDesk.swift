@@ -11,6 +11,8 @@ final class SchedulerDesk: @unchecked Sendable {
   private let events: AnswerEvents
   // The rest is guarded by `monitor`.
   private var incoming: [ScheduledAnswer] = []
+  /// A draft model to take from now on, or none.
+  private var incomingDraft: DraftModel??
   private var live: [UInt64: ScheduledAnswer] = [:]
   private var nextID: UInt64 = 1
   private var isStopping = false
@@ -38,6 +40,13 @@ final class SchedulerDesk: @unchecked Sendable {
     monitor.locked {
       incoming += answers
       for answer in answers { live[answer.id] = answer }
+      monitor.signal()
+    }
+  }
+
+  func setDraft(_ draft: DraftModel?) {
+    monitor.locked {
+      incomingDraft = .some(draft)
       monitor.signal()
     }
   }
@@ -76,7 +85,8 @@ final class SchedulerDesk: @unchecked Sendable {
         if !isStopping && !answers.allSatisfy(\.isCancelled) { passCancellation.reset(deadlineAfter: 0) }
       }
     }
-    while let answers = takeIncoming() {
+    while let (answers, draft) = takeIncoming() {
+      if let draft { schedule.setDraft(draft) }
       for answer in answers { schedule.add(answer) }
       let begin = MonotonicClock.now
       schedule.step(passCancellation)
@@ -85,12 +95,12 @@ final class SchedulerDesk: @unchecked Sendable {
   }
 
   /// Waits until there is something to do; nil when nothing is to be done any more.
-  private func takeIncoming() -> [ScheduledAnswer]? {
+  private func takeIncoming() -> (answers: [ScheduledAnswer], draft: DraftModel??)? {
     monitor.locked {
-      while incoming.isEmpty && schedule.isEmpty && !isStopping { monitor.wait() }
+      while incoming.isEmpty && incomingDraft == nil && schedule.isEmpty && !isStopping { monitor.wait() }
       guard !isStopping, !ProcessEnd.hasBegun else { return nil }
-      defer { incoming = [] }
-      return incoming
+      defer { (incoming, incomingDraft) = ([], nil) }
+      return (incoming, incomingDraft)
     }
   }
 

@@ -9,7 +9,7 @@ import XverseModels
 /// Threads: one owner at a time, the session's.
 final class SessionSpeculation {
   /// nil: none was set.
-  fileprivate var draft: DraftModel?
+  fileprivate var draft: (model: DraftModel, reading: DraftReading)?
   /// A variable so that tests can decide how much is guessed.
   var record = SpeculationRecord()
   /// The logits of the last pass with guesses, `[rows, vocabularySize]`; empty before the first.
@@ -21,12 +21,19 @@ final class SessionSpeculation {
 
 extension Session {
   /// Sets the model that guesses for this one from now on; nil for none.
-  package func setDraft(_ draft: DraftModel?) { speculation.draft = draft }
+  ///
+  /// - Throws: `outOfMemory`; the one set before stays.
+  package func setDraft(_ draft: DraftModel?) throws(XverseError) {
+    guard let draft else { return speculation.draft = nil }
+    speculation.draft = (draft, try draft.makeReading())
+  }
 
   /// What guesses for an answer to `prompt`; nil for nothing.
   func speculator(_ options: SpeculationOptions, prompt: UnsafeBufferPointer<Int32>) -> Speculator? {
-    Speculator(
-      options, prompt: prompt, draft: speculation.draft, record: speculation.record, allocator: runtime.allocator)
+    speculation.draft?.reading.begin()
+    return Speculator(
+      options, prompt: prompt, hasDraft: speculation.draft != nil, record: speculation.record,
+      allocator: runtime.allocator)
   }
 
   /// Appends the token that was chosen, leaving the logits after it: as `evaluate` does, with the same bits. A token that
@@ -47,7 +54,7 @@ extension Session {
     }
     endGuessing()
     let length = length
-    try speculator.propose(atMost: min(most, guessRoom), cancellation: cancellation)
+    try guess(with: speculator, atMost: min(most, guessRoom), cancellation)
     let begin = MonotonicClock.now
     if !speculator.guesses.isEmpty, try !evaluateAhead(speculator.segment, cancellation) { speculator.dropGuesses() }
     if speculator.guesses.isEmpty {
@@ -59,6 +66,19 @@ extension Session {
     guard self.length == length + 1 else { return }
     speculation.record.recordPass(
       nanoseconds: MonotonicClock.now - begin - evaluation.queueTime, rows: 1 + guesses, guesses: guesses)
+  }
+
+  private func guess(
+    with speculator: Speculator, atMost most: Int, _ cancellation: Cancellation?
+  ) throws(XverseError) {
+    speculator.propose(atMost: most)
+    guard let (model, reading) = speculation.draft else { return }
+    let part = DraftModel.Part(
+      speculator: speculator, reading: reading, count: speculator.draftCount(atMost: most))
+    guard part.count > 0 else { return }
+    let cost = try model.guess([part], cancellation: cancellation)
+    speculation.record.recordDraft(
+      nanoseconds: cost.nanoseconds, guesses: speculator.guesses.count, isTypical: cost.isTypical)
   }
 
   /// Forgets guesses that were evaluated.

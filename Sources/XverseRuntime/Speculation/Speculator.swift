@@ -6,8 +6,9 @@ import XverseCore
 /// The guesses of one answer, from its own text and from a draft model.
 ///
 /// In turn: `append` the token that was chosen; while `guesses` has tokens, the pass before has evaluated what follows.
-/// Otherwise `propose`, and evaluate `segment`: the last token and the guesses behind it, with the logits of each. The row
-/// of a token says what follows it; that row and the ones behind it are of use as long as the guesses are what is chosen.
+/// Otherwise `propose`; where that guesses nothing, a draft model may add as many guesses as `draftCount` says. Then evaluate
+/// `segment`: the last token and the guesses behind it, with the logits of each. The row of a token says what follows it;
+/// that row and the ones behind it are of use as long as the guesses are what is chosen.
 ///
 /// Threads: one owner at a time.
 package final class Speculator {
@@ -16,11 +17,11 @@ package final class Speculator {
   package private(set) var acceptedTokens = 0
 
   /// The prompt, what was chosen since, and behind `count` what is guessed.
-  private var text: Buffer<Int32>
+  private var ids: Buffer<Int32>
   private var count = 0
   private var lookup: PromptLookup
-  private var draft: DraftModel?
   private var isLookingUp: Bool
+  private var isDrafting: Bool
   private let options: SpeculationOptions
   private let record: SpeculationRecord
   /// What the present guesses come from, and rows of other sequences in their pass.
@@ -29,32 +30,34 @@ package final class Speculator {
 
   /// - Parameters:
   ///   - prompt: With all tokens that the sequence has.
-  ///   - draft: Used by nobody else as long.
+  ///   - hasDraft: Whether there is a draft model to guess with.
   /// - Returns: nil when there is nothing to guess with, or no memory to do so.
   package init?(
-    _ options: SpeculationOptions, prompt: UnsafeBufferPointer<Int32>, draft: DraftModel?, record: SpeculationRecord,
+    _ options: SpeculationOptions, prompt: UnsafeBufferPointer<Int32>, hasDraft: Bool, record: SpeculationRecord,
     allocator: MemoryAllocator
   ) {
     self.options = options
     self.record = record
-    self.draft = options.draftTokens > 0 ? draft : nil
+    isDrafting = hasDraft && options.draftTokens > 0
     isLookingUp = options.promptLookupTokens > 0
-    text = Buffer(allocator: allocator)
+    ids = Buffer(allocator: allocator)
     lookup = PromptLookup(allocator: allocator)
-    guard isLookingUp || self.draft != nil else { return nil }
-    self.draft?.begin()
+    guard isGuessing else { return nil }
     for token in prompt { add(token) }
     if !isGuessing { return nil }
   }
 
   /// Whether it can still guess: without memory it stops.
-  package var isGuessing: Bool { isLookingUp || draft != nil }
+  package var isGuessing: Bool { isLookingUp || isDrafting }
+
+  /// The tokens appended so far, and the guesses; valid until the next change.
+  var text: UnsafeBufferPointer<Int32> { ids.elements }
 
   /// What is guessed to follow the tokens appended so far; valid until the next change.
-  package var guesses: UnsafeBufferPointer<Int32> { UnsafeBufferPointer(rebasing: text.elements[count...]) }
+  package var guesses: UnsafeBufferPointer<Int32> { UnsafeBufferPointer(rebasing: text[count...]) }
 
   /// The last token and the guesses; valid until the next change.
-  package var segment: UnsafeBufferPointer<Int32> { UnsafeBufferPointer(rebasing: text.elements[(count - 1)...]) }
+  package var segment: UnsafeBufferPointer<Int32> { UnsafeBufferPointer(rebasing: text[(count - 1)...]) }
 
   /// Adds the token that was chosen. Guesses stay as far as it agrees with them. Amortized O(1).
   package func append(_ token: Int32) {
@@ -78,69 +81,71 @@ package final class Speculator {
     do throws(XverseError) {
       if guesses.first != token {
         dropGuesses()
-        try text.append(token)
+        try ids.append(token)
       }
       count += 1
-      if isLookingUp { try lookup.advance(UnsafeBufferPointer(rebasing: text.elements[..<count])) }
+      if isLookingUp { try lookup.advance(UnsafeBufferPointer(rebasing: text[..<count])) }
     } catch {
       stop()
     }
   }
 
-  /// Guesses what follows the tokens appended so far, in place of what was guessed before.
+  /// Guesses what follows the tokens appended so far, in place of what was guessed before, as what followed them earlier in
+  /// the text.
   ///
   /// - Parameters:
   ///   - room: Most tokens that are of use.
   ///   - otherRows: Tokens of other sequences in the pass that get logits.
-  /// - Throws: `cancelled`, `deadline`, while the draft model computes. There are no guesses then.
-  package func propose(
-    atMost room: Int, besides otherRows: Int = 0, cancellation: Cancellation? = nil
-  ) throws(XverseError) {
+  package func propose(atMost room: Int, besides otherRows: Int = 0) {
     self.otherRows = otherRows
     dropGuesses()
-    guard isGuessing, count > 0 else { return }
+    guard isLookingUp, count > 0, let match = lookup.match else { return }
+    let number = record.guessCount(atMost: min(room, options.promptLookupTokens), besides: otherRows) {
+      .match(length: match.length + $0)
+    }
+    isFromDraft = false
     do throws(XverseError) {
-      try look(atMost: min(room, options.promptLookupTokens))
-      if guesses.isEmpty { try askDraft(atMost: min(room, options.draftTokens), cancellation) }
+      // Beyond the end of the text it goes on with the guesses: a text that repeats itself does so for good.
+      for index in 0..<number { try ids.append(text[match.end + index]) }
     } catch {
-      dropGuesses()
-      if error.code == .cancelled || error.code == .deadline { throw error }
       stop()
     }
+  }
+
+  /// How many tokens a draft model should guess, when `propose` has found nothing.
+  ///
+  /// - Parameter room: Most tokens that are of use.
+  func draftCount(atMost room: Int) -> Int {
+    guard isDrafting, count > 0, guesses.isEmpty else { return 0 }
+    return record.guessCount(atMost: min(room, options.draftTokens), besides: otherRows) { _ in .draft }
+  }
+
+  /// Adds a guess of a draft model.
+  ///
+  /// - Returns: Whether there was memory for it.
+  func addGuess(_ token: Int32) -> Bool {
+    isFromDraft = true
+    do throws(XverseError) { try ids.append(token) } catch {
+      stop()
+      return false
+    }
+    return true
+  }
+
+  /// Goes on without a draft model.
+  func stopDrafting() {
+    if isFromDraft { dropGuesses() }
+    isDrafting = false
   }
 
   /// Counts the guesses as evaluated.
   package func countGuesses() { guessedTokens += guesses.count }
 
   /// Forgets what is guessed.
-  package func dropGuesses() { text.truncate(to: count) }
-
-  private func look(atMost limit: Int) throws(XverseError) {
-    guard let match = lookup.match else { return }
-    let number = record.guessCount(atMost: limit, besides: otherRows) { .match(length: match.length + $0) }
-    isFromDraft = false
-    // Beyond the end of the text it goes on with the guesses: a text that repeats itself does so for good.
-    for index in 0..<number { try text.append(text[match.end + index]) }
-  }
-
-  private func askDraft(atMost limit: Int, _ cancellation: Cancellation?) throws(XverseError) {
-    guard let draft else { return }
-    let number = record.guessCount(atMost: limit, besides: otherRows) { _ in .draft }
-    guard number > 0 else { return }
-    isFromDraft = true
-    do throws(XverseError) {
-      let cost = try draft.continue(&text, by: number, cancellation: cancellation)
-      record.recordDraft(nanoseconds: cost.nanoseconds, guesses: guesses.count, isTypical: cost.isTypical)
-    } catch {
-      dropGuesses()
-      if error.code == .cancelled || error.code == .deadline { throw error }
-      self.draft = nil
-    }
-  }
+  package func dropGuesses() { ids.truncate(to: count) }
 
   private func stop() {
     dropGuesses()
-    isLookingUp = false
-    draft = nil
+    (isLookingUp, isDrafting) = (false, false)
   }
 }

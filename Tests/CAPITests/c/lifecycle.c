@@ -289,6 +289,8 @@ static void use_scheduler(xverse_model *model) {
   CHECK(xverse_scheduler_fd(scheduler) >= 0);
   CHECK(xverse_scheduler_next(scheduler, 0, &event) == XVERSE_TIMEOUT && event == NULL);
 
+  OK(xverse_scheduler_set_draft(scheduler, model, NULL));
+
   options = make_options(XVERSE_OPTIONS_SAMPLING, "{\"max_new_tokens\": 8, \"n\": 2, \"prompt_lookup_num_tokens\": 4}");
   OK(xverse_request_create(model, &request));
   OK(xverse_request_set_options(request, options));
@@ -310,6 +312,7 @@ static void use_scheduler(xverse_model *model) {
   OK(xverse_scheduler_stats(scheduler, &json, NULL));
   CHECK(strstr(json, "\"finished\":3") != NULL);
   xverse_free(json);
+  OK(xverse_scheduler_set_draft(scheduler, NULL, NULL));
   xverse_scheduler_free(scheduler);
 }
 
