@@ -1,6 +1,6 @@
 # make                     builds the library and the tool
-# make install             installs them: PREFIX=/usr/local, LIBDIR=$(PREFIX)/lib, DESTDIR=, PC_RPATH=1 for a prefix that
-#                          the dynamic linker does not search
+# make install             installs them: PREFIX=/usr/local, LIBDIR=$(PREFIX)/lib, DATADIR=$(PREFIX)/share, DESTDIR=,
+#                          PC_RPATH=1 for a prefix that the dynamic linker does not search
 # make demo                sets the machine up, builds, and shows a conversation; on a terminal you can join it
 #                          MODEL=... another model than ours, PROMPT="..." one answer instead of a chat
 # make test                sets the machine up, builds, and runs the unit tests
@@ -16,6 +16,7 @@ PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 BINDIR ?= $(PREFIX)/bin
+DATADIR ?= $(PREFIX)/share
 DESTDIR ?=
 PC_RPATH ?=
 DATA ?= ../shared
@@ -91,13 +92,15 @@ $(BUILT_TOOL):
 
 install: $(BUILT_LIBRARY) $(BUILT_TOOL)
 	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' INCLUDEDIR='$(INCLUDEDIR)' BINDIR='$(BINDIR)' \
-	  PC_RPATH='$(PC_RPATH)' VERSION='$(VERSION)' SONAME='$(SONAME)' REALNAME='$(REALNAME)' STRIP='$(STRIP)' \
+	  DATADIR='$(DATADIR)' PC_RPATH='$(PC_RPATH)' VERSION='$(VERSION)' SONAME='$(SONAME)' REALNAME='$(REALNAME)' STRIP='$(STRIP)' \
 	  BUILT_LIBRARY='$(BUILT_LIBRARY)' BUILT_TOOL='$(BUILT_TOOL)' scripts/install.sh
 
 uninstall:
 	rm -f '$(DESTDIR)$(BINDIR)/xverse' '$(DESTDIR)$(INCLUDEDIR)/xverse.h' '$(DESTDIR)$(LIBDIR)/pkgconfig/xverse.pc'
 	rm -f '$(DESTDIR)$(LIBDIR)/libxverse.so' '$(DESTDIR)$(LIBDIR)/$(SONAME)' '$(DESTDIR)$(LIBDIR)/$(REALNAME)'
 	rm -rf '$(DESTDIR)$(LIBDIR)/cmake/xverse'
+	rm -f '$(DESTDIR)$(DATADIR)/man/man1/xverse.1' '$(DESTDIR)$(DATADIR)/bash-completion/completions/xverse'
+	rm -f '$(DESTDIR)$(DATADIR)/zsh/site-functions/_xverse' '$(DESTDIR)$(DATADIR)/fish/vendor_completions.d/xverse.fish'
 	@if [ -z '$(DESTDIR)' ] && [ "$$(id -u)" = 0 ]; then ldconfig; fi
 
 # ---- use ----
@@ -144,14 +147,15 @@ format:
 built:
 	@scripts/build.sh $(MAKE) all
 
-# Exported symbols, examples, documentation with what it says of the demonstration model, and what the library does to its
-# host.
+# Exported symbols, examples, documentation with what it says of the demonstration model, the tool, and what the library does
+# to its host.
 check-installed: built
 	@scripts/check-exports.sh $(BUILT_LIBRARY)
 	@scripts/check-examples.sh $(if $(MODEL),"$$MODEL")
 	@$(MAKE) -s install DESTDIR= PREFIX='$(STAGE)' LIBDIR='$(STAGE)/lib' INCLUDEDIR='$(STAGE)/include' \
-	  BINDIR='$(STAGE)/bin' PC_RPATH=1
+	  BINDIR='$(STAGE)/bin' DATADIR='$(STAGE)/share' PC_RPATH=1
 	@scripts/check_docs.py '$(STAGE)' $(if $(MODEL),"$$MODEL")
+	@scripts/check_tool.py '$(STAGE)'
 	@scripts/check_batch.py '$(STAGE)'
 	@scripts/check_host.py '$(STAGE)'
 

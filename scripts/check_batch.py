@@ -247,9 +247,11 @@ class Checker:
     def many(self):
         """A thousand short lines, more than are held."""
         self.write([{"prompt": PROMPTS[i % len(PROMPTS)], "id": i, "max_new_tokens": i % 5} for i in range(1500)])
-        done = self.run("generate", "--greedy", "--force", "--progress")
+        done = self.run("generate", "--greedy", "--force")
         self.equal([x["id"] for x in self.answers()], list(range(1500)), "id")
-        self.check(b"batch: 1500/1500 lines" in done.stderr, f"progress: {done.stderr}")
+        self.check(b"generate: 1500 lines, " in done.stderr, f"progress: {done.stderr}")
+        done = self.run("generate", "--greedy", "--force", "--quiet")
+        self.equal(done.stderr, b"", "what a quiet run said")
 
     # ---- ends ----
 

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Installs the built library and tool; `make install` gives the places and names in the environment.
+# The built tool writes its manual page and the completions of the shells.
 # Every file is first written beside its place as NAME.new, and renames come last: a full disk or Ctrl-C leaves what was
 # there before, and no program ever finds half a library.
 
@@ -8,9 +9,15 @@ set -eu
 cd "$(dirname "$0")/.."
 umask 022
 lib=$DESTDIR$LIBDIR
+share=$DESTDIR$DATADIR
+man=$share/man/man1/xverse.1
+bash=$share/bash-completion/completions/xverse
+zsh=$share/zsh/site-functions/_xverse
+fish=$share/fish/vendor_completions.d/xverse.fish
 
 set -- "$lib/$REALNAME" "$lib/$SONAME" "$lib/libxverse.so" "$DESTDIR$BINDIR/xverse" "$DESTDIR$INCLUDEDIR/xverse.h" \
-  "$lib/pkgconfig/xverse.pc" "$lib/cmake/xverse/xverse-config.cmake" "$lib/cmake/xverse/xverse-config-version.cmake"
+  "$lib/pkgconfig/xverse.pc" "$lib/cmake/xverse/xverse-config.cmake" "$lib/cmake/xverse/xverse-config-version.cmake" \
+  "$man" "$bash" "$zsh" "$fish"
 
 finish() {
   status=$?
@@ -28,7 +35,8 @@ substitute() {
     -e "s|@RPATH@|${PC_RPATH:+-Wl,-rpath,$LIBDIR}|" "$1" >"$2"
 }
 
-mkdir -p "$lib/pkgconfig" "$lib/cmake/xverse" "$DESTDIR$INCLUDEDIR" "$DESTDIR$BINDIR"
+mkdir -p "$lib/pkgconfig" "$lib/cmake/xverse" "$DESTDIR$INCLUDEDIR" "$DESTDIR$BINDIR" "${man%/*}" "${bash%/*}" \
+  "${zsh%/*}" "${fish%/*}"
 install -m 755 "$BUILT_LIBRARY" "$lib/$REALNAME.new"
 install -m 755 "$BUILT_TOOL" "$DESTDIR$BINDIR/xverse.new"
 $STRIP -s "$lib/$REALNAME.new" "$DESTDIR$BINDIR/xverse.new"
@@ -37,6 +45,10 @@ substitute pkgconfig/xverse.pc.in "$lib/pkgconfig/xverse.pc.new"
 for name in xverse-config xverse-config-version; do
   substitute cmake/$name.cmake.in "$lib/cmake/xverse/$name.cmake.new"
 done
+"$BUILT_TOOL" help --man >"$man.new"
+"$BUILT_TOOL" completion bash >"$bash.new"
+"$BUILT_TOOL" completion zsh >"$zsh.new"
+"$BUILT_TOOL" completion fish >"$fish.new"
 ln -sfn "$REALNAME" "$lib/$SONAME.new"
 ln -sfn "$SONAME" "$lib/libxverse.so.new"
 

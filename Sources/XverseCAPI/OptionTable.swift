@@ -22,16 +22,16 @@ extension RuntimeOptions {
   static let rows: [OptionRow<Self>] = [
     .int(
       "threads", 1...1024, to: \.threadCount, unit: "threads",
-      "Compute threads; default: XVERSE_NUM_THREADS, or the CPUs and the CPU time this process may use."),
+      "Number of compute threads; default: XVERSE_NUM_THREADS, else the CPUs and CPU time this process may use."),
     .choice(
       "threading", [.value("auto", nil)] + threadings.map { .value($0.key, $0.value) }, to: \.threading,
-      "Who starts the compute threads; auto: OpenMP, where its runtime cannot end the process, else pthreads."),
+      "Which library starts the compute threads; auto: OpenMP where it cannot abort the process, else pthreads."),
     .int(
       "memory_limit", 0...large, to: \.memoryLimit, unit: "bytes",
-      "Most bytes held at a time, mapped files not counted; 0: no limit."),
+      "Most bytes of memory to hold at a time, mapped files not counted; 0: no limit."),
     .choice(
       "isa", [.value("auto", nil)] + Kernels.InstructionSet.allCases.map { .value($0.name, $0) },
-      to: \.instructionSet, "Which kernels compute; auto: the best ones."),
+      to: \.instructionSet, "Instruction set of the kernels; auto: the best that this CPU has."),
   ]
 }
 
@@ -40,19 +40,19 @@ extension OptionRow where Group: ModelReading {
   fileprivate static var quantize: Self {
     .choice(
       "quantize", [.value("none", nil)] + QuantizationScheme.allCases.map { .value($0.rawValue, $0) },
-      to: \.quantization.scheme, "Make float weights a half or a quarter of bf16.")
+      to: \.quantization.scheme, "Convert float weights to 8 or 4 bits.")
   }
 
   fileprivate static var calibration: Self {
     .path(
       "calibration", to: \.quantization.calibrationPath,
-      "A text file to quantize on: better answers, but an hour or more for 7B; needs quantize.")
+      "Text file to calibrate quantize with: more accurate, but takes an hour or more for 7B.")
   }
 
   fileprivate static var tokenizer: Self {
     .path(
       "tokenizer", to: \.model.tokenizerPath,
-      "A tokenizer.json, its directory or a .gguf file to take the tokenizer from.")
+      "Take the tokenizer from this tokenizer.json, directory or GGUF file.")
   }
 }
 
@@ -62,7 +62,7 @@ extension LoadOptions {
     .calibration,
     .choice(
       "load", [.value("mmap", .map), .value("read", .read)], to: \.model.mode,
-      "Use weights where the files are mapped, or read a private copy."),
+      "Map the files and use the weights in place, or read a private copy."),
     .choice(
       "verify", [.value("header", false), .value("values", true)], to: \.model.verifiesValues,
       "Check headers only, or also that every weight is finite."),
@@ -80,7 +80,7 @@ extension LoadOptions {
       to: \.model.ropeScaling, "Rotary scaling and its factor, as in dynamic:2."),
     .int(
       "prefix_cache", 0...large, to: \.prefixCacheLimit, unit: "bytes",
-      "Most bytes of keys and values kept for prompts that begin as earlier ones did; 0: none."),
+      "Most bytes of keys and values to keep for prompts that begin like earlier ones; 0: none."),
   ]
 }
 
@@ -88,15 +88,15 @@ extension SessionOptions {
   static let rows: [OptionRow<Self>] = [
     .int(
       "context", 1...largestContext, to: \.context, unit: "tokens",
-      "Most tokens; default: the model's n_ctx_train."),
+      "Most tokens of a sequence; default: the model's n_ctx_train."),
     .choice("kv_type", to: \.cacheElement, "Element type of the KV cache."),
-    .choice("overflow", to: \.overflow, "Fail when the context is full, or go on with its newer half."),
+    .choice("overflow", to: \.overflow, "When the context is full: fail, or drop the older half and continue."),
   ]
 }
 
 extension SamplingOptions {
   static let rows: [OptionRow<Self>] = [
-    .flag("do_sample", to: \.doSample, "0: the most probable token; 1: draw from the distribution."),
+    .flag("do_sample", to: \.doSample, "0: always take the most probable token; 1: draw from the distribution."),
     .float(
       "temperature", 0...largestFloat, to: \.temperature,
       "Divides the logits; 0: greedy; above 0 also sets do_sample."),
@@ -117,17 +117,17 @@ extension SamplingOptions {
       "Penalty on tokens of prompt and output; 1: off."),
     .int(
       "repeat_last_n", 0...largestContext, to: \.generation.sampling.repeatLastN, unit: "tokens",
-      "Last tokens repetition_penalty looks at; 0: all."),
+      "How many of the last tokens repetition_penalty covers; 0: all."),
     .float(
       "frequency_penalty", -2...2, to: \.generation.sampling.frequencyPenalty,
-      "Subtracted for each time a token was generated."),
+      "Subtracted from a token's logit for each time it was generated."),
     .float(
       "presence_penalty", -2...2, to: \.generation.sampling.presencePenalty,
-      "Subtracted from tokens that were generated."),
-    .int("seed", -1...large, to: \.seed, "Seed of the random numbers; -1: from the system."),
+      "Subtracted from the logit of each token that was generated."),
+    .int("seed", -1...large, to: \.seed, "Seed for the random numbers; -1: a seed from the system."),
     .int(
       "max_new_tokens", 0...largestContext, to: \.generation.maximumNewTokens, unit: "tokens",
-      "Most tokens to generate; default: the model's, else the context."),
+      "Most tokens to generate; default: the model's, else the rest of the context."),
     .json(
       "stop", to: \.generation.stops,
       "Strings that end generation: a JSON array of at most 256 strings of at most 4096 bytes.",
@@ -136,21 +136,21 @@ extension SamplingOptions {
       "logit_bias", to: \.generation.sampling.logitBias,
       "Added to logits: a JSON object of token ids and numbers.", reading: OptionJSON.biases),
     .flag(
-      "ignore_eos", to: \.generation.ignoresEOS, "1: end-of-sequence tokens do not end generation."),
+      "ignore_eos", to: \.generation.ignoresEOS, "1: continue past end-of-sequence tokens."),
     .flag("logprobs", to: \.generation.wantsLogprobs, "1: return the log-probability of every generated token."),
     .int(
       "deadline_ms", 0...large, to: \.generation.deadline, unit: "milliseconds",
       "Milliseconds after which generation ends; 0: no limit."),
     .int(
       "n", 1...1024, to: \.generation.count, unit: "answers",
-      "Answers to one prompt, of a scheduler; each after the first has a seed 1 higher."),
+      "Number of answers to one prompt, in a scheduler; each after the first has a seed 1 higher."),
     .int(
       "priority", -largestInt32...largestInt32, to: \.generation.priority,
-      "A scheduler lets requests of a lower number go first."),
+      "Requests with lower numbers go first, in a scheduler."),
     .int(
       "prompt_lookup_num_tokens", 0...Int64(SpeculationOptions.mostTokens),
       to: \.generation.speculation.promptLookupTokens, unit: "tokens",
-      "Most tokens to guess from what prompt and answer repeat; changes speed only; 0: off."),
+      "Most tokens to guess at a time from repetitions in the text; changes speed only; 0: off."),
     .int(
       "num_assistant_tokens", 0...Int64(SpeculationOptions.mostTokens), to: \.generation.speculation.draftTokens,
       unit: "tokens", "Most tokens that the session's draft model guesses at a time; changes speed only; 0: off."),
@@ -160,10 +160,10 @@ extension SamplingOptions {
 extension SchedulerSettings {
   static let rows: [OptionRow<Self>] = [
     .int(
-      "max_num_seqs", 1...1024, to: \.maximumSequences, unit: "answers", "Most answers that are worked at together."),
+      "max_num_seqs", 1...1024, to: \.maximumSequences, unit: "answers", "Most answers that run together."),
     .int(
       "max_num_batched_tokens", 1...8192, to: \.maximumBatchedTokens, unit: "tokens",
-      "Most tokens of prompts that are evaluated together."),
+      "Most prompt tokens to evaluate in one pass."),
     .int(
       "max_queued_requests", 0...65536, to: \.maximumQueued, unit: "answers", "Most answers that wait for their turn."),
     .int(
@@ -179,7 +179,7 @@ extension ConversionOptions {
     .int(
       "max_shard_size", 0...large, to: \.maximumShardSize, unit: "bytes",
       "Most bytes of weights in one file; 0: one file for all."),
-    .choice("format", to: \.format, "What to write: a Hugging Face directory, or a GGUF file."),
+    .choice("format", to: \.format, "What to write: a Hugging Face directory or a GGUF file."),
     .choice(
       "type", GGUFExport.Encoding.allCases.map { .value($0.rawValue, $0) }, to: \.encoding, default: .value(.f16),
       "Type of the matrices in a GGUF file; default: f16."),

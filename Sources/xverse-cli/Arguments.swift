@@ -2,6 +2,7 @@
 //
 //   --key value, --key=value   an option with a value; the next word is always the value, even when it starts with '-'
 //   --key                      a flag; --key=0 switches one off that the library knows
+//   -x                         the same by its letter, for the few flags that have one
 //   --                         ends the options
 //   -                          an operand: standard input
 
@@ -19,13 +20,15 @@ struct Arguments {
     operands = parser.operands
     values = parser.values
     if has("help") { return }
-    if operands.count < specification.operands.lowerBound {
-      throw .usage("\(command): too few arguments; usage: xverse \(command) \(specification.usage)")
-    }
-    if operands.count > specification.operands.upperBound {
+    let allowed = specification.operandCount
+    if operands.count < allowed.lowerBound {
       throw .usage(
-        "\(command): unexpected argument '\(operands[specification.operands.upperBound].text)'"
-          + " (quote text that has spaces in it)")
+        "\(command): \(specification.operands[operands.count].name) is missing; usage: xverse \(command) "
+          + specification.usages[0])
+    }
+    if operands.count > allowed.upperBound {
+      throw .usage(
+        "\(command): unexpected argument '\(operands[allowed.upperBound].text)' (quote text that contains spaces)")
     }
   }
 
@@ -51,6 +54,21 @@ struct Arguments {
     return value
   }
 
+  /// The value of `--name` as a number of bytes, such as 1000000, 5GB or 4GiB; nil when the option is absent.
+  func bytes(_ name: String) throws(ToolError) -> Int? {
+    guard let text = string(name) else { return nil }
+    let digits = text.prefix { $0.isASCII && $0.isNumber }
+    let units = ["", "KB", "MB", "GB", "TB"].enumerated().map { ($1, 1000.power($0)) }
+    let binary = ["KiB", "MiB", "GiB", "TiB"].enumerated().map { ($1, 1024.power($0 + 1)) }
+    let unit = (units + binary).first { $0.0 == text.dropFirst(digits.count) }
+    guard let count = Int(digits), let size = unit?.1 else {
+      throw .usage("--\(name) is '\(text)', expected a number of bytes such as 1000000, 5GB or 4GiB")
+    }
+    let (bytes, overflow) = count.multipliedReportingOverflow(by: size)
+    if overflow { throw .usage("--\(name) is '\(text)', more bytes than can be counted") }
+    return bytes
+  }
+
   /// The value of `--name` as a number; nil when the option is absent.
   func number(_ name: String) throws(ToolError) -> Double? {
     guard let text = string(name) else { return nil }
@@ -74,8 +92,10 @@ private struct ArgumentParser {
         operands += remaining
         return
       }
-      if word.text == "-h" {
-        values["help"] = [Word([])]
+      if word.bytes.count == 2, word.bytes[0] == UInt8(ascii: "-"),
+        let flag = specification.options.first(where: { $0.short?.asciiValue == word.bytes[1] })
+      {
+        values[flag.name] = [Word([])]
       } else if word.bytes.first == UInt8(ascii: "-"), word.bytes.count > 1 {
         try parseOption(word, &remaining)
       } else {
@@ -110,4 +130,8 @@ private struct ArgumentParser {
     return "unknown option '\(spelled)'"
       + (nearest.map { "; did you mean '\($0)'?" } ?? "; see 'xverse help \(specification.name)'")
   }
+}
+
+extension Int {
+  fileprivate func power(_ exponent: Int) -> Int { (0..<exponent).reduce(1) { product, _ in product * self } }
 }

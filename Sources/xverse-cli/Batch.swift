@@ -6,28 +6,36 @@ import CXverse
 final class Batch {
   private var input: BatchInput
   private let output: BatchOutput
-  private var progress: BatchProgress
+  private let command: String
+  private var progress: Progress
+  /// Lines of the input; nil when that is not known.
+  private let total: Int64?
   private var lineCount = 0
+  /// Lines that an earlier run answered.
+  private var keptCount = 0
+  /// Of this run.
+  private var tokenCount = 0
   /// Numbers of the first lines that failed.
   private var failedLines: [Int] = []
   private var failedCount = 0
 
   static let options: [OptionSpecification] = [
-    .option("input", "FILE", "Answer each line of FILE, a JSON object a line; '-': standard input."),
-    .option("output", "FILE", "Write the answers to FILE, a JSON object a line; '-': standard output."),
-    .flag("resume", "Go on where an earlier run with the same input and output ended."),
+    .path("input", "Answer each line of FILE, which has a JSON object on each line; '-' is standard input."),
+    .path("output", "Write the answers to FILE, a JSON object on each line; '-' is standard output."),
+    .flag("resume", "Continue an earlier run with the same input and output."),
     .flag("force", "Overwrite the output."),
-    .flag("progress", "Show progress also when standard error is no terminal."),
   ]
 
   /// For the help of a command with these options.
   static let details = """
-    Both files have a JSON object a line. An answer has "index", the number of its line in the input (the first is 1; blank
-    lines count, and have no answer), and the line's "id" or "custom_id". Answers are in the order of the input. In place of
-    an answer, a line that is wrong or fails gets {"index": ..., "error": {"status": "XVERSE_E_...", "message": ...}}; the
-    exit status is 1 then, and the numbers of these lines are told in the end. A run that was ended in any way can be
-    continued with the same command and --resume: the output becomes the same as of one run, if that does not depend on
-    random numbers without a seed or on time. Errors are kept, too.
+    Each answer has "index", the number of its line in the input (the first line is 1; blank lines count but get no \
+    answer), and the "id" or "custom_id" of that line. Answers are in the order of the input. A line that is wrong or \
+    fails gets {"index": ..., "error": {"status": "XVERSE_E_...", "message": ...}} in place of an answer. The other lines \
+    are answered all the same; at the end the failed lines are listed and the exit status is 1.
+
+    To continue a run that ended early for any reason, repeat its command with --resume. The output becomes the same as \
+    from one run, unless it depends on random numbers without a seed or on time. Errors are kept, too. With --json a \
+    summary is printed: "lines", "kept_lines" (of an earlier run), "failed_lines", "tokens", "seconds" and "output".
     """
 
   /// Opens both files and finds where to begin.
@@ -37,21 +45,23 @@ final class Batch {
     }
     let (resumes, overwrites) = (arguments.has("resume"), arguments.has("force"))
     if resumes && overwrites { throw .usage("--resume and --force exclude each other") }
-    if resumes && outputPath.text == "-" { throw .usage("--resume needs an output that is a file") }
+    for option in ["resume", "json"] where arguments.has(option) && outputPath.text == "-" {
+      throw .usage("--\(option) needs an output that is a file")
+    }
+    command = arguments.command
     input = try BatchInput(path: inputPath)
     output = try BatchOutput(path: outputPath, input: input.status(), mayHaveContent: resumes || overwrites)
-    let isShown = StandardError.isTerminal || arguments.has("progress")
+    progress = Progress(arguments)
     // A pipe cannot be read twice, nor even opened twice.
     let isFile = inputPath.text == "-" ? false : try input.isFile()
-    let total = isShown && isFile ? try BatchInput.countLines(path: inputPath) : nil
-    progress = BatchProgress(isShown: isShown, total: total)
+    total = isFile && !arguments.has("quiet") ? Int64(try BatchInput.countLines(path: inputPath)) : nil
     if resumes { try resume() } else { try output.truncate(to: 0) }
   }
 
   private func resume() throws(ToolError) {
     try output.resume(after: &input) { line, isGood in
       count(line.index, isGood: isGood)
-      progress.keepLine()
+      keptCount += 1
     }
   }
 
@@ -67,11 +77,13 @@ final class Batch {
       note = try answer(batch)
       try batch.output.synchronize()
     } catch {
-      batch.progress.end()
+      batch.progress.finish(always: true)
       throw error
     }
-    batch.progress.end()
+    let summary = batch.summary
+    batch.progress.finish(always: true)
     if let note { StandardError.write(note + "\n") }
+    if arguments.has("json") { try StandardOutput.write(summary.text + "\n") }
     try batch.checkFailures()
   }
 
@@ -82,16 +94,28 @@ final class Batch {
   func write(_ line: BatchLine, _ outcome: Result<[(key: String, value: JSON)], ToolError>) throws(ToolError) {
     try output.write(line, outcome)
     if case .success = outcome { count(line.index, isGood: true) } else { count(line.index, isGood: false) }
-    progress.finishLine()
-    progress.show()
+    showProgress()
   }
 
   /// Whether `nextLine` returns without waiting for somebody to write the line.
   var hasLine: Bool { input.isReady }
 
-  func add(tokens: Int) { progress.add(tokens: tokens) }
+  func add(tokens: Int) { tokenCount += tokens }
 
-  func showProgress() { progress.show() }
+  /// The first call starts the clock.
+  func showProgress() {
+    progress.report(
+      Progress.State(
+        phase: command, unit: "lines", done: Int64(lineCount), total: total, doneBefore: Int64(keptCount),
+        tokens: Int64(tokenCount)))
+  }
+
+  private var summary: JSON {
+    .object([
+      ("lines", .integer(lineCount)), ("kept_lines", .integer(keptCount)), ("failed_lines", .integer(failedCount)),
+      ("tokens", .integer(tokenCount)), ("seconds", .real(progress.elapsed)), ("output", .string(output.name)),
+    ])
+  }
 
   private func checkFailures() throws(ToolError) {
     if failedCount == 0 { return }
@@ -99,7 +123,7 @@ final class Batch {
     let others = failedCount - failedLines.count
     throw .failure(
       "\(failedCount) of \(lineCount) lines failed: \(numbers)" + (others > 0 ? " and \(others) more" : "")
-        + "; \(output.name) tells why")
+        + "; see \(output.name) for the reasons")
   }
 
   private func count(_ index: Int, isGood: Bool) {

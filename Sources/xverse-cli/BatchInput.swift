@@ -38,7 +38,7 @@ struct BatchLine {
     let text = line.characters.withUnsafeBytes { String(validating: $0, as: UTF8.self) }
     guard let text else { throw .failure("the line is not UTF-8", status: xverse_status(XVERSE_E_PARSE)) }
     guard case .object(let all) = try JSON(parsing: text, from: "the line") else {
-      throw .invalid("the line is no JSON object")
+      throw .invalid("the line is not a JSON object")
     }
     var seen: Set<String> = []
     var rest: [(key: String, value: JSON)] = []

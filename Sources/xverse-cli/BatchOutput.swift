@@ -56,7 +56,7 @@ struct BatchOutput: ~Copyable {
     while let answer = try reader.readLine(atMost: Self.longestLine) {
       count += 1
       guard let line = try input.next() else {
-        throw .usage("\(name) has more lines than the input has, so it cannot be resumed")
+        throw .usage("\(name) has more lines than the input, so it cannot be resumed")
       }
       guard answer.isWhole else {
         if !answer.isBeginning(of: line.index) { throw notOurs(count, line) }
@@ -74,7 +74,7 @@ struct BatchOutput: ~Copyable {
   private static let longestLine = 1 << 28
 
   private func notOurs(_ count: Int, _ line: BatchLine) -> ToolError {
-    .usage("line \(count) of \(name) is no answer to line \(line.index) of the input, so it cannot be resumed")
+    .usage("line \(count) of \(name) does not answer line \(line.index) of the input, so it cannot be resumed")
   }
 
   /// Cuts off what is behind the first `length` bytes, and goes on there.
@@ -89,16 +89,7 @@ struct BatchOutput: ~Copyable {
     let members: [(key: String, value: JSON)]
     switch outcome {
     case .success(let answer): members = answer
-    case .failure(let error):
-      members = [
-        (
-          "error",
-          .object([
-            ("status", .string(String(cString: xverse_status_name(error.status)))),
-            ("message", .string(error.message ?? "")),
-          ])
-        )
-      ]
+    case .failure(let error): members = [("error", .object(error.members))]
     }
     var text = JSON.object([("index", .integer(line.index))] + line.names + members).text + "\n"
     let failure = text.withUTF8 { StandardOutput.write(UnsafeRawBufferPointer($0), to: descriptor) }
@@ -127,16 +118,5 @@ extension InputReader.Line {
     for name in line.names where answer[name.key].text != name.value.text { return nil }
     if case .null = answer["error"] { return true }
     return false
-  }
-}
-
-extension ToolError {
-  /// The library's number for it.
-  fileprivate var status: xverse_status {
-    switch self {
-    case .failure(_, let status): status
-    case .usage: xverse_status(XVERSE_E_INVALID)
-    case .interrupted, .outputClosed: xverse_status(XVERSE_E_CANCELLED)
-    }
   }
 }

@@ -12,25 +12,42 @@ enum BenchCommand: Command {
   static let specification = CommandSpecification(
     "bench",
     summary: "Measure speed and memory, and compare with the limits of the machine.",
-    usage: "MODEL [options]",
+    usages: ["MODEL [options]"],
     details: """
-      Reads a prompt and decodes tokens, several times, between probes of the memory's read bandwidth and of OpenBLAS.
-      Decode is bound by the memory, prefill by the arithmetic; the last column tells how close they come.
+      Evaluates a prompt and decodes tokens several times. Between these runs it measures the memory's read bandwidth \
+      and the speed of OpenBLAS. Decode is bound by the memory, prefill by the arithmetic; the last column shows what \
+      share of each limit was reached.
       """,
-    operands: 1...1,
-    options: [
-      .option("prompt-tokens", "N", "Tokens in the prompt; 512 by default, less where the context is shorter."),
-      .option("decode-tokens", "N", "Tokens to decode; 64 by default."),
-      .option("depth", "N", "Tokens in the session before those; 0 by default."),
-      .option("repeats", "N", "Runs to take the median of; 5 by default."),
-      .flag("json", "Print a JSON object."),
-    ] + Session.options + Model.options)
+    examples: [
+      Example("Measure a model.", "xverse bench XVERSE-7B-Chat"),
+      Example(
+        "A quick look, for a script.",
+        "xverse bench XVERSE-7B-Chat --prompt-tokens 64 --repeats 1 --json"),
+    ],
+    operands: [.model],
+    groups: [
+      OptionGroup(
+        "Measurement",
+        [
+          .number(
+            "prompt-tokens", "TOKENS", promptRange, default: "512, or less where the context is shorter",
+            "Tokens in the prompt."),
+          .number("decode-tokens", "TOKENS", decodeRange, default: "64", "Tokens to decode."),
+          .number("depth", "TOKENS", depthRange, default: "0", "Tokens in the session before the decoded ones."),
+          .number("repeats", "RUNS", repeatRange, default: "5", "Runs, of which the median is reported."),
+        ]), Session.options,
+    ] + Model.options + [OptionGroup(OptionGroup.output, [OptionGroup.json, OptionGroup.quiet])])
+
+  private static let promptRange = 1...10_000_000
+  private static let decodeRange = 1...1_000_000
+  private static let depthRange = 0...10_000_000
+  private static let repeatRange = 1...1000
 
   static func run(_ arguments: Arguments) throws(ToolError) {
-    let repeats = try arguments.integer("repeats", in: 1...1000) ?? 5
-    let decodeTokens = try arguments.integer("decode-tokens", in: 1...1_000_000) ?? 64
-    let promptTokens = try arguments.integer("prompt-tokens", in: 1...10_000_000)
-    let depth = try arguments.integer("depth", in: 0...10_000_000) ?? 0
+    let repeats = try arguments.integer("repeats", in: repeatRange) ?? 5
+    let decodeTokens = try arguments.integer("decode-tokens", in: decodeRange) ?? 64
+    let promptTokens = try arguments.integer("prompt-tokens", in: promptRange)
+    let depth = try arguments.integer("depth", in: depthRange) ?? 0
     let threads = try arguments.integer("threads", in: 1...4096) ?? Machine.processorCount
     try Interrupt.install()
     let start = Machine.now
@@ -43,7 +60,7 @@ enum BenchCommand: Command {
       decodeTokens: decodeTokens, depth: depth)
     try bench.warmUp()
     let memory = (peak: Machine.peakResidentMemory, anonymous: Machine.anonymousMemory)
-    try bench.measure(repeats: repeats)
+    try bench.measure(repeats: repeats, Progress(arguments))
     let report = BenchReport(
       bench: bench, work: try workload(info, arguments), info: info,
       build: try Library.buildInfo(), loadSeconds: loadSeconds, peakMemory: memory.peak,
@@ -98,9 +115,10 @@ struct Bench {
     try session.evaluate(tokens(at: 0, count: depth + decodeTokens))
   }
 
-  mutating func measure(repeats: Int) throws(ToolError) {
-    var progress = ProgressLine()
+  mutating func measure(repeats: Int, _ progress: Progress) throws(ToolError) {
+    var progress = progress
     defer { progress.clear() }
+    progress.report(Progress.State(phase: "measure", unit: "runs", done: 0, total: Int64(repeats)))
     probe()
     for repetition in 1...repeats {
       prefill.append(try seconds(runPrefill))
@@ -108,7 +126,8 @@ struct Bench {
       if depth > 0 { try session.evaluate(tokens(at: 0, count: depth)) }
       decode.append(try seconds(runDecode))
       probe()
-      progress.show(Int64(repetition), of: Int64(repeats), in: "measure")
+      progress.report(
+        Progress.State(phase: "measure", unit: "runs", done: Int64(repetition), total: Int64(repeats)))
       try Interrupt.check()
     }
   }

@@ -4,29 +4,49 @@ enum ChatCommand: Command {
   static let specification = CommandSpecification(
     "chat",
     summary: "Talk with a chat model.",
-    usage: "MODEL [options]",
+    usages: ["MODEL [options]"],
     details: """
-      Reads a message a line and streams the answers. Ctrl-C stops an answer; at the prompt, Ctrl-D or a second Ctrl-C
-      leaves. With --save the conversation is in FILE after each answer, with all that the model remembers of it; the file
-      is as large as that. --resume goes on with it, with the same model and --kv-type. Lines that start with '/' are
-      commands:
+      Reads one message from each line and prints the answers while they are generated. Ctrl-C stops an answer; at the \
+      prompt, Ctrl-D or a second Ctrl-C ends the chat. --save writes the conversation and the model's KV cache to FILE \
+      after each answer, which can make it large. --resume continues it; the model and --kv-type must be the same. Lines \
+      that start with '/' are commands:
 
-      \(commandList)
+      \(indented(commandList))
       """,
-    operands: 1...1,
-    options: [
-      .option("system", "TEXT", "A system message before the conversation."),
-      .option("save", "FILE", "Save the conversation to FILE after each answer."),
-      .option("resume", "FILE", "Go on with the conversation that --save left in FILE."),
-      .flag("echo", "Write each message before its answer when it is not typed at a prompt."),
-      .flag("stats", "Print counts and speeds to standard error after each answer."),
-    ] + Request.options + Session.options + Model.options)
+    examples: [
+      Example("Chat.", "xverse chat XVERSE-7B-Chat"),
+      Example(
+        "Chat with a system message and less random answers.",
+        "xverse chat XVERSE-7B-Chat --system \"Be brief.\" --temperature 0.3"),
+      Example("Keep the conversation in a file.", "xverse chat XVERSE-7B-Chat --save friday.chat"),
+    ],
+    operands: [.model],
+    groups: [
+      OptionGroup(
+        "Conversation",
+        [
+          .text("system", "TEXT", "A system message before the conversation."),
+          .path("save", "Save the conversation to FILE after each answer."),
+          .path("resume", "Continue the conversation that --save left in FILE."),
+        ]), Request.options, Session.options,
+    ] + Model.options + [
+      OptionGroup(
+        OptionGroup.output,
+        [
+          .flag("echo", "Print each message before its answer when it is not typed at a prompt."),
+          .flag("stats", "Print counts and speeds to standard error after each answer."), OptionGroup.quiet,
+        ])
+    ])
+
+  private static func indented(_ text: String) -> String {
+    text.split(separator: "\n").map { "  \($0)" }.joined(separator: "\n")
+  }
 
   fileprivate static let commandList = """
     /reset          start a new conversation
-    /system TEXT    start a new conversation with this system message; none without TEXT
+    /system TEXT    start a new conversation with this system message, or none
     /help           list these commands
-    /exit           leave
+    /exit           end the chat
     """
 
   static func run(_ arguments: Arguments) throws(ToolError) {
@@ -38,7 +58,7 @@ enum ChatCommand: Command {
     let model = try Model(arguments)
     var conversation = Conversation(
       model: model, session: try Session(model, arguments), sampling: sampling, saved: arguments.word("save"),
-      echoes: arguments.has("echo"), printsStats: arguments.has("stats"))
+      echoes: arguments.has("echo"), printsStats: arguments.has("stats"), progress: Progress(arguments))
     conversation.reset(system: arguments.string("system") ?? "")
     if let file = arguments.word("resume") { try conversation.resume(file) }
     try conversation.run()
@@ -54,11 +74,13 @@ private struct Conversation {
   let saved: Word?
   let echoes: Bool
   let printsStats: Bool
+  private let progress: Progress
   private var messages: [ChatMessage] = []
   private let isInteractive = InputReader.isTerminal && StandardOutput.isTerminal
 
   init(
-    model: Model, session: Session, sampling: LibraryOptions, saved: Word?, echoes: Bool, printsStats: Bool
+    model: Model, session: Session, sampling: LibraryOptions, saved: Word?, echoes: Bool, printsStats: Bool,
+    progress: Progress
   ) {
     self.model = model
     self.session = session
@@ -66,6 +88,7 @@ private struct Conversation {
     self.saved = saved
     self.echoes = echoes
     self.printsStats = printsStats
+    self.progress = progress
   }
 
   mutating func reset(system: String) {
@@ -103,14 +126,14 @@ private struct Conversation {
     Interrupt.reset()
     var wasInterrupted = false
     while true {
-      if isInteractive { try StandardOutput.write("> ") }
+      if isInteractive { try StandardOutput.write(StandardOutput.terminal.bold("> ")) }
       do throws(ToolError) {
         return try input.readLine()
       } catch .interrupted where isInteractive {
         if wasInterrupted { return nil }
         wasInterrupted = true
         Interrupt.reset()
-        try StandardOutput.write("\n(Ctrl-C again, Ctrl-D or /exit leaves)\n")
+        try StandardOutput.write("\n(Ctrl-C again, Ctrl-D or /exit ends the chat)\n")
       }
     }
   }
@@ -137,7 +160,7 @@ private struct Conversation {
     let request = try Request(model, sampling)
     for message in messages { try request.add(role: message.role, text: message.text) }
     try request.add(role: "user", text: line)
-    let stream = AnswerStream { (piece) throws(ToolError) in try StandardOutput.write(piece) }
+    let stream = AnswerStream(progress) { (piece) throws(ToolError) in try StandardOutput.write(piece) }
     do throws(ToolError) {
       let answer = try stream.run(request, in: session)
       messages += [("user", line), ("assistant", answer.text)]
@@ -146,7 +169,7 @@ private struct Conversation {
       try save()
       if answer.isCancelled, !isInteractive { throw .interrupted }
     } catch .failure(let message, _) where isInteractive {
-      StandardError.write("xverse: \(message)\n")
+      StandardError.write("\(StandardError.terminal.red("xverse:")) \(message)\n")
     }
   }
 }

@@ -30,4 +30,14 @@ extension Format {
     }
     return (unit == "bytes" ? "\(count)" : short(value)) + " " + unit
   }
+
+  /// "0.35 s", "8.2 s", "2 min 5 s", "3 h 12 min"
+  static func duration(_ seconds: Double) -> String {
+    if seconds < 10 { return "\(fixed(max(0, seconds), seconds < 1 ? 2 : 1)) s" }
+    // More than a year is no estimate.
+    let seconds = Int(min(seconds, 366 * 86400).rounded())
+    if seconds < 60 { return "\(seconds) s" }
+    if seconds < 3600 { return "\(seconds / 60) min \(seconds % 60) s" }
+    return "\(seconds / 3600) h \(seconds / 60 % 60) min"
+  }
 }

@@ -5,17 +5,14 @@ import XverseMeasurement
 
 final class GenerateBatch {
   static let details = """
-    With --input and --output it answers many prompts together. A line has {"prompt": TEXT} or {"messages": [{"role": ...,
-    "content": TEXT}, ...]}, perhaps "id" or "custom_id", and perhaps sampling options by the library's names, such as
-    "max_new_tokens" or "seed"; the command line gives the others for all lines, so --seed is the seed of each. An answer
-    has "text", "finish_reason", "n_prompt" and "n_generated", with --logprobs also "tokens" and "logprobs". How many tokens
-    were cached depends on time; --stats tells it for all in the end.
+    With --input and --output, many prompts are answered together. A line of the input has {"prompt": TEXT} or \
+    {"messages": [{"role": ..., "content": TEXT}, ...]}. It may have "id" or "custom_id", and sampling options by the \
+    library's names, such as "max_new_tokens" or "seed"; options on the command line apply to all other lines, so --seed \
+    is the seed of each of them. An answer has "text", "finish_reason", "n_prompt" and "n_generated"; with --logprobs \
+    also "tokens" and "logprobs".
 
     \(Batch.details)
     """
-
-  /// What only a batch has.
-  static let options = Batch.options + Scheduler.options
 
   /// So many lines at most have been read and have no answer in the output yet.
   private static let mostHeld = 1024
@@ -33,7 +30,7 @@ final class GenerateBatch {
   private var isAtEnd = false
 
   static func run(_ arguments: Arguments) throws(ToolError) {
-    for option in ["prompt-file", "chat", "system", "prefill", "json", "overflow"] where arguments.has(option) {
+    for option in ["prompt-file", "chat", "system", "prefill", "overflow"] where arguments.has(option) {
       throw .usage("--\(option) and --input exclude each other")
     }
     if arguments.operands.count > 1 { throw .usage("the prompt is given twice: as an argument and by --input") }
@@ -55,6 +52,7 @@ final class GenerateBatch {
   }
 
   private func run() throws(ToolError) {
+    batch.showProgress()
     while true {
       try submitLines()
       try writeAnswers()
@@ -100,7 +98,7 @@ final class GenerateBatch {
       switch member.key {
       case "prompt": prompt = member.value
       case "messages": messages = member.value
-      case "n": throw .invalid("\"n\": a line has one answer")
+      case "n": throw .invalid("\"n\" is not supported: a line has one answer")
       default: options.append(member)
       }
     }
@@ -113,8 +111,8 @@ final class GenerateBatch {
       for message in messages { try add(message, to: request) }
     case (_?, _?): throw .invalid("the line has both \"prompt\" and \"messages\"")
     case (nil, nil): throw .invalid("the line has neither \"prompt\" nor \"messages\"")
-    case (_?, nil): throw .invalid("\"prompt\" is no string")
-    case (nil, _?): throw .invalid("\"messages\" is no array")
+    case (_?, nil): throw .invalid("\"prompt\" is not a string")
+    case (nil, _?): throw .invalid("\"messages\" is not an array")
     }
     return request
   }
@@ -122,7 +120,7 @@ final class GenerateBatch {
   private func add(_ message: JSON, to request: Request) throws(ToolError) {
     guard case .object(let members) = message, members.count == 2, let role = message["role"].stringValue,
       let content = message["content"].stringValue
-    else { throw .invalid("a message is no object of \"role\" and \"content\", both strings") }
+    else { throw .invalid("a message is not an object of \"role\" and \"content\", both strings") }
     try request.add(role: role, text: content.characters)
   }
 

@@ -7,27 +7,45 @@ enum GenerateCommand: Command {
   static let specification = CommandSpecification(
     "generate",
     summary: "Continue a text, or answer one message.",
-    usage: "MODEL [PROMPT | --prompt-file FILE | - | --input FILE --output FILE] [options]",
+    usages: [
+      "MODEL PROMPT|- [options]", "MODEL --prompt-file FILE [options]", "MODEL --input FILE --output FILE [options]",
+    ],
     details: """
-      Writes the continuation of PROMPT to standard output as it is generated. MODEL is a Hugging Face directory or a
-      checkpoint file; '-' reads the prompt from standard input. What is not given follows the checkpoint's
-      generation_config.json. With --logprobs the tokens are listed after the text. Ctrl-C ends the answer.
+      Writes the continuation of PROMPT to standard output while it is generated; '-' reads the prompt from standard \
+      input. Sampling options that are not given come from the model's generation_config.json. With --logprobs the \
+      tokens are listed after the text. Ctrl-C ends the answer. With --json the object has "text", "finish_reason", \
+      "tokens", "logprobs" (with --logprobs) and "stats".
 
       \(GenerateBatch.details)
       """,
-    operands: 1...2,
-    options: [
-      .option("prompt-file", "FILE", "Read the prompt from FILE."),
-      .flag("chat", "Treat the prompt as one user message for a chat model."),
-      .option("system", "TEXT", "With --chat: a system message before it."),
-      .option("prefill", "TEXT", "With --chat: the beginning of the answer, which the model continues."),
-      .flag("json", "Print one JSON object in the end instead of streaming text."),
-      .flag("stats", "Print counts and speeds to standard error in the end."),
-    ] + GenerateBatch.options + Request.options + Session.options + Model.options)
+    examples: [
+      Example("Continue a text.", "xverse generate XVERSE-7B-Chat \"Once upon a time\" --max-new-tokens 60"),
+      Example(
+        "Ask a chat model; the same answer each time.",
+        "xverse generate XVERSE-7B-Chat \"What is a library?\" --chat --greedy"),
+      Example(
+        "Answer a file of prompts.", "xverse generate XVERSE-7B-Chat --input prompts.jsonl --output answers.jsonl"),
+    ],
+    operands: [.model, Operand(name: "PROMPT", completion: .nothing, isOptional: true)],
+    groups: [
+      OptionGroup(
+        "Prompt",
+        [
+          .path("prompt-file", "Read the prompt from FILE."),
+          .flag("chat", "Treat the prompt as one user message for a chat model."),
+          .text("system", "TEXT", "With --chat: a system message before it."),
+          .text("prefill", "TEXT", "With --chat: the beginning of the answer, which the model continues."),
+        ]),
+      OptionGroup("Batch", Batch.options), Scheduler.options, Request.options, Session.options,
+    ] + Model.options + [
+      OptionGroup(
+        OptionGroup.output,
+        [OptionGroup.json, .flag("stats", "Print counts and speeds to standard error at the end."), OptionGroup.quiet])
+    ])
 
   static func run(_ arguments: Arguments) throws(ToolError) {
     if arguments.has("input") { return try GenerateBatch.run(arguments) }
-    for option in GenerateBatch.options where arguments.has(option.name) {
+    for option in Batch.options + Scheduler.options.options where arguments.has(option.name) {
       throw .usage("--\(option.name) needs --input")
     }
     for option in ["system", "prefill"] where arguments.has(option) && !arguments.has("chat") {
@@ -47,7 +65,7 @@ enum GenerateCommand: Command {
       try request.add(text: prompt)
     }
     let isStreaming = !arguments.has("json")
-    let stream = AnswerStream { (piece) throws(ToolError) in
+    let stream = AnswerStream(Progress(arguments)) { (piece) throws(ToolError) in
       if isStreaming { try StandardOutput.write(piece) }
     }
     let answer = try stream.run(request, in: session)

@@ -16,11 +16,12 @@ final class Request {
 
   deinit { xverse_request_free(handle) }
 
-  static let options: [OptionSpecification] =
+  static let options = OptionGroup(
+    "Sampling",
     [.flag("greedy", "Always take the most probable token: the same as --do-sample=0.")]
-    + LibraryOptions.specifications(.sampling, except: ["n", "priority"])
+      + LibraryOptions.specifications(.sampling, except: ["n", "priority", "num_assistant_tokens"]))
 
-  /// The sampling options of the command line; what it leaves out stays the checkpoint's default.
+  /// The sampling options of the command line; what it leaves out stays the model's default.
   static func sampling(from arguments: Arguments) throws(ToolError) -> LibraryOptions {
     let options = try LibraryOptions(.sampling, from: arguments)
     if arguments.has("greedy") {
@@ -79,11 +80,16 @@ struct Answer {
 /// Runs a request and passes its text on, piece by piece.
 final class AnswerStream {
   private let show: (UnsafeRawBufferPointer) throws(ToolError) -> Void
+  /// Shown while the prompt is evaluated.
+  private var progress: Progress
   private var text: [CChar] = []
   private var failure: ToolError?
 
   /// - Parameter show: Receives each piece of text; when it throws, the answer is stopped and `run` throws the same.
-  init(show: @escaping (UnsafeRawBufferPointer) throws(ToolError) -> Void) { self.show = show }
+  init(_ progress: Progress, show: @escaping (UnsafeRawBufferPointer) throws(ToolError) -> Void) {
+    self.progress = progress
+    self.show = show
+  }
 
   /// Generates until the library stops or Ctrl-C is pressed; the latter gives an answer that `isCancelled`.
   func run(_ request: Request, in session: Session) throws(ToolError) -> Answer {
@@ -94,6 +100,7 @@ final class AnswerStream {
       session.handle, request.handle, Interrupt.cancel, Self.callback, Unmanaged.passUnretained(self).toOpaque(),
       &result)
     defer { xverse_result_free(result) }
+    progress.clear()
     if let failure { throw failure }
     var answer = Answer(text: text)
     answer.isCancelled = Int(status) == Int(XVERSE_E_CANCELLED)
@@ -120,6 +127,12 @@ final class AnswerStream {
 
   /// Returns 0 to go on, 1 to stop.
   private func receive(_ event: xverse_event) -> Int32 {
+    if Int(event.kind) == Int(XVERSE_EVENT_PREFILL) {
+      progress.report(
+        Progress.State(phase: "prompt", unit: "tokens", done: event.n_prompt_done, total: event.n_prompt_total))
+    } else {
+      progress.clear()
+    }
     if event.text_len == 0 { return 0 }
     text.append(contentsOf: UnsafeBufferPointer(start: event.text, count: event.text_len))
     do throws(ToolError) {

@@ -1,15 +1,23 @@
-// InfoCommand.swift -- `xverse info`: what a checkpoint holds, from its headers alone, or what this build is made of.
+// InfoCommand.swift -- `xverse info`: the contents of a model by its headers alone, or the facts of this build.
 
 import XverseMeasurement
 
 enum InfoCommand: Command {
   static let specification = CommandSpecification(
     "info",
-    summary: "Describe a checkpoint, or this build of the library.",
-    usage: "[MODEL] [--json]",
-    details: "Reads only the headers of MODEL, so it is quick for any size.",
-    operands: 0...1,
-    options: [.flag("json", "Print the library's report as JSON.")])
+    summary: "Describe a model, or this build of the library.",
+    usages: ["[MODEL] [--json]"],
+    details: """
+      Lists the sizes, types and files of MODEL. Only headers are read, so this is quick for any size. Without MODEL it \
+      lists version, compiler, kernels and threads of the library. With --json the object is that of \
+      xverse_model_inspect or xverse_build_info in xverse.h.
+      """,
+    examples: [
+      Example("Describe a model.", "xverse info XVERSE-7B-Chat"),
+      Example("Print the version of the library for a script.", "xverse info --json"),
+    ],
+    operands: [Operand(name: "MODEL", completion: .path, isOptional: true)],
+    groups: [OptionGroup(OptionGroup.output, [OptionGroup.json])])
 
   static func run(_ arguments: Arguments) throws(ToolError) {
     let report: JSON

@@ -40,7 +40,8 @@ final class LibraryOptions {
   ///
   /// - Parameter hidden: Keys that make no sense for the tool.
   static func specifications(_ kind: Kind, except hidden: [String] = []) -> [OptionSpecification] {
-    described(kind).filter { !hidden.contains($0.key) }.map(\.specification)
+    let all = described(kind)
+    return all.filter { !hidden.contains($0.key) }.map { $0.specification(among: all.map(\.key)) }
   }
 
   func set(_ key: String, _ value: Int) throws(ToolError) {
@@ -57,7 +58,9 @@ final class LibraryOptions {
     guard let word = arguments.word(option.name) else { return }
     switch option.type {
     case XVERSE_OPTION_INT:
-      try set(option.key, option.isSwitch && word.bytes.isEmpty ? 1 : try arguments.integer(option.name) ?? 0)
+      if option.isSwitch, word.bytes.isEmpty { return try set(option.key, 1) }
+      let value = option.isBytes ? try arguments.bytes(option.name) : try arguments.integer(option.name)
+      try set(option.key, value ?? 0)
     case XVERSE_OPTION_FLOAT:
       try Self.check(xverse_options_set_float(handle, option.key, try arguments.number(option.name) ?? 0))
     case _ where option.isList:
@@ -90,8 +93,8 @@ private struct Described {
   private let choices: String?
   private let bounds: (lower: Double, upper: Double)
   private let unit: String
-  /// The number or the choice; nil when it comes from the model or the machine.
-  private let standard: String?
+  /// Neither when it comes from the model or the machine.
+  private let standard: (number: Double?, choice: String?)
 
   init(_ info: xverse_option_info) {
     key = String(cString: info.key)
@@ -100,7 +103,7 @@ private struct Described {
     choices = info.choices.map { String(cString: $0) }
     bounds = (info.min, info.max)
     unit = String(cString: info.unit)
-    standard = info.def_choice.map { String(cString: $0) } ?? (info.def.isNaN ? nil : Format.plain(info.def))
+    standard = (info.def.isNaN ? nil : info.def, info.def_choice.map { String(cString: $0) })
   }
 
   /// `top-k` for `top_k`.
@@ -111,20 +114,55 @@ private struct Described {
   /// `stop` is a JSON list of texts to the library and `--stop TEXT`, once or more, to people.
   var isList: Bool { key == "stop" }
 
-  var specification: OptionSpecification {
-    if isSwitch { return .toggle(name, document) }
-    if isList { return .repeatable(name, "TEXT", "Text before which generation ends; may be given several times.") }
-    return .option(name, placeholder, document + remark)
+  var isBytes: Bool { type == XVERSE_OPTION_INT && unit == "bytes" }
+
+  /// - Parameter keys: All keys of the kind, which become names of options in the sentence.
+  func specification(among keys: [String]) -> OptionSpecification {
+    if isList {
+      return OptionSpecification(
+        name: name, value: .several("TEXT"), help: "End generation before this text. May be given several times.",
+        facts: ["at most 256 texts of 4096 bytes each"])
+    }
+    if isSwitch { return OptionSpecification(name: name, value: .toggle, help: sentence(keys), facts: standardFact) }
+    return OptionSpecification(
+      name: name, value: .one(placeholder, completion), help: sentence(keys), facts: boundFact + standardFact)
   }
 
-  /// " [0 to 1, default 0]": what is known of these and not said yet; bounds only where people could run into them.
-  private var remark: String {
-    var facts: [String] = []
-    if bounds.lower < bounds.upper, bounds.upper <= 1024 {
-      facts.append("\(Format.plain(bounds.lower)) to \(Format.plain(bounds.upper))")
+  /// The library's sentence in the words of the command line.
+  private func sentence(_ keys: [String]) -> String {
+    var text = document
+    if text.hasPrefix("1: ") { text = text.dropFirst(3).prefix(1).uppercased() + text.dropFirst(4) }
+    for key in keys where key.contains("_") {
+      text = text.split(separator: " ", omittingEmptySubsequences: false).map { word in
+        let name = word.prefix { $0.isLetter || $0 == "_" }
+        return name == key ? "--" + name.map { $0 == "_" ? "-" : $0 } + word.dropFirst(name.count) : String(word)
+      }.joined(separator: " ")
     }
-    if let standard, !document.contains("default") { facts.append("default \(standard)") }
-    return facts.isEmpty ? "" : " [\(facts.joined(separator: ", "))]"
+    return text
+  }
+
+  private var boundFact: [String] {
+    if !(bounds.lower < bounds.upper) { return [] }
+    // Larger bounds are those of the numbers' type.
+    if bounds.upper >= Double(Int32.max) { return ["\(shown(bounds.lower)) or more"] }
+    return ["\(shown(bounds.lower)) to \(shown(bounds.upper))"]
+  }
+
+  private var standardFact: [String] {
+    if document.contains("default") { return [] }
+    if let choice = standard.choice { return ["default: \(choice)"] }
+    guard let number = standard.number else { return isFromModel ? ["default: the model's"] : [] }
+    if isSwitch { return ["default: \(number == 0 ? "off" : "on")"] }
+    return ["default: \(isBytes && number >= 1024 ? Format.bytes(Int(number)) : shown(number))"]
+  }
+
+  /// Numbers and choices without a default of the library's own; texts have none at all.
+  private var isFromModel: Bool { type == XVERSE_OPTION_INT || type == XVERSE_OPTION_FLOAT || choices != nil }
+
+  /// A number as people write it; powers of two with many digits as such.
+  private func shown(_ number: Double) -> String {
+    let isPower = number > 0 && number.isFinite && number.significand == 1 && abs(number.exponent) >= 20
+    return isPower ? "2^\(number.exponent)" : Format.plain(number)
   }
 
   private var placeholder: String {
@@ -132,7 +170,14 @@ private struct Described {
     case XVERSE_OPTION_INT: unit.isEmpty ? "N" : unit.uppercased()
     case XVERSE_OPTION_FLOAT: "X"
     case XVERSE_OPTION_JSON: "JSON"
-    default: choices ?? "FILE"
+    default:
+      choices.map { $0.split(separator: "|").map { $0.hasSuffix(":") ? $0 + "X" : $0 }.joined(separator: "|") }
+        ?? "FILE"
     }
+  }
+
+  private var completion: Completion {
+    if let choices { return .choices(choices.split(separator: "|").map(String.init)) }
+    return type == XVERSE_OPTION_STRING ? .path : .nothing
   }
 }

@@ -6,10 +6,11 @@ final class Model {
   let handle: OpaquePointer?
 
   /// The options of every command with a model.
-  static let options =
-    LibraryOptions.specifications(.runtime) + LibraryOptions.specifications(.model, except: ["vocab_only"])
+  static let options = [
+    OptionGroup("Model", LibraryOptions.specifications(.model, except: ["vocab_only"])), Runtime.options,
+  ]
 
-  /// Loads the model named by the first operand, with a progress line on a terminal; Ctrl-C breaks it off.
+  /// Loads the model named by the first operand, with progress; Ctrl-C breaks it off.
   ///
   /// - Parameters:
   ///   - threads: Compute threads; nil for what the arguments or the library say.
@@ -23,15 +24,11 @@ final class Model {
     try Library.check(xverse_runtime_create(runtimeOptions.handle, nil, &runtime))
     // The model keeps the runtime that it needs.
     defer { xverse_runtime_release(runtime) }
-    var progress = ProgressLine()
     var loaded: OpaquePointer?
-    let status = withUnsafeMutablePointer(to: &progress) { progress in
+    try Progress.show(arguments) { user in
       xverse_model_load(
-        runtime, arguments.operands[0].path, modelOptions.handle, Interrupt.cancel, ProgressLine.callback, progress,
-        &loaded)
+        runtime, arguments.operands[0].path, modelOptions.handle, Interrupt.cancel, Progress.callback, user, &loaded)
     }
-    progress.clear()
-    try Library.check(status)
     handle = loaded
   }
 
@@ -48,10 +45,14 @@ final class Model {
   var tokenizer: Tokenizer { Tokenizer(borrowing: xverse_model_tokenizer(handle), from: self) }
 }
 
+enum Runtime {
+  static let options = OptionGroup("Runtime", LibraryOptions.specifications(.runtime))
+}
+
 final class Session {
   let handle: OpaquePointer?
 
-  static let options = LibraryOptions.specifications(.session)
+  static let options = OptionGroup("Context", LibraryOptions.specifications(.session))
 
   init(_ model: Model, _ arguments: Arguments) throws(ToolError) {
     let options = try LibraryOptions(.session, from: arguments)

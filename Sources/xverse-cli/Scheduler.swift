@@ -9,7 +9,8 @@ final class Scheduler {
   private(set) var hasRoom = true
 
   /// The keys that a session has too are among its options.
-  static let options = LibraryOptions.specifications(.scheduler, except: ["context", "kv_type"])
+  static let options = OptionGroup(
+    "Scheduling", LibraryOptions.specifications(.scheduler, except: ["context", "kv_type"]))
 
   init(_ model: Model, _ arguments: Arguments) throws(ToolError) {
     let options = try LibraryOptions(.scheduler, from: arguments)

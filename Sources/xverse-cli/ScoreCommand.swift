@@ -6,22 +6,32 @@ import Glibc
 enum ScoreCommand: Command {
   static let specification = CommandSpecification(
     "score",
-    summary: "Tell how probable texts are.",
-    usage: "MODEL --input FILE --output FILE [options]",
+    summary: "Compute the log-probabilities of texts.",
+    usages: ["MODEL --input FILE --output FILE [options]"],
     details: """
-      A line has {"text": TEXT}, or {"prompt": TEXT, "completion": TEXT} to score only the completion, and perhaps "id" or
-      "custom_id". An answer has "sum", the natural logarithm of the probability, "n_tokens", the number of tokens in it, and
-      "perplexity", exp(-sum / n_tokens); with --logprobs also "tokens" and "logprobs". The first token of all has no
-      probability and is not in the sum; with --bos it is the BOS token. A completion begins with the first token that the
-      prompt alone has not.
+      A line of the input has {"text": TEXT}, or {"prompt": TEXT, "completion": TEXT} to score only the completion. It \
+      may have "id" or "custom_id". An answer has "sum", the natural logarithm of the probability; "n_tokens", the number \
+      of tokens in the sum; and "perplexity", exp(-sum / n_tokens). With --logprobs it also has "tokens" and "logprobs". \
+      The very first token has no probability and is not in the sum; with --bos it is the BOS token. A completion begins \
+      with the first token that the prompt alone does not have.
 
       \(Batch.details)
       """,
-    operands: 1...1,
-    options: Batch.options + [
-      .flag("bos", "Begin with the BOS token."),
-      .flag("logprobs", "Also tell the log-probability of every token."),
-    ] + LibraryOptions.specifications(.session, except: ["overflow"]) + Model.options)
+    examples: [
+      Example("Score a file of texts.", "xverse score XVERSE-7B-Chat --input texts.jsonl --output scores.jsonl"),
+      Example(
+        "Use it in a pipe.", "xverse score XVERSE-7B-Chat --bos --input - --output - < texts.jsonl"),
+    ],
+    operands: [.model],
+    groups: [
+      OptionGroup("Batch", Batch.options),
+      OptionGroup(
+        "Scoring",
+        [
+          .flag("bos", "Begin with the BOS token."),
+          .flag("logprobs", "Also write the log-probability of every token."),
+        ]), OptionGroup("Context", LibraryOptions.specifications(.session, except: ["overflow"])),
+    ] + Model.options + [OptionGroup(OptionGroup.output, [OptionGroup.json, OptionGroup.quiet])])
 
   static func run(_ arguments: Arguments) throws(ToolError) {
     // What is wrong with the options is said before anything is opened.
@@ -35,6 +45,7 @@ enum ScoreCommand: Command {
   private static func answer(_ batch: Batch, _ arguments: Arguments) throws(ToolError) {
     let model = try Model(arguments)
     let scoring = Scoring(model, try Session(model, arguments), beginsWithBOS: arguments.has("bos"))
+    batch.showProgress()
     while let line = try batch.nextLine() {
       try Interrupt.check()
       let outcome: Result<[(key: String, value: JSON)], ToolError>
@@ -90,7 +101,7 @@ private final class Scoring {
       guard ["text", "prompt", "completion"].contains(member.key) else {
         throw .invalid("\(JSON.quoted(member.key)) is unknown, expected \"text\", or \"prompt\" and \"completion\"")
       }
-      guard let text = member.value.stringValue else { throw .invalid("\"\(member.key)\" is no string") }
+      guard let text = member.value.stringValue else { throw .invalid("\"\(member.key)\" is not a string") }
       texts[member.key] = text
     }
     switch (texts["text"], texts["prompt"], texts["completion"]) {

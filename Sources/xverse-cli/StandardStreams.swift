@@ -5,6 +5,7 @@ import Glibc
 
 enum StandardOutput {
   static let isTerminal = isatty(STDOUT_FILENO) == 1
+  static let terminal = Terminal(STDOUT_FILENO)
 
   static func write(_ text: String) throws(ToolError) {
     var text = text
@@ -37,7 +38,7 @@ enum StandardOutput {
 }
 
 enum StandardError {
-  static let isTerminal = isatty(STDERR_FILENO) == 1
+  static let terminal = Terminal(STDERR_FILENO)
 
   /// Best effort: there is nobody left to tell when this fails.
   static func write(_ text: String) {

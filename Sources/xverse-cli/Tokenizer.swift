@@ -40,13 +40,17 @@ final class Tokenizer {
     return Library.takeString(text, length)
   }
 
-  /// The bytes that `token` stands for, between quotation marks; bytes that are no text as \xNN.
-  func quotedPiece(_ token: Int32) throws(ToolError) -> String {
+  /// The bytes that `token` stands for.
+  func bytes(of token: Int32) throws(ToolError) -> [UInt8] {
     var start: UnsafePointer<CChar>?
     var length = 0
-    var isSpecial: Int32 = 0
-    try Library.check(xverse_tokenizer_token_bytes(handle, token, &start, &length, &isSpecial))
-    let bytes = UnsafeRawBufferPointer(start: start, count: length)
+    try Library.check(xverse_tokenizer_token_bytes(handle, token, &start, &length, nil))
+    return Array(UnsafeRawBufferPointer(start: start, count: length))
+  }
+
+  /// The same between quotation marks; bytes that are no text as \xNN.
+  func quotedPiece(_ token: Int32) throws(ToolError) -> String {
+    let bytes = try bytes(of: token)
     if let text = String(validating: bytes, as: UTF8.self) { return JSON.quoted(text) }
     return "\"" + bytes.map { "\\x" + String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined() + "\""
   }

@@ -19,6 +19,20 @@ enum ToolError: Error {
     }
   }
 
+  /// "status" and "message" of an error in JSON.
+  var members: [(key: String, value: JSON)] {
+    [("status", .string(String(cString: xverse_status_name(status)))), ("message", .string(message ?? ""))]
+  }
+
+  /// The library's number for it.
+  private var status: xverse_status {
+    switch self {
+    case .failure(_, let status): status
+    case .usage: xverse_status(XVERSE_E_INVALID)
+    case .interrupted, .outputClosed: xverse_status(XVERSE_E_CANCELLED)
+    }
+  }
+
   var exitStatus: Int32 {
     switch self {
     case .usage: ExitStatus.usage
