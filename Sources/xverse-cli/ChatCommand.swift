@@ -28,7 +28,7 @@ enum ChatCommand: Command {
           .text("system", "TEXT", "A system message before the conversation."),
           .path("save", "Save the conversation to FILE after each answer."),
           .path("resume", "Continue the conversation that --save left in FILE."),
-        ]), Request.options, Session.options,
+        ]), Request.options(except: ["logprobs"]), Session.options,
     ] + Model.options + [
       OptionGroup(
         OptionGroup.output,

@@ -36,7 +36,7 @@ enum GenerateCommand: Command {
           .text("system", "TEXT", "With --chat: a system message before it."),
           .text("prefill", "TEXT", "With --chat: the beginning of the answer, which the model continues."),
         ]),
-      OptionGroup("Batch", Batch.options), Scheduler.options, Request.options, Session.options,
+      OptionGroup("Batch", Batch.options), Scheduler.options, Request.options(), Session.options,
     ] + Model.options + [
       OptionGroup(
         OptionGroup.output,

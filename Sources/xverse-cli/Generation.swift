@@ -16,10 +16,14 @@ final class Request {
 
   deinit { xverse_request_free(handle) }
 
-  static let options = OptionGroup(
-    "Sampling",
-    [.flag("greedy", "Always take the most probable token: the same as --do-sample=0.")]
-      + LibraryOptions.specifications(.sampling, except: ["n", "priority", "num_assistant_tokens"]))
+  /// - Parameter unused: Keys of which the command makes no use.
+  static func options(except unused: [String] = []) -> OptionGroup {
+    let hidden = ["n", "priority", "num_assistant_tokens"] + unused
+    return OptionGroup(
+      "Sampling",
+      [.flag("greedy", "Always take the most probable token: the same as --do-sample=0.")]
+        + LibraryOptions.specifications(.sampling, except: hidden))
+  }
 
   /// The sampling options of the command line; what it leaves out stays the model's default.
   static func sampling(from arguments: Arguments) throws(ToolError) -> LibraryOptions {

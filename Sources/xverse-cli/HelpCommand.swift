@@ -36,7 +36,7 @@ enum HelpCommand: Command {
   static func overview(for terminal: Terminal) -> String {
     let page = HelpPage(terminal)
     var text = "xverse \(Library.version): run XVERSE language models on this computer\n\n"
-    text += page.usage(Manual.usages)
+    text += page.usage(Manual.usages) + "\n" + page.paragraphs(Manual.arguments)
     text += page.list("Commands", Tool.specifications.map { ($0.name, $0.summary) }, indent: 14)
     text += page.examples([
       Example("Talk with a chat model.", "xverse chat XVERSE-7B-Chat"),

@@ -3,6 +3,12 @@
 enum Manual {
   static let usages = ["COMMAND [ARGUMENTS]", "help [COMMAND]", "--version"]
 
+  static let arguments = """
+    A MODEL is a directory in Hugging Face's layout, a GGUF file, or a checkpoint file with its configuration and \
+    tokenizer beside it. Options may stand before or after the other arguments; '--' ends them, and --key=value is the \
+    same as --key value. BYTES may have a unit: 5GB is 5000000000 bytes, 4GiB is 4294967296.
+    """
+
   static let exitStatus: [(name: String, text: String)] = [
     ("\(ExitStatus.success)", "Success."),
     (

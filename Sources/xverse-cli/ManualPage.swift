@@ -15,17 +15,7 @@ enum ManualPage {
     page += Manual.usages.enumerated().map { ($0 == 0 ? "" : ".br\n") + usage($1) }.joined()
     page += """
       .SH DESCRIPTION
-      A
-      .I MODEL
-      is a directory in Hugging Face's layout, a GGUF file, or a checkpoint file with its
-      configuration and tokenizer beside it.
-      Options may stand before or after the other arguments;
-      .B \\-\\-
-      ends them, and
-      .B \\-\\-key=value
-      is the same as
-      .BR "\\-\\-key value" .
-      A number of bytes may have a unit: 5GB is 5000000000 bytes, 4GiB are 4294967296.
+      \(escaped(Manual.arguments))
       .SH COMMANDS
 
       """
