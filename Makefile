@@ -17,6 +17,7 @@ LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 BINDIR ?= $(PREFIX)/bin
 DATADIR ?= $(PREFIX)/share
+ZSHDIR ?= $(DATADIR)/zsh/site-functions
 DESTDIR ?=
 PC_RPATH ?=
 DATA ?= ../shared
@@ -92,7 +93,7 @@ $(BUILT_TOOL):
 
 install: $(BUILT_LIBRARY) $(BUILT_TOOL)
 	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' INCLUDEDIR='$(INCLUDEDIR)' BINDIR='$(BINDIR)' \
-	  DATADIR='$(DATADIR)' PC_RPATH='$(PC_RPATH)' VERSION='$(VERSION)' SONAME='$(SONAME)' REALNAME='$(REALNAME)' STRIP='$(STRIP)' \
+	  DATADIR='$(DATADIR)' ZSHDIR='$(ZSHDIR)' PC_RPATH='$(PC_RPATH)' VERSION='$(VERSION)' SONAME='$(SONAME)' REALNAME='$(REALNAME)' STRIP='$(STRIP)' \
 	  BUILT_LIBRARY='$(BUILT_LIBRARY)' BUILT_TOOL='$(BUILT_TOOL)' scripts/install.sh
 
 uninstall:
@@ -100,7 +101,7 @@ uninstall:
 	rm -f '$(DESTDIR)$(LIBDIR)/libxverse.so' '$(DESTDIR)$(LIBDIR)/$(SONAME)' '$(DESTDIR)$(LIBDIR)/$(REALNAME)'
 	rm -rf '$(DESTDIR)$(LIBDIR)/cmake/xverse'
 	rm -f '$(DESTDIR)$(DATADIR)/man/man1/xverse.1' '$(DESTDIR)$(DATADIR)/bash-completion/completions/xverse'
-	rm -f '$(DESTDIR)$(DATADIR)/zsh/site-functions/_xverse' '$(DESTDIR)$(DATADIR)/fish/vendor_completions.d/xverse.fish'
+	rm -f '$(DESTDIR)$(DATADIR)/fish/vendor_completions.d/xverse.fish' '$(DESTDIR)$(ZSHDIR)/_xverse'
 	@if [ -z '$(DESTDIR)' ] && [ "$$(id -u)" = 0 ]; then ldconfig; fi
 
 # ---- use ----

@@ -12,7 +12,7 @@ lib=$DESTDIR$LIBDIR
 share=$DESTDIR$DATADIR
 man=$share/man/man1/xverse.1
 bash=$share/bash-completion/completions/xverse
-zsh=$share/zsh/site-functions/_xverse
+zsh=$DESTDIR$ZSHDIR/_xverse
 fish=$share/fish/vendor_completions.d/xverse.fish
 
 set -- "$lib/$REALNAME" "$lib/$SONAME" "$lib/libxverse.so" "$DESTDIR$BINDIR/xverse" "$DESTDIR$INCLUDEDIR/xverse.h" \
