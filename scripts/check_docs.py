@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Compiles or runs every code block of README.md, docs/ and the pages in examples/.
+"""Compiles or runs every code block of README.md, docs/ and the pages in examples/. README.zh-CN.md must have the code blocks
+and the sections of README.md.
 
     check_docs.py PREFIX [MODEL]
 
@@ -25,6 +26,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 STAND_IN = re.compile(r"XVERSE-7B-Chat|\bMODEL\b(?!=)")
 
 
@@ -49,7 +51,7 @@ class Checker:
             shutil.copytree(os.path.join(ROOT, "examples"), os.path.join(self.work, "examples"),
                             ignore=shutil.ignore_patterns(".build*"), dirs_exist_ok=True)  # fmt: skip
             self.folder = os.path.join(self.work, os.path.dirname(path))
-        for match in re.finditer(r"^( *)```(\w*)\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL):
+        for match in BLOCK.finditer(text):
             line = text.count("\n", 0, match.start()) + 1
             language, body = match.group(2), match.group(3)
             if language == "text":
@@ -60,6 +62,20 @@ class Checker:
             if problem:
                 self.failures += 1
                 print(f"FAILED {path}:{line}: {problem}")
+
+    def translation(self, path, original):
+        """Checks that a translation has the blocks of the original, which need not run twice, and its sections."""
+        page, model = (Path(ROOT, name).read_text(encoding="utf-8") for name in (path, original))
+        blocks, expected = ([match.group() for match in BLOCK.finditer(text)] for text in (page, model))
+        for i, (block, other) in enumerate(zip(blocks, expected)):
+            if block != other:
+                self.failures += 1
+                print(f"FAILED {path}: block {i + 1} differs from that of {original}, which is\n{other}")
+        levels, others = (re.findall(r"^#+ ", BLOCK.sub("", text), re.MULTILINE) for text in (page, model))
+        for what, found, wanted in (("blocks", len(blocks), len(expected)), ("headings", levels, others)):
+            if found != wanted:
+                self.failures += 1
+                print(f"FAILED {path}: {what} {found}, in {original} {wanted}")
 
     def check_c(self, body):
         with open(os.path.join(self.folder, "main.c"), "w") as file:
@@ -141,6 +157,7 @@ def main():
         checker = Checker(sys.argv[1], sys.argv[2] if len(sys.argv) == 3 else f"{ROOT}/examples/demo-model", work)
         for path in pages:
             checker.page(path)
+        checker.translation("README.zh-CN.md", "README.md")
     print(f"check-docs: {checker.checked} blocks, {checker.failures} failed")
     sys.exit(1 if checker.failures else 0)
 
