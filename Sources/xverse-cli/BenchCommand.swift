@@ -49,6 +49,7 @@ enum BenchCommand: Command {
     let promptTokens = try arguments.integer("prompt-tokens", in: promptRange)
     let depth = try arguments.integer("depth", in: depthRange) ?? 0
     let threads = try arguments.integer("threads", in: 1...4096) ?? Machine.processorCount
+    try Session.check(arguments)
     try Interrupt.install()
     let start = Machine.now
     let model = try Model(arguments, threads: threads, evaluatesAll: true)

@@ -54,6 +54,7 @@ enum ChatCommand: Command {
       throw .usage("--resume and --system exclude each other: the conversation has its system message")
     }
     let sampling = try Request.sampling(from: arguments)
+    try Session.check(arguments)
     try Interrupt.install()
     let model = try Model(arguments)
     var conversation = Conversation(

@@ -52,6 +52,7 @@ enum GenerateCommand: Command {
       throw .usage("--\(option) needs --chat")
     }
     let sampling = try Request.sampling(from: arguments)
+    try Session.check(arguments)
     try Interrupt.install()
     let prompt = try readPrompt(arguments)
     let model = try Model(arguments)

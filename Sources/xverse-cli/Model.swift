@@ -54,6 +54,9 @@ final class Session {
 
   static let options = OptionGroup("Context", LibraryOptions.specifications(.session))
 
+  /// Reports what is wrong with the options before a model is loaded.
+  static func check(_ arguments: Arguments) throws(ToolError) { _ = try LibraryOptions(.session, from: arguments) }
+
   init(_ model: Model, _ arguments: Arguments) throws(ToolError) {
     let options = try LibraryOptions(.session, from: arguments)
     var created: OpaquePointer?

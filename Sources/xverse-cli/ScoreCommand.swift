@@ -34,8 +34,7 @@ enum ScoreCommand: Command {
     ] + Model.options + [OptionGroup(OptionGroup.output, [OptionGroup.json, OptionGroup.quiet])])
 
   static func run(_ arguments: Arguments) throws(ToolError) {
-    // What is wrong with the options is said before anything is opened.
-    _ = try LibraryOptions(.session, from: arguments)
+    try Session.check(arguments)
     try Batch.run(arguments) { (batch) throws(ToolError) in
       try answer(batch, arguments)
       return nil
