@@ -212,10 +212,10 @@ class Checker:
         short = self.work / "short.jsonl"
         short.write_text('{"prompt": "Once"}\n')
         for command, source, words, says in [
-            ("generate", None, [], "--resume goes on"), ("score", None, [], "--force overwrites"),
+            ("generate", None, [], "--resume to continue"), ("score", None, [], "--force to overwrite"),
             ("generate", other, ["--resume"], "line 1 of"), ("generate", short, ["--resume"], "more lines than the input"),
             ("generate", self.output, ["--force"], "the same file"), ("generate", self.output, ["--resume"], "the same file"),
-            ("generate", None, ["--resume", "--force"], "exclude each other"), ("generate", None, ["--chat", "--force"], "--chat"),
+            ("generate", None, ["--resume", "--force"], "cannot be used together"), ("generate", None, ["--chat", "--force"], "--chat"),
             ("generate", None, ["--force", "--top-p", "2"], "top_p"), ("score", None, ["--force", "--context", "0"], "context"),
         ]:  # fmt: skip
             self.run(command, *words, status=2, says=says, source=source)

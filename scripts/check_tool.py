@@ -309,7 +309,7 @@ class Checker:
             (1, ["generate", "missing", "text"], "XVERSE_E_NOTFOUND"),
             (2, ["generate", self.model, "text", "--top-p", "2"], "XVERSE_E_INVALID"),
             (2, ["generate", self.model, "--temprature", "2"], "XVERSE_E_INVALID"),
-            (1, ["perplexity", self.model, "missing"], "XVERSE_E_FAIL"),
+            (1, ["perplexity", self.model, "missing"], "XVERSE_E_NOTFOUND"),
             (2, ["score", self.model, "--input", "texts.jsonl", "--output", "-"], "XVERSE_E_INVALID"),
         ]:
             output, error = self.run(*words, "--json", status=status)

@@ -41,10 +41,10 @@ final class Batch {
   /// Opens both files and finds where to begin.
   private init(_ arguments: Arguments) throws(ToolError) {
     guard let inputPath = arguments.word("input"), let outputPath = arguments.word("output") else {
-      throw .usage("--input and --output need each other")
+      throw .usage("--input and --output must be used together")
     }
     let (resumes, overwrites) = (arguments.has("resume"), arguments.has("force"))
-    if resumes && overwrites { throw .usage("--resume and --force exclude each other") }
+    if resumes && overwrites { throw .usage("--resume and --force cannot be used together") }
     for option in ["resume", "json"] where arguments.has(option) && outputPath.text == "-" {
       throw .usage("--\(option) needs an output that is a file")
     }

@@ -24,7 +24,7 @@ struct BatchOutput: ~Copyable {
     // Read when it is continued.
     let flags = O_CREAT | O_CLOEXEC | (mayHaveContent ? O_RDWR : O_WRONLY)
     descriptor = isStandardOutput ? STDOUT_FILENO : open(path.path, flags, 0o666)
-    if descriptor < 0 { throw .failure("cannot open \(name) for writing: \(describe(errno))") }
+    if descriptor < 0 { throw .system("cannot open \(name) for writing", errno) }
     let status = try fileStatus(descriptor, name)
     isFile = !isStandardOutput && status.st_mode & S_IFMT == S_IFREG
     if !isFile { return }
@@ -35,7 +35,7 @@ struct BatchOutput: ~Copyable {
       throw .usage("another process is writing \(name)")
     }
     if status.st_size > 0, !mayHaveContent {
-      throw .usage("\(name) exists: --resume goes on where it ends, --force overwrites it")
+      throw .usage("\(name) exists; use --resume to continue it or --force to overwrite it")
     }
   }
 
@@ -81,7 +81,7 @@ struct BatchOutput: ~Copyable {
   func truncate(to length: Int) throws(ToolError) {
     if !isFile { return }
     if ftruncate(descriptor, length) != 0 || lseek(descriptor, length, SEEK_SET) < 0 {
-      throw .failure("cannot write to \(name): \(describe(errno))")
+      throw .system("cannot write to \(name)", errno)
     }
   }
 
@@ -94,12 +94,12 @@ struct BatchOutput: ~Copyable {
     var text = JSON.object([("index", .integer(line.index))] + line.names + members).text + "\n"
     let failure = text.withUTF8 { StandardOutput.write(UnsafeRawBufferPointer($0), to: descriptor) }
     if failure == EPIPE { throw .outputClosed }
-    if failure != 0 { throw .failure("cannot write to \(name): \(describe(failure))") }
+    if failure != 0 { throw .system("cannot write to \(name)", failure) }
   }
 
   /// Waits until everything is on the disk.
   func synchronize() throws(ToolError) {
-    if isFile, fsync(descriptor) != 0 { throw .failure("cannot write to \(name): \(describe(errno))") }
+    if isFile, fsync(descriptor) != 0 { throw .system("cannot write to \(name)", errno) }
   }
 }
 

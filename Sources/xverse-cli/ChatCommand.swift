@@ -51,7 +51,7 @@ enum ChatCommand: Command {
 
   static func run(_ arguments: Arguments) throws(ToolError) {
     if arguments.has("resume"), arguments.has("system") {
-      throw .usage("--resume and --system exclude each other: the conversation has its system message")
+      throw .usage("--resume and --system cannot be used together: the conversation has its system message")
     }
     let sampling = try Request.sampling(from: arguments)
     try Session.check(arguments)

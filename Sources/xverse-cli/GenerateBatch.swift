@@ -31,7 +31,7 @@ final class GenerateBatch {
 
   static func run(_ arguments: Arguments) throws(ToolError) {
     for option in ["prompt-file", "chat", "system", "prefill", "overflow"] where arguments.has(option) {
-      throw .usage("--\(option) and --input exclude each other")
+      throw .usage("--\(option) and --input cannot be used together")
     }
     if arguments.operands.count > 1 { throw .usage("the prompt is given twice: as an argument and by --input") }
     // What is wrong with the options is said before anything is opened.

@@ -30,7 +30,7 @@ final class Request {
     let options = try LibraryOptions(.sampling, from: arguments)
     if arguments.has("greedy") {
       for other in ["do-sample", "temperature"] where arguments.has(other) {
-        throw .usage("--greedy and --\(other) exclude each other")
+        throw .usage("--greedy and --\(other) cannot be used together")
       }
       try options.set("do_sample", 0)
     }

@@ -35,7 +35,7 @@ struct Progress {
 
   /// For the library's calls; the user pointer is a pointer to a `Progress`.
   static let callback: xverse_progress_fn = { user, phase, done, total in
-    guard let phase = phase.map({ String(cString: $0) }) else { return 0 }
+    guard let phase = phase.map({ String(cString: $0) }), total > 0 else { return 0 }
     let unit = ["calibrate": "layers", "prefill": "tokens", "score": "tokens"][phase] ?? "bytes"
     user?.assumingMemoryBound(to: Progress.self).pointee.report(
       State(phase: phase, unit: unit, done: done, total: total))
@@ -62,7 +62,7 @@ struct Progress {
       (start, lastShown) = (now, StandardError.terminal.rewritesLines ? 0 : now)
     }
     state = new
-    let interval = StandardError.terminal.rewritesLines ? 0.1 : 5
+    let interval = StandardError.terminal.rewritesLines ? 0.1 : 10
     guard !isQuiet, now - lastShown >= interval else { return }
     lastShown = now
     let text = new.line(after: now - start)
@@ -108,7 +108,8 @@ extension Progress.State {
     if let rate = rate(after: elapsed) { parts.append(rate) }
     // An estimate from the first moments says nothing.
     if let total, done < total, done > doneBefore, elapsed >= 1 {
-      parts.append("\(Format.duration(elapsed / Double(done - doneBefore) * Double(total - done))) left")
+      let seconds = (elapsed / Double(done - doneBefore) * Double(total - done)).rounded(.up)
+      parts.append("\(seconds < 60 ? "\(Int(seconds)) s" : Format.duration(seconds)) left")
     }
     return "\(phase): " + parts.joined(separator: ", ")
   }

@@ -19,7 +19,7 @@ enum StandardOutput {
 
   private static func check(_ failure: Int32) throws(ToolError) {
     if failure == EPIPE { throw .outputClosed }
-    if failure != 0 { throw .failure("cannot write to standard output: \(describe(failure))") }
+    if failure != 0 { throw .system("cannot write to standard output", failure) }
   }
 
   /// Writes all of `bytes` and returns 0, or the errno that stopped it.
@@ -76,7 +76,7 @@ struct InputReader: ~Copyable {
     name = isInput ? "standard input" : path.text
     isOwner = !isInput
     descriptor = isInput ? STDIN_FILENO : open(path.path, O_RDONLY | O_CLOEXEC)
-    if descriptor < 0 { throw .failure("cannot open \(path.text): \(describe(errno))") }
+    if descriptor < 0 { throw .system("cannot open \(path.text)", errno) }
   }
 
   /// Reads a file that somebody else closes.
@@ -144,7 +144,7 @@ struct InputReader: ~Copyable {
       return count
     }
     if count < 0 {
-      if errno != EINTR { throw .failure("cannot read \(name): \(describe(errno))") }
+      if errno != EINTR { throw .system("cannot read \(name)", errno) }
       if Interrupt.isRequested { throw .interrupted }
     }
     // A terminal can go on after Ctrl-D, but the caller has seen the end.
@@ -159,7 +159,7 @@ struct InputReader: ~Copyable {
 /// What fstat(2) says of an open file.
 func fileStatus(_ descriptor: Int32, _ name: String) throws(ToolError) -> stat {
   var status = stat()
-  if fstat(descriptor, &status) != 0 { throw .failure("cannot read \(name): \(describe(errno))") }
+  if fstat(descriptor, &status) != 0 { throw .system("cannot read \(name)", errno) }
   return status
 }
 

@@ -35,7 +35,7 @@ enum TokenizeCommand: Command {
 
   static func run(_ arguments: Arguments) throws(ToolError) {
     if arguments.has("ids"), arguments.has("json") || arguments.has("decode") {
-      throw .usage("--ids excludes --json and --decode")
+      throw .usage("--ids cannot be used with --json or --decode")
     }
     let tokenizer = try Tokenizer(path: arguments.operands[0])
     let operands = Array(arguments.operands.dropFirst())

@@ -1,6 +1,7 @@
 // ToolError.swift -- why a command ended early, and the exit status that says so.
 
 import CXverse
+import Glibc
 
 enum ToolError: Error {
   /// The command line is wrong.
@@ -11,6 +12,12 @@ enum ToolError: Error {
   case interrupted
   /// The reader of our standard output went away, which is its right: nothing is said.
   case outputClosed
+
+  /// A call of the system failed with an error number.
+  static func system(_ message: String, _ code: Int32) -> Self {
+    let status = code == ENOENT ? XVERSE_E_NOTFOUND : XVERSE_E_IO
+    return .failure("\(message): \(describe(code))", status: xverse_status(status))
+  }
 
   var message: String? {
     switch self {
