@@ -46,7 +46,7 @@ extension OptionRow where Group: ModelReading {
   fileprivate static var calibration: Self {
     .path(
       "calibration", to: \.quantization.calibrationPath,
-      "Text file to calibrate quantize with: more accurate, but takes an hour or more for 7B.")
+      "Text file to calibrate the quantization with: more accurate, but an hour or more for 7B; needs quantize.")
   }
 
   fileprivate static var tokenizer: Self {
