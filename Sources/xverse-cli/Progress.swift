@@ -63,7 +63,8 @@ struct Progress {
     }
     state = new
     let interval = StandardError.terminal.rewritesLines ? 0.1 : 10
-    guard !isQuiet, now - lastShown >= interval else { return }
+    // What is done at the first look took no time worth showing.
+    guard !isQuiet, now - lastShown >= interval, isOnScreen || new.done != new.total else { return }
     lastShown = now
     let text = new.line(after: now - start)
     if StandardError.terminal.rewritesLines {
