@@ -7,7 +7,7 @@ PREFIX is where libxverse is installed (with PC_RPATH=1); MODEL, the demonstrati
 name XVERSE-7B-Chat in the blocks. What a block's language means here:
 
     c, swift       compiled with the flags of pkg-config; a complete C program is also run
-    python         run with examples/python on the path
+    python         run with bindings/python/src on the path
     sh             run line by line in a copy of the page's folder: `xverse` is the installed tool, `cc` lines build the C program
                    above, `make` lines are checked with `make -n`, for CI runs those targets themselves
     console        a transcript: the lines after `$ ` are run in the root of the repository and must print the lines that follow
@@ -36,7 +36,7 @@ class Checker:
             PATH=f"{self.prefix}/bin:{os.environ['PATH']}",
             PKG_CONFIG_PATH=f"{self.prefix}/lib/pkgconfig",
             LD_LIBRARY_PATH=f"{self.prefix}/lib",
-            PYTHONPATH=os.path.join(ROOT, "examples", "python"),
+            PYTHONPATH=os.path.join(ROOT, "bindings", "python", "src"),
             XVERSE_LIBRARY=f"{self.prefix}/lib/libxverse.so.1",
         )
         self.folder = work

@@ -31,14 +31,18 @@ from .sampling import Sampling
 from .scheduler import Event, Scheduler
 from .session import Session, Stream
 from .tokenizer import Detokenizer, Tokenizer
+from .transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 __all__ = [
     "AsyncAnswer",
     "AsyncJSONAnswer",
     "AsyncScheduler",
+    "AutoModelForCausalLM",
+    "AutoTokenizer",
     "Cancel",
     "Detokenizer",
     "Event",
+    "GenerationConfig",
     "MemoryEstimate",
     "Model",
     "ModelInfo",

@@ -216,8 +216,7 @@ class Model(Owner):
         self.tokenizer = Tokenizer._of_model(self._owned)
         found = _ffi.xverse_model_info(size=ctypes.sizeof(_ffi.xverse_model_info))
         check(lib.xverse_model_get_info(self._owned, byref(found)))
-        members: list[Any] = [getattr(found, field.name) for field in fields(ModelInfo)]
-        self.info = ModelInfo(*[v.decode(errors="replace") if isinstance(v, bytes) else v for v in members])
+        self.info = ModelInfo(*[_member(found, field.name) for field in fields(ModelInfo)])
         self._schedulers = AsyncSchedulers(self)
 
     def close(self) -> None:
@@ -399,6 +398,11 @@ def convert(
         stopped(lib.xverse_convert(handle, *paths, chosen, call.cancel_handle, callback, None), "converting")
 
     Call(work, cancel).wait(progress_pieces(progress))
+
+
+def _member(info: _ffi.xverse_model_info, name: str) -> Any:
+    value = getattr(info, name)
+    return value.decode(errors="replace") if isinstance(value, bytes) else value
 
 
 # ---- sources ----
