@@ -103,6 +103,7 @@ class Call(Generic[T]):
             self._start()
             while (piece := self._pieces.get()) is not None:
                 if isinstance(piece, BaseException):
+                    _rest_at_the_end()
                     raise piece
                 yield piece
         finally:
@@ -138,6 +139,12 @@ class Call(Generic[T]):
         lib.xverse_cancel_reset(self.cancel_handle, left)
         if self._is_cancelled:
             self.cancel()
+
+
+def _rest_at_the_end() -> None:
+    """Keeps a daemon thread whose call was cancelled by the end of the interpreter from telling of it: it stays here."""
+    while _is_ending and threading.current_thread() is not threading.main_thread():
+        time.sleep(3600)
 
 
 def _end_all() -> None:
