@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Compiles or runs every code block of README.md, docs/ and the pages in examples/.
+"""Compiles or runs every code block of README.md, docs/, and the pages in bindings/ and examples/.
 
     check_docs.py PREFIX [MODEL]
 
@@ -134,7 +134,7 @@ class Checker:
 def main():
     if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
-    pages = ["README.md", "examples/README.md", "examples/demo-model/README.md"] + [
+    pages = ["README.md", "bindings/python/README.md", "examples/README.md", "examples/demo-model/README.md"] + [
         f"docs/{name}" for name in sorted(os.listdir(f"{ROOT}/docs"))
     ]
     with tempfile.TemporaryDirectory() as work:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 import warnings
+from types import SimpleNamespace
 
 import pytest
 
@@ -43,8 +46,10 @@ def snippet(text, path):
 
 
 class TestModelCards:
-    def test_the_chat_of_the_7b_card_answers_with_its_history(self, path):
-        pytest.importorskip("torch", reason="PyTorch is not installed: the cards import it")
+    def test_the_chat_of_the_7b_card_answers_with_its_history(self, path, monkeypatch):
+        if importlib.util.find_spec("torch") is None:
+            # All that this card takes of PyTorch is the name of a type.
+            monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(bfloat16="torch.bfloat16"))
         names = snippet(
             """
 import torch
@@ -91,6 +96,23 @@ texts = tokenizer.batch_decode(generated_ids, skip_special_tokens=True)
         assert names["generated_ids"].shape[0] == 1
         assert names["texts"][0].startswith(TEXT)
         assert len([w for w in caught if "CPU" in str(w.message)]) == (0 if torch.cuda.is_available() else 1)
+
+    def test_the_generate_of_the_65b_card_with_numpy_in_place_of_torch(self, path):
+        numpy = pytest.importorskip("numpy")
+        names = snippet(
+            """
+from transformers import AutoTokenizer, AutoModelForCausalLM
+tokenizer = AutoTokenizer.from_pretrained("xverse/XVERSE-65B")
+model = AutoModelForCausalLM.from_pretrained("xverse/XVERSE-65B", trust_remote_code=True, device_map='auto')
+model = model.eval()
+inputs = tokenizer('北京的景点：故宫、天坛、万里长城等。\\n深圳的景点：', return_tensors='np').input_ids
+generated_ids = model.generate(inputs, max_new_tokens=64, eos_token_id=tokenizer.eos_token_id, repetition_penalty=1.1)
+texts = tokenizer.batch_decode(generated_ids, skip_special_tokens=True)
+""",
+            path,
+        )
+        assert isinstance(names["generated_ids"], numpy.ndarray)
+        assert names["texts"][0].startswith(TEXT)
 
     @pytest.mark.parametrize(("bits", "kind"), [(8, "int8"), (4, "int4")])
     def test_quantize_and_cuda_of_the_7b_card(self, path, bits, kind, one_warning):
