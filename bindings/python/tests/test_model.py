@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -217,6 +218,19 @@ class TestLibrary:
         assert done.stdout == "imported\n"
         assert "ImportError: libxverse cannot be loaded: /nowhere/libxverse.so.1" in done.stderr
         assert "XVERSE_LIBRARY" in done.stderr
+
+    def test_one_in_the_package_comes_before_that_of_the_system(self, run_program, tmp_path):
+        package = tmp_path / "copy" / "xverse"
+        shutil.copytree(Path(xverse.__file__).parent, package, ignore=shutil.ignore_patterns("_lib", "__pycache__"))
+        (package / "_lib").mkdir()
+        xverse.version()  # it is loaded now
+        with open("/proc/self/maps", encoding="utf-8") as file:
+            loaded = next(line.split()[-1] for line in file if "libxverse" in line)
+        shutil.copy(loaded, package / "_lib" / "libxverse.so.1")
+        text = "import sys; sys.path.insert(0, sys.argv[2]); import xverse; xverse.version()\n"
+        text += "print({line.split()[-1] for line in open('/proc/self/maps') if 'libxverse' in line})"
+        done = run_program(text, str(package.parent), XVERSE_LIBRARY="")
+        assert done.stdout == f"{{{str(package / '_lib' / 'libxverse.so.1')!r}}}\n", done.stderr
 
     def test_another_library_is_refused(self, run_program):
         other = "libm.so.6" if sys.platform == "linux" else "libm.dylib"

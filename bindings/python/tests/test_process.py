@@ -12,7 +12,7 @@ import pytest
 # Sends SIGINT to the process itself when the library is busy with the call, from a thread that knows it by what the
 # call tells.
 INTERRUPT = """
-import _thread, os, signal, sys, threading
+import asyncio, os, signal, sys, threading
 import xverse
 signal.signal(signal.SIGINT, signal.default_int_handler)
 def interrupt():
@@ -26,6 +26,9 @@ def interrupted(call):
 model = xverse.Model(sys.argv[1])
 session = model.session()
 long = {"ignore_eos": True, "max_new_tokens": 480}
+async def stream_and_interrupt():
+    async for piece in model.achat("Once", **long):
+        interrupt()
 def whole(session):
     return session.generate([("user", "How many legs does a spider have?")], temperature=0).text == "A spider has eight legs."
 """
@@ -42,6 +45,7 @@ class TestKeyboardInterrupt:
             "lambda: (threading.Timer(0.05, interrupt).start(), [session.eval([5] * 400) or session.truncate(0) for _ in range(999)])",
             "lambda: (threading.Timer(0.05, interrupt).start(), [xverse.Model(sys.argv[1], quantize='int4') for _ in range(99)])",
             "lambda: (threading.Timer(0.05, interrupt).start(), model.scheduler().next())",
+            "lambda: asyncio.run(stream_and_interrupt())",
             "lambda: (threading.Timer(0.05, interrupt).start(), list(model.generate_many(['Once'] * 999, **long)))",
         ],
     )

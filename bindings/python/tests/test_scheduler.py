@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import random
 import select
 import threading
 
@@ -217,6 +218,33 @@ class TestAsync:
                 gc.collect()
                 await until(lambda: scheduler.stats["finished"] == 4)
                 assert scheduler.stats["generated_tokens"] < 1000
+
+        run(main())
+
+    def test_nothing_is_left_of_answers_that_end_in_every_way(self, model):
+        async def read(scheduler, number, most):
+            count = 0
+            async for _ in scheduler.stream("Once upon", seed=number, temperature=1.0, max_new_tokens=5 + number % 30):
+                count += 1
+                if count > most:
+                    return
+                await asyncio.sleep(0)
+
+        async def main():
+            chance = random.Random(1)
+            async with model.async_scheduler(max_num_seqs=8, max_queued_requests=200) as scheduler:
+                tasks = [asyncio.create_task(read(scheduler, i, chance.randrange(30))) for i in range(150)]
+                await asyncio.sleep(0)
+                for task in chance.sample(tasks, 60):
+                    task.cancel()
+                    await asyncio.sleep(0.001)
+                outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+                assert {type(outcome) for outcome in outcomes} == {type(None), asyncio.CancelledError}
+                await until(lambda: unfinished(scheduler) == 0)
+                assert scheduler.stats["finished"] == 150
+                del outcomes, tasks
+                gc.collect()
+                assert len(scheduler._answers) == 0
 
         run(main())
 

@@ -230,6 +230,16 @@ class TestChat:
         assert "".join(pieces) == "A spider has eight legs."
         assert causal.chat(tokenizer, history, stream=False, generation_config=greedy) == "A spider has eight legs."
 
+    def test_a_configuration_of_transformers_will_do(self, path):
+        theirs = SimpleNamespace(
+            to_dict=lambda: {"max_new_tokens": 30, "num_beams": 1, "transformers_version": "4.57.0"}
+        )
+        model = AutoModelForCausalLM.from_pretrained(path)
+        model.generation_config = theirs
+        assert model.chat(None, [{"role": "user", "content": "How many legs does a spider have?"}]) == (
+            "A spider has eight legs."
+        )
+
     def test_the_configuration_replaces_that_of_the_files(self, path, causal):
         assert causal.generation_config == GenerationConfig.from_pretrained(path)
         assert causal.generation_config.temperature == 0.5

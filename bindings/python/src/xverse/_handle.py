@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterable
 from ctypes import byref, c_int32, c_size_t, c_void_p
 from typing import TYPE_CHECKING, Any, Callable, NoReturn, Union
 
@@ -91,15 +91,15 @@ def read_text(address: int | None, length: int) -> str:
     return ctypes.string_at(address, length).decode(errors="replace") if address else ""
 
 
-def tokens_array(tokens: Sequence[int]) -> ctypes.Array[c_int32]:
+def tokens_array(tokens: Iterable[int]) -> ctypes.Array[c_int32]:
     """Token ids as int32_t[n]: a list, a numpy array, a torch tensor of one dimension.
 
     Raises:
         TypeError: something else than whole numbers.
         ValueError: an id that no int32_t holds.
     """
-    values = tokens.tolist() if hasattr(tokens, "tolist") else tokens
     try:
+        values = tokens.tolist() if hasattr(tokens, "tolist") else tokens
         ids = [operator.index(token) for token in values]
     except TypeError:
         raise TypeError(f"tokens are {tokens!r:.80}, expected a sequence of token ids") from None

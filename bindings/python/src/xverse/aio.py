@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ._handle import Owner
-from .errors import MisuseError
+from .errors import MisuseError, OutOfMemoryError
 from .prompt import Prompt
 from .scheduler import Collector, Event, Scheduler, closed_error
 from .session import json_request
@@ -31,6 +31,8 @@ __all__ = ["AsyncAnswer", "AsyncJSONAnswer", "AsyncScheduler"]
 
 # Events that are read before the loop may run something else.
 _EVENTS_AT_A_TIME = 256
+# Seconds without reading when there is no memory for an event.
+_PAUSE = 0.1
 
 
 class AsyncScheduler(Owner):
@@ -141,7 +143,13 @@ class AsyncScheduler(Owner):
         if self.closed:
             return
         for _ in range(_EVENTS_AT_A_TIME):
-            event = self.scheduler.next(0)
+            try:
+                event = self.scheduler.next(0)
+            except OutOfMemoryError:
+                # The event stays; reading again at once would only keep the loop busy.
+                if self._watch is not None:
+                    self._watch.pause()
+                return
             if event is None:
                 return
             # An answer that was dropped has no entry any more.
@@ -185,7 +193,17 @@ class _Watch:
         self.loop = loop
         self._descriptor = os.dup(scheduler.scheduler.fileno())
         self._thread = threading.get_ident()
-        loop.add_reader(self._descriptor, functools.partial(_read, weakref.ref(scheduler)))
+        self._read = functools.partial(_read, weakref.ref(scheduler))
+        self._watch()
+
+    def pause(self) -> None:
+        """Leaves the events alone for a moment."""
+        self.loop.remove_reader(self._descriptor)
+        self.loop.call_later(_PAUSE, self._watch)
+
+    def _watch(self) -> None:
+        if self._descriptor >= 0:
+            self.loop.add_reader(self._descriptor, self._read)
 
     def close(self) -> None:
         descriptor, self._descriptor = self._descriptor, -1

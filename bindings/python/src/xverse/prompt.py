@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ._handle import Handle, encode, read_array, tokens_array
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Message: TypeAlias = "tuple[str, str] | Mapping[str, Any]"
 """One message: (role, text) or {"role": ..., "content": ...}; role: "system" (only first), "user", "assistant", "exec"."""
 
-Prompt: TypeAlias = "str | Sequence[int] | Sequence[str | int] | Sequence[Message] | Any"
+Prompt: TypeAlias = "str | Iterable[str | int] | Iterable[Message]"
 """A text, which the model continues; token ids (a list, an array); both mixed, in order; or messages, which it answers."""
 
 

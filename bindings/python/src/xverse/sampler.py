@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import threading
 from ctypes import byref, c_float, c_int32
 from typing import TYPE_CHECKING, Any, Callable
 
@@ -97,7 +98,8 @@ class _Hook:
 
     def __init__(self, function: Callable[[FloatArray], object | None]) -> None:
         self._function = function
-        self._error: BaseException | None = None
+        # A clone may sample with the same function on another thread.
+        self._errors = threading.local()
         self.callback = _ffi.xverse_logits_fn(self._call)
 
     def _call(self, _: object, logits: Any, count: int) -> int:
@@ -109,11 +111,11 @@ class _Hook:
             stop = self._function(float_array(values)) is True
             ctypes.memmove(logits, values, ctypes.sizeof(values))
         except BaseException as error:  # noqa: BLE001 -- raised again by the caller
-            self._error = error
+            self._errors.last = error
             return 1
         return 1 if stop else 0
 
     def raise_error(self) -> None:
-        error, self._error = self._error, None
+        error: BaseException | None = self._errors.__dict__.pop("last", None)
         if error is not None:
             raise error

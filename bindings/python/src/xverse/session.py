@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ctypes import POINTER, byref, c_float, c_int32, c_size_t, c_void_p, cast, string_at
 from typing import TYPE_CHECKING, Any, Callable
 
@@ -194,7 +194,7 @@ class Session(Owner):
 
     # ---- evaluation ----
 
-    def eval(self, tokens: Sequence[int], *, progress: Progress | None = None, cancel: Cancel | None = None) -> None:
+    def eval(self, tokens: Iterable[int], *, progress: Progress | None = None, cancel: Cancel | None = None) -> None:
         """Appends tokens, leaving the logits after the last of them.
 
         Args:
@@ -216,7 +216,7 @@ class Session(Owner):
 
     @staticmethod
     def eval_batch(
-        sessions: Sequence[Session], tokens: Sequence[Sequence[int]], *, cancel: Cancel | None = None
+        sessions: Sequence[Session], tokens: Sequence[Iterable[int]], *, cancel: Cancel | None = None
     ) -> None:
         """Appends to each session its tokens, with the same bits as `eval` for one after the other, in shared passes.
 
@@ -264,7 +264,7 @@ class Session(Owner):
         check(lib.xverse_session_top_logprobs(handle, min(k, room), tokens, logprobs, byref(count)))
         return list(zip(tokens[: count.value], logprobs[: count.value]))
 
-    def score(self, tokens: Sequence[int], *, cancel: Cancel | None = None) -> list[float]:
+    def score(self, tokens: Iterable[int], *, cancel: Cancel | None = None) -> list[float]:
         """Appends tokens and returns their natural log-probabilities, each given all before it; 0 for the first token of
         an empty session.
 
@@ -282,7 +282,7 @@ class Session(Owner):
 
     def embed(
         self,
-        tokens: Sequence[int],
+        tokens: Iterable[int],
         *,
         pooling: str = "mean",
         normalize: bool = False,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable
 from ctypes import byref, c_int32, c_size_t, c_void_p, string_at
 from typing import TYPE_CHECKING
 
@@ -75,7 +75,7 @@ class Tokenizer(Owner):
         flags = (_ffi.ENCODE_BOS if bos else 0) | (_ffi.ENCODE_SPECIAL if special else 0)
         return read_array(lib.xverse_tokenizer_encode, self._use(), data, len(data), flags)
 
-    def decode(self, tokens: Sequence[int], skip_special: bool = False) -> str:
+    def decode(self, tokens: Iterable[int], skip_special: bool = False) -> str:
         """The text of ids; bytes that form no character become U+FFFD.
 
         Raises:

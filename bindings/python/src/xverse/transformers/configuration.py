@@ -86,6 +86,11 @@ class GenerationConfig:
         """From the options in a dict; other arguments replace what it says."""
         return cls(**{**config_dict, **arguments})
 
+    @classmethod
+    def of(cls, config: Any) -> GenerationConfig:
+        """A configuration of transformers' as one of these; one of these stays as it is."""
+        return config if isinstance(config, cls) else cls.from_dict(config.to_dict())
+
     def to_dict(self) -> dict[str, Any]:
         """The options as a dict."""
         return dict(self.__dict__)

@@ -70,14 +70,15 @@ class XverseForCausalLM:
     Attributes:
         model: the `xverse.Model` that it is over.
         config: config.json's members as attributes; empty for a GGUF file.
-        generation_config: the defaults of generate() and chat(), at first those of the model's files; assign another.
+        generation_config: the defaults of generate() and chat(), at first those of the model's files; assign another, one of
+            transformers' too.
     """
 
     def __init__(self, path: str, options: Mapping[str, Any]) -> None:
         self.name_or_path = path
         self._options = dict(options)
         self.model = Model(path, **self._options)
-        found = inspect(path)
+        found = inspect(path, **{key: value for key, value in options.items() if key in ModelOptions.__annotations__})
         self.config = _read_config(path)
         self.generation_config = _generation_config(path, found)
         eos = found["generation"].get("eos_token_id")
@@ -164,7 +165,7 @@ class XverseForCausalLM:
         Raises:
             As `xverse.Session.generate`; UnsupportedError: an option of the configuration.
         """
-        config = generation_config or self.generation_config
+        config = GenerationConfig.of(generation_config or self.generation_config)
         config.check()
         options = config.sampling_options()
         eos = config.eos_token_ids(self._eos)
@@ -209,7 +210,7 @@ class XverseForCausalLM:
         prompts = inputs if inputs is not None else input_ids
         if prompts is None:
             raise ValueError("generate() got no prompt, expected inputs or input_ids")
-        config = (generation_config or self.generation_config).updated(options)
+        config = GenerationConfig.of(generation_config or self.generation_config).updated(options)
         config.check()
         rows, kind = to_rows(prompts, "the inputs")
         stripped = self._without_padding(rows, attention_mask, config)

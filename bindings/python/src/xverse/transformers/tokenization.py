@@ -30,7 +30,7 @@ class AutoTokenizer:
         Args:
             pretrained_model_name_or_path: a model's directory, a tokenizer.json, a GGUF file, or the name of a model that
                 is in the local Hugging Face cache.
-            **arguments: padding_side ("left", the default here, or "right"), truncation_side, model_max_length, pad_token;
+            **arguments: padding_side ("left", the default here, or "right"), truncation_side, model_max_length;
                 revision and cache_dir for the cache. Without a meaning: use_fast, legacy, trust_remote_code, token,
                 local_files_only and others about downloading.
 
