@@ -183,6 +183,9 @@ class TestGenerate:
     def test_max_length_counts_the_prompt(self, tokenizer, causal):
         ids = tokenizer("Once upon a time")["input_ids"]
         assert len(causal.generate([ids], max_new_tokens=None, max_length=9, do_sample=False)[0]) == 9
+        # So it does with padding, as in transformers.
+        padded = [tokenizer.pad_token_id] * 3 + ids
+        assert len(causal.generate([padded], max_new_tokens=None, max_length=9, do_sample=False)[0]) == 9
         with pytest.raises(ValueError, match="max_length is 3"):
             causal.generate([ids], max_new_tokens=None, max_length=3)
 

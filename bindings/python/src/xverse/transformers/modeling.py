@@ -216,7 +216,9 @@ class XverseForCausalLM:
         stripped = self._without_padding(rows, attention_mask, config)
         if streamer is not None and (len(rows) != 1 or config.num_return_sequences not in (None, 1)):
             raise ValueError(f"streamer with {len(rows)} prompts, expected one prompt and one answer")
-        answers = _Batch(self, config, stripped, kind, streamer).answers()
+        # As in transformers, max_length counts the padding too.
+        lengths = [_new_tokens(config, len(row)) for row in rows]
+        answers = _Batch(self, config, stripped, lengths, kind, streamer).answers()
         repeated = [row for row in rows for _ in range(config.num_return_sequences or 1)]
         full = [[*row, *answer] for row, answer in zip(repeated, answers)]
         if len({len(row) for row in full}) > 1:
@@ -254,6 +256,7 @@ class _Batch:
         model: XverseForCausalLM,
         config: GenerationConfig,
         prompts: list[list[int]],
+        lengths: list[int],
         kind: str | None,
         streamer: Any,
     ) -> None:
@@ -266,7 +269,7 @@ class _Batch:
         self._options["n"] = self._count
         if self._ends:
             self._options["ignore_eos"] = True
-        self._lengths = [_new_tokens(config, len(prompt)) for prompt in prompts]
+        self._lengths = lengths
 
     def answers(self) -> Iterator[list[int]]:
         """The new tokens of each answer, in order."""
