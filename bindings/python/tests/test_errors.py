@@ -145,7 +145,7 @@ class TestTheLibraryRaises:
         assert session.note == b"short"
 
     def test_callback(self, path):
-        class TooMuch(xverse.model._MappedFiles):
+        class TooMuch(xverse.source.MappedFiles):
             def read_at(self, name, offset, size):
                 return bytes(super().read_at(name, offset, size)) + bytes(size)
 

@@ -46,7 +46,7 @@ class TestModel:
         assert from_memory.generate("Once", temperature=0, max_new_tokens=5).tokens == expected.tokens
 
     def test_an_exception_of_a_source_is_raised(self, path):
-        class Broken(xverse.model._MappedFiles):
+        class Broken(xverse.source.MappedFiles):
             def read_at(self, name, offset, size):
                 if name == "model.safetensors":
                     raise KeyError("the archive is locked")

@@ -59,6 +59,19 @@ class TestScheduler:
             with pytest.raises(errors.InvalidError):
                 scheduler.cancel(number + 1000)
 
+    def test_a_draft_model_changes_no_answer(self, model, path):
+        with model.scheduler() as scheduler:
+            scheduler.set_draft(xverse.Model(path, quantize="int8"))
+            scheduler.submit(QUESTION, temperature=0)
+            events = [scheduler.next()]
+            while events[-1].kind != "finished":
+                events.append(scheduler.next())
+            assert "".join(event.text for event in events) == ANSWER
+            assert events[-1].stats.n_draft_accepted > 0
+            scheduler.set_draft(None)
+            with pytest.raises(errors.MisuseError, match="vocab_only"):
+                scheduler.set_draft(xverse.Model(path, vocab_only=True))
+
     def test_closing_wakes_threads_that_wait(self, model):
         scheduler = model.scheduler()
         outcomes = []

@@ -21,15 +21,18 @@ from . import errors
 from ._library import lib
 from .aio import AsyncAnswer, AsyncJSONAnswer, AsyncScheduler
 from .cancel import Cancel
+from .checkpoint import MemoryEstimate, convert, estimate, inspect
 from .errors import XverseError
-from .model import MemoryEstimate, Model, ModelInfo, Perplexity, Source, convert, estimate, inspect
+from .model import Model, ModelInfo, Perplexity
 from .options import OptionInfo, describe_options
 from .result import Result, Stats
 from .runtime import Runtime, default_runtime
 from .sampler import Sampler
 from .sampling import Sampling
 from .scheduler import Event, Scheduler
-from .session import Session, Stream
+from .session import Session
+from .source import Source
+from .stream import Stream
 from .tokenizer import Detokenizer, Tokenizer
 from .transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 

@@ -290,6 +290,7 @@ FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "xverse_result_free": (None, (c_void_p,)),
     "xverse_scheduler_create": (c_int32, (c_void_p, c_void_p, POINTER(c_void_p))),
     "xverse_scheduler_free": (None, (c_void_p,)),
+    "xverse_scheduler_set_draft": (c_int32, (c_void_p, c_void_p, c_void_p)),
     "xverse_scheduler_submit": (c_int32, (c_void_p, c_void_p, POINTER(c_uint64))),
     "xverse_scheduler_submit_json": (c_int32, (c_void_p, c_char_p, c_size_t, POINTER(c_uint64), POINTER(c_void_p), POINTER(c_size_t))),
     "xverse_scheduler_cancel": (c_int32, (c_void_p, c_uint64)),

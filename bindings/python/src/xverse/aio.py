@@ -15,15 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from ._handle import Owner
 from .errors import MisuseError, OutOfMemoryError
-from .prompt import Prompt
+from .prompt import Prompt, json_request
 from .scheduler import Collector, Event, Scheduler, closed_error
-from .session import json_request
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
     from .model import Model
-    from .options import SchedulerOptions
+    from .options import SchedulerOptions, SessionOptions
     from .result import Result
     from .sampling import Sampling, SamplingOptions
 
@@ -120,6 +119,10 @@ class AsyncScheduler(Owner):
         answer = AsyncJSONAnswer(self, self.scheduler.submit_json(text))
         self._answers[answer.number] = answer
         return answer
+
+    def set_draft(self, draft: Model | None, **options: Unpack[SessionOptions]) -> None:
+        """Sets a smaller model that guesses for all answers; see `Scheduler.set_draft`."""
+        self.scheduler.set_draft(draft, **options)
 
     @property
     def stats(self) -> dict[str, Any]:

@@ -1,18 +1,17 @@
-"""Models: loading, what they are, converting them; one answer in one call."""
+"""Models: loading, what they are, one answer in one call."""
 
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from ctypes import byref, c_double
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
 from . import _ffi
 from ._call import Call
-from ._handle import Handle, Owner, encode, take_text
+from ._handle import Handle, Owner, encode
 from ._library import lib
 from ._progress import progress_callback, progress_pieces, stopped
 from .aio import AsyncAnswer, AsyncScheduler, AsyncSchedulers
@@ -21,7 +20,9 @@ from .options import RUNTIME_KEYS, make_options
 from .prompt import Prompt, make_request, request_tokens
 from .runtime import Runtime, default_runtime
 from .scheduler import Scheduler, generate_many
-from .session import Session, Stream
+from .session import Session
+from .source import Source, SourceFunctions
+from .stream import Stream
 from .tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -30,18 +31,11 @@ if TYPE_CHECKING:
     from ._handle import StrPath
     from ._progress import Progress
     from .cancel import Cancel
-    from .options import (
-        ConvertOptions,
-        ModelOptions,
-        OpenOptions,
-        SchedulerOptions,
-        ScoreOptions,
-        SessionOptions,
-    )
+    from .options import OpenOptions, SchedulerOptions, ScoreOptions, SessionOptions
     from .result import Result
     from .sampling import Sampling, SamplingOptions
 
-__all__ = ["MemoryEstimate", "Model", "ModelInfo", "Perplexity", "Source", "convert", "estimate", "inspect"]
+__all__ = ["Model", "ModelInfo", "Perplexity"]
 
 
 @dataclass(frozen=True)
@@ -74,49 +68,11 @@ class ModelInfo:
     name: str
 
 
-@dataclass(frozen=True)
-class MemoryEstimate:
-    """Bytes that a model and one session will take.
-
-    Attributes:
-        weights_resident: weights in memory of the process, and the tokenizer.
-        weights_mapped: weights used where the files are mapped: page cache, shared between processes.
-        load_peak: most memory held while loading; without calibration.
-        kv_per_token: keys and values of one token; kv_total: of a full context.
-        scratch: work memory of a prefill, shared by all sessions, and the session's logits.
-        total: all that stays: resident, mapped, kv_total, scratch.
-        host_available: memory that the system could give now; 0: unknown.
-    """
-
-    weights_resident: int
-    weights_mapped: int
-    load_peak: int
-    kv_per_token: int
-    kv_total: int
-    scratch: int
-    total: int
-    host_available: int
-
-
 class Perplexity(NamedTuple):
     """exp of the mean negative log-likelihood of a text, and its standard error."""
 
     value: float
     standard_error: float
-
-
-class Source(Protocol):
-    """The files of a model behind methods of yours; they run on the thread that loads, during loading only.
-
-    They are asked for the files of a Hugging Face directory by their names, or for "model.gguf" when there is no
-    "config.json".
-    """
-
-    def length(self, name: str) -> int | None:
-        """Bytes of the file; None when there is no such file."""
-
-    def read_at(self, name: str, offset: int, size: int) -> bytes | memoryview:
-        """At most `size` bytes from `offset` on, at least 1; none at the end of the file."""
 
 
 class Model(Owner):
@@ -198,7 +154,7 @@ class Model(Owner):
             if isinstance(origin, bytes):
                 model = Handle(lib.xverse_model_load, release, handle, origin, *last)
             else:
-                functions = _SourceFunctions(origin)
+                functions = SourceFunctions(origin)
                 try:
                     model = Handle(lib.xverse_model_load_source, release, handle, byref(functions.struct), None, *last)
                 except Exception:
@@ -343,108 +299,6 @@ class Model(Owner):
         return Call(work, cancel).wait(progress_pieces(progress))
 
 
-def inspect(path: StrPath, **options: Unpack[ModelOptions]) -> dict[str, Any]:
-    """What a model is, from the headers of its files only: format, sizes, dtypes, files, tokenizer, generation defaults.
-
-    Raises:
-        As `Model`.
-    """
-    found: dict[str, Any] = json.loads(
-        take_text(lib.xverse_model_inspect, os.fsencode(path), make_options("model", options))
-    )
-    return found
-
-
-def estimate(
-    path: StrPath, *, session: SessionOptions | None = None, **options: Unpack[ModelOptions]
-) -> MemoryEstimate:
-    """How much memory the model at path needs with these options, together with one session; accurate to 3 %.
-
-    Raises:
-        As `Model`.
-    """
-    found = _ffi.xverse_memory_estimate(size=ctypes.sizeof(_ffi.xverse_memory_estimate))
-    check(
-        lib.xverse_model_estimate(
-            os.fsencode(path), make_options("model", options), make_options("session", session or {}), byref(found)
-        )
-    )
-    return MemoryEstimate(*[getattr(found, field.name) for field in fields(MemoryEstimate)])
-
-
-def convert(
-    source: StrPath,
-    destination: StrPath,
-    *,
-    runtime: Runtime | None = None,
-    progress: Progress | None = None,
-    cancel: Cancel | None = None,
-    **options: Unpack[ConvertOptions],
-) -> None:
-    """Writes a model as a Hugging Face directory of its own, or as a GGUF file.
-
-    Args:
-        destination: must not exist; it appears when everything is on the disk, or not at all.
-        **options: quantize, calibration, tokenizer, max_shard_size, format, type as in xverse.h, kind CONVERT.
-
-    Raises:
-        As `Model`; MisuseError: destination exists.
-    """
-    handle, chosen = (runtime or default_runtime())._handle, make_options("convert", options)
-    paths = os.fsencode(source), os.fsencode(destination)
-
-    def work(call: Call[None]) -> None:
-        callback = progress_callback(call, progress)
-        stopped(lib.xverse_convert(handle, *paths, chosen, call.cancel_handle, callback, None), "converting")
-
-    Call(work, cancel).wait(progress_pieces(progress))
-
-
 def _member(info: _ffi.xverse_model_info, name: str) -> Any:
     value = getattr(info, name)
     return value.decode(errors="replace") if isinstance(value, bytes) else value
-
-
-# ---- sources ----
-
-
-class _SourceFunctions:
-    """The functions that the library calls for the files of a model, and the first exception from them."""
-
-    def __init__(self, source: Source | Mapping[str, bytes]) -> None:
-        self.error: BaseException | None = None
-        self._source: Any = _MappedFiles(source) if isinstance(source, Mapping) else source
-        kinds: dict[str, Any] = {field[0]: field[1] for field in _ffi.xverse_source._fields_}
-        self.struct = _ffi.xverse_source(
-            size=ctypes.sizeof(_ffi.xverse_source),
-            length=kinds["length"](self._length),
-            read_at=kinds["read_at"](self._read_at),
-        )
-
-    def _length(self, _: object, name: bytes) -> int:
-        try:
-            length = self._source.length(name.decode(errors="replace"))
-        except BaseException as error:  # noqa: BLE001 -- raised again by the caller
-            self.error = self.error or error
-            return -1
-        return -1 if length is None else int(length)
-
-    def _read_at(self, _: object, name: bytes, offset: int, buffer: int, size: int) -> int:
-        try:
-            data = memoryview(self._source.read_at(name.decode(errors="replace"), offset, size)).cast("B")
-            ctypes.memmove(buffer, data.tobytes(), min(len(data), size))
-        except BaseException as error:  # noqa: BLE001 -- raised again by the caller
-            self.error = self.error or error
-            return -1
-        return len(data)  # more than `size` is an error of the library
-
-
-class _MappedFiles:
-    def __init__(self, files: Mapping[str, bytes | memoryview]) -> None:
-        self._files = files
-
-    def length(self, name: str) -> int | None:
-        return len(self._files[name]) if name in self._files else None
-
-    def read_at(self, name: str, offset: int, size: int) -> memoryview:
-        return memoryview(self._files[name])[offset : offset + size]

@@ -1,7 +1,8 @@
-"""Prompts: a text, token ids, or a conversation."""
+"""Prompts: a text, token ids, or a conversation; requests of OpenAI's interface."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -80,3 +81,16 @@ def _add_text(request: Handle, text: str) -> None:
 def _add_tokens(request: Handle, tokens: Any) -> None:
     ids = tokens_array(tokens)
     check(lib.xverse_request_add_tokens(request, ids, len(ids)))
+
+
+def json_request(request: Mapping[str, Any] | str | bytes, stream: bool) -> bytes:
+    """A request of OpenAI's interface as JSON, with "stream" as said; text that is no JSON stays, for the library's error."""
+    if isinstance(request, (str, bytes)):
+        try:
+            parsed = json.loads(request)
+        except ValueError:
+            parsed = None
+        if not isinstance(parsed, dict):
+            return request.encode("utf-8", "surrogatepass") if isinstance(request, str) else request
+        request = parsed
+    return json.dumps(dict(request, stream=stream)).encode()

@@ -44,7 +44,7 @@ class Sampling:
         n: of a scheduler: answers to the prompt.
         priority: of a scheduler: lower numbers go first.
         prompt_lookup_num_tokens: most tokens to guess from the text so far, at most 64; 0 is off.
-        num_assistant_tokens: most tokens that the session's draft model guesses, at most 64; 0 is off.
+        num_assistant_tokens: most tokens that a draft model guesses, at most 64; 0 is off.
     """
 
     do_sample: bool | None = None

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from .model import Model
-    from .options import SchedulerOptions
+    from .options import SchedulerOptions, SessionOptions
     from .sampling import SamplingOptions
 
 __all__ = ["Event", "Scheduler"]
@@ -126,6 +126,19 @@ class Scheduler(Owner):
         finally:
             lib.xverse_free(problem)
         return number.value
+
+    def set_draft(self, draft: Model | None, **options: Unpack[SessionOptions]) -> None:
+        """Sets a smaller model that guesses for the answers that begin to run from now on; they stay the same.
+
+        Args:
+            draft: on the same runtime; None: none from now on.
+            **options: context and kv_type of the draft's caches.
+
+        Raises:
+            As `Session.set_draft`. The draft set before stays.
+        """
+        handle = None if draft is None else draft._handle
+        check(lib.xverse_scheduler_set_draft(self._handle, handle, make_options("session", options)))
 
     def cancel(self, number: int) -> None:
         """Ends an answer soon; it finishes with the reason "cancelled", unless it ended by itself first.

@@ -16,8 +16,9 @@ from ._library import lib
 from ._progress import progress_callback, progress_pieces, stopped
 from .errors import check, last_error
 from .options import make_options
-from .prompt import Prompt, make_request
+from .prompt import Prompt, json_request, make_request
 from .result import Result, Stats, new_stats, result_from, stats_from
+from .stream import Stream
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from .options import SessionOptions
     from .sampling import Sampling, SamplingOptions
 
-__all__ = ["Session", "Stream"]
+__all__ = ["Session"]
 
 POOLINGS = {"last": _ffi.POOL_LAST, "mean": _ffi.POOL_MEAN}
 
@@ -396,49 +397,3 @@ class Session(Owner):
         """
         handle = None if draft is None else draft._handle
         check(lib.xverse_session_set_draft(self._handle, handle, make_options("session", options)))
-
-
-class Stream(Iterator[str]):
-    """The pieces of an answer as they become certain, whole characters; closing it, or dropping it, stops the answer.
-
-    Attributes:
-        result: the whole answer once the loop has ended by itself; None before, and if it was left early.
-    """
-
-    def __init__(self, call: Call[Result]) -> None:
-        self._call = call
-        self._pieces = call.pieces()
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> str:
-        piece: str = next(self._pieces)
-        return piece
-
-    @property
-    def result(self) -> Result | None:
-        return self._call.result
-
-    def close(self) -> None:
-        """Stops the answer and waits for its end: the session is free then."""
-        self._pieces.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-def json_request(request: Mapping[str, Any] | str | bytes, stream: bool) -> bytes:
-    """A request of OpenAI's interface as JSON, with "stream" as said; text that is no JSON stays, for the library's error."""
-    if isinstance(request, (str, bytes)):
-        try:
-            parsed = json.loads(request)
-        except ValueError:
-            parsed = None
-        if not isinstance(parsed, dict):
-            return request.encode("utf-8", "surrogatepass") if isinstance(request, str) else request
-        request = parsed
-    return json.dumps(dict(request, stream=stream)).encode()

@@ -118,9 +118,7 @@ class GenerationConfig:
         return GenerationConfig(**{**self.__dict__, **options})
 
     def check(self) -> None:
-        """Raises:
-        UnsupportedError: an option asks for something that this library does not do.
-        """
+        """An UnsupportedError when an option asks for something that this library does not do."""
         for name, neutral in NEUTRAL.items():
             value = self.__dict__.get(name)
             if not any(value is other or value == other for other in neutral):

@@ -57,8 +57,6 @@ def resolve(name: str | os.PathLike[str], arguments: Mapping[str, Any]) -> str:
 
 
 def reject_unknown(function: str, unknown: set[str]) -> None:
-    """Raises:
-    TypeError: there are keyword arguments without a meaning.
-    """
+    """A TypeError when there are keyword arguments without a meaning."""
     if unknown:
         raise TypeError(f"{function} got an unexpected keyword argument {', '.join(map(repr, sorted(unknown)))}")

@@ -10,11 +10,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from ..checkpoint import inspect
 from ..errors import NotFoundError, UnsupportedError
-from ..model import Model, inspect
+from ..model import Model
 from ..options import ModelOptions, RuntimeOptions
 from ..scheduler import Event, Scheduler
-from ..session import Stream
+from ..stream import Stream
 from .configuration import GenerationConfig
 from .hub import HUB_ARGUMENTS, reject_unknown, resolve
 from .tensors import is_cpu, make, to_rows, warn_of_cpu
