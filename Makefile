@@ -6,6 +6,7 @@
 # make test                sets the machine up, builds, and runs the unit tests
 # make lint                layout and usual mistakes of Swift, C, shell and Python; make format formats them
 # make check               everything to run before a commit; MODEL=... to run the examples on another model than ours
+# make check-python        declarations, types and tests of the Python package; make check runs it too
 # make check-data DATA=... the comparison with reference outputs
 # make fuzz                the readers of files on random bytes, a minute each: SECONDS=60, TARGETS="json tokenizer" for some
 # make bench               measures this machine and what the library makes of it, on random weights; SIZE=7b for the
@@ -135,7 +136,7 @@ test:
 	@echo 'test: 3/3 running' >&2
 	@SWIFT='$(SWIFT)' scripts/test.sh
 
-check: lint test check-neon check-installed check-sanitizers
+check: lint test check-neon check-installed check-python check-sanitizers
 
 lint:
 	@scripts/setup-debian.sh clang-format shellcheck python3-venv
@@ -162,6 +163,10 @@ check-installed: built
 
 STAGE = $(CURDIR)/.build/stage
 
+check-python: built
+	@scripts/setup-debian.sh python3-venv
+	@scripts/check-python.sh $(BUILT_LIBRARY)
+
 # The NEON kernels under emulation, and those of this CPU without OpenMP.
 check-neon:
 	@scripts/check-neon.sh
@@ -185,4 +190,4 @@ clean:
 .NOTPARALLEL:
 
 .PHONY: all lib cli setup install uninstall demo bench-program bench bench-compare test check lint format built \
-  check-neon check-installed check-sanitizers check-data fuzz clean
+  check-neon check-installed check-python check-sanitizers check-data fuzz clean

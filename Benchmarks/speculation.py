@@ -13,7 +13,7 @@ import statistics
 import sys
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "examples" / "python"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "bindings/python/src"))
 import xverse
 
 TEXT = """The lighthouse at Cape Wrath was built in 1828 by Robert Stevenson.

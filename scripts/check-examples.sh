@@ -128,8 +128,8 @@ done
 
 if command -v python3 >/dev/null; then
   say "Python examples"
-  export XVERSE_LIBRARY="$prefix/lib/libxverse.so.1"
-  (cd "$work/examples/python" && speaks python3 -c 'import xverse; print(xverse.version())')
+  export XVERSE_LIBRARY="$prefix/lib/libxverse.so.1" PYTHONPATH="$root/bindings/python/src" PYTHONDONTWRITEBYTECODE=1
+  speaks python3 -c 'import xverse; print(xverse.version())'
   speaks python3 "$work/examples/python/generate.py" "$model" "Once upon a time"
   echo "Hello!" | python3 "$work/examples/python/chat.py" "$model" >"$work/said" || die "chat.py failed"
   [ "$(wc -c <"$work/said")" -gt 6 ] || die "chat.py said nothing"

@@ -1,26 +1,23 @@
 #!/usr/bin/env python3
 """Compares libxverse with reference outputs that this project did not compute.
 
-    check_data.py FOLDER        XVERSE_LIBRARY names the library, as for examples/python/xverse.py
+    check_data.py FOLDER        XVERSE_LIBRARY names the library, where it is not installed
 
 FOLDER holds data/ (a small trained model in several formats, with float32 references: README.md there tells the
 tolerances) and tokenizer/ (token vectors of the real vocabulary). Needs nothing but Python's standard library.
 """
 
 import ast
-import ctypes
 import json
 import math
 import os
 import struct
 import sys
 import zipfile
-from ctypes import POINTER, byref, c_double, c_float, c_int32, c_int64, c_size_t, c_void_p
 from pathlib import Path
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "examples", "python"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "bindings", "python", "src"))
 import xverse
-from xverse import _check, _Handle, _lib, _options
 
 LOGIT_TOLERANCE = 2e-4
 # Mean distance a token. Single tokens may be as far off as a logit: the float32 reference itself is up to 7.7e-5 away
@@ -29,20 +26,6 @@ LOGPROB_TOLERANCE = 3e-5
 PERPLEXITY_TOLERANCE = 1e-4
 DECIDED_GAP = 1e-3
 MODELS = ["hf-f32", "hf-f16-sharded", "hf-bf16"]
-
-for name, parameters in {
-    "xverse_session_eval": (c_void_p, POINTER(c_int32), c_size_t, c_void_p, c_void_p, c_void_p),
-    "xverse_session_logits": (c_void_p, POINTER(POINTER(c_float)), POINTER(c_size_t)),
-    "xverse_session_score": (c_void_p, POINTER(c_int32), c_size_t, c_void_p, POINTER(c_float), POINTER(c_double)),
-    "xverse_session_truncate": (c_void_p, c_int64),
-    "xverse_request_add_tokens": (c_void_p, POINTER(c_int32), c_size_t),
-    "xverse_tokenizer_open": (ctypes.c_char_p, POINTER(c_void_p)),
-    "xverse_model_perplexity": (
-        c_void_p, ctypes.c_char_p, c_size_t, c_void_p, c_void_p, c_void_p, c_void_p, POINTER(c_double), POINTER(c_double),
-    ),
-}.items():  # fmt: skip
-    getattr(_lib, name).argtypes = parameters
-_lib.xverse_tokenizer_release.argtypes = (c_void_p,)
 
 
 class Report:
@@ -81,44 +64,27 @@ def read_npz(path):
     return arrays
 
 
-def ids_of(tokens):
-    return (c_int32 * len(tokens))(*tokens)
-
-
 class Sequence:
     """A session driven token by token."""
 
     def __init__(self, model):
-        self.handle = model.session()._handle
-        self.model = model
+        self.session = model.session()
 
     def logits(self, tokens):
         """The logits after the tokens, from an empty session."""
-        _check(_lib.xverse_session_truncate(self.handle, 0))
-        _check(_lib.xverse_session_eval(self.handle, ids_of(tokens), len(tokens), None, None, None))
-        found, count = POINTER(c_float)(), c_size_t()
-        _check(_lib.xverse_session_logits(self.handle, byref(found), byref(count)))
-        return found[: count.value]
+        self.session.truncate(0)
+        self.session.eval(tokens)
+        return list(self.session.logits())
 
     def logprobs(self, tokens):
         """ln p of every token but the first."""
-        _check(_lib.xverse_session_truncate(self.handle, 0))
-        found = (c_float * len(tokens))()
-        _check(_lib.xverse_session_score(self.handle, ids_of(tokens), len(tokens), None, found, None))
-        return found[1:]
+        self.session.truncate(0)
+        return self.session.score(tokens)[1:]
 
     def continuation(self, tokens, count, penalty):
         """`count` greedy tokens, EOS or not."""
-        request = _Handle(_lib.xverse_request_create, _lib.xverse_request_free, self.model._handle)
-        options = {"temperature": 0, "max_new_tokens": count, "ignore_eos": 1, "repetition_penalty": penalty}
-        _check(_lib.xverse_request_set_options(request, _options(xverse.OPTIONS_SAMPLING, options)))
-        _check(_lib.xverse_request_add_tokens(request, ids_of(tokens), len(tokens)))
-        result = c_void_p()
-        _check(_lib.xverse_session_generate(self.handle, request, None, xverse.StreamFunction(), None, byref(result)))
-        try:
-            return xverse.Result(result).tokens
-        finally:
-            _lib.xverse_result_free(result)
+        options = {"temperature": 0, "max_new_tokens": count, "ignore_eos": True, "repetition_penalty": penalty}
+        return self.session.generate(list(tokens), **options).tokens
 
 
 def check_prompts(report, model, name, references):
@@ -173,14 +139,8 @@ def agrees(found, reference):
 def check_perplexity(report, model, name, data):
     expected = read_json(os.path.join(data, "refs", "perplexity_quant.json"))["variants"]["f32"]["ppl"]
     # The reference was read in text mode: its line ends are single line feeds.
-    text = Path(data, "texts", "tinystories_valid_30k.txt").read_text(encoding="utf-8").encode()
-    options = _options(7, {"context": 512, "bos": 1})
-    found, error = c_double(), c_double()
-    _check(
-        _lib.xverse_model_perplexity(
-            model._handle, text, len(text), options, None, None, None, byref(found), byref(error)
-        )
-    )
+    text = Path(data, "texts", "tinystories_valid_30k.txt").read_text(encoding="utf-8")
+    found = model.perplexity(text, context=512, bos=True)
     report.near("perplexity, relative", abs(found.value / expected - 1), PERPLEXITY_TOLERANCE, name)
     windows = read_npz(os.path.join(data, "refs", "perplexity_f32.npz"))
     sequence = Sequence(model)
@@ -203,17 +163,12 @@ def check_chat(report, model, name, references):
 
 def check_vectors(report, folder):
     vectors = read_json(os.path.join(folder, "vectors.json"))
-    path = os.path.join(folder, "xverse-subset-tokenizer.json")
-    handle = c_void_p()
-    _check(_lib.xverse_tokenizer_open(path.encode(), byref(handle)))
-    tokenizer = xverse.Tokenizer.__new__(xverse.Tokenizer)
-    tokenizer._handle = handle
+    tokenizer = xverse.Tokenizer(os.path.join(folder, "xverse-subset-tokenizer.json"))
     for vector in vectors["official"] + vectors["derived"]:
         ids = tokenizer.encode(vector["text"], special=vector.get("special", False))
         report.check(ids == vector["ids"], f"vector {vector['text']!r}: ids {ids}, expected {vector['ids']}")
         text = tokenizer.decode(vector["ids"])
         report.check(text == vector["text"], f"vector {vector['text']!r}: decoded {text!r}")
-    _lib.xverse_tokenizer_release(handle)
 
 
 def main():

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Compiles or runs every code block of README.md, docs/ and the pages in examples/. README.zh-CN.md must have the code blocks
+"""Compiles or runs every code block of README.md, docs/ and the pages in bindings/ and examples/. README.zh-CN.md must have the code blocks
 and the sections of README.md.
 
     check_docs.py PREFIX [MODEL]
@@ -8,7 +8,7 @@ PREFIX is where libxverse is installed (with PC_RPATH=1); MODEL, the demonstrati
 name XVERSE-7B-Chat in the blocks. What a block's language means here:
 
     c, swift       compiled with the flags of pkg-config; a complete C program is also run
-    python         run with examples/python on the path
+    python         run with bindings/python/src on the path
     sh             run line by line in a copy of the page's folder: `xverse` is the installed tool, `cc` lines build the C program
                    above, `make` lines are checked with `make -n`, for CI runs those targets themselves
     console        a transcript: the lines after `$ ` are run in the root of the repository and must print the lines that follow
@@ -38,7 +38,7 @@ class Checker:
             PATH=f"{self.prefix}/bin:{os.environ['PATH']}",
             PKG_CONFIG_PATH=f"{self.prefix}/lib/pkgconfig",
             LD_LIBRARY_PATH=f"{self.prefix}/lib",
-            PYTHONPATH=os.path.join(ROOT, "examples", "python"),
+            PYTHONPATH=os.path.join(ROOT, "bindings", "python", "src"),
             XVERSE_LIBRARY=f"{self.prefix}/lib/libxverse.so.1",
         )
         self.folder = work
@@ -150,7 +150,7 @@ class Checker:
 def main():
     if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
-    pages = ["README.md", "examples/README.md", "examples/demo-model/README.md"] + [
+    pages = ["README.md", "bindings/python/README.md", "examples/README.md", "examples/demo-model/README.md"] + [
         f"docs/{name}" for name in sorted(os.listdir(f"{ROOT}/docs"))
     ]
     with tempfile.TemporaryDirectory() as work:

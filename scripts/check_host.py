@@ -113,7 +113,7 @@ class Checker:
 
     def python_environment(self):
         return {
-            "PYTHONPATH": str(ROOT / "examples/python"),
+            "PYTHONPATH": str(ROOT / "bindings/python/src"),
             "PYTHONDONTWRITEBYTECODE": "1",
             "XVERSE_LIBRARY": str(self.library),
         }

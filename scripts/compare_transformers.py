@@ -4,10 +4,9 @@
     compare_transformers.py MODEL [PROMPT ...]      needs torch, transformers, tokenizers, safetensors from PyPI
 
 MODEL is a Hugging Face directory of a dense XVERSE model with safetensors, loaded as LlamaForCausalLM, which has the same
-mathematics. XVERSE_LIBRARY names the library, as for examples/python/xverse.py.
+mathematics. XVERSE_LIBRARY names the library, where it is not installed.
 """
 
-import ctypes
 import glob
 import json
 import os
@@ -19,9 +18,8 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from transformers import LlamaConfig, LlamaForCausalLM
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "examples", "python"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "bindings", "python", "src"))
 import xverse
-from xverse import _check, _lib
 
 TOLERANCE = 1e-3
 PROMPTS = [
@@ -34,13 +32,6 @@ PROMPTS = [
     "🚀 emoji, tabs\tand   spaces\n\n\nand 12345678901234567890 digits",
     "It was the best of times, it was the worst of times. " * 60,
 ]
-
-_lib.xverse_session_eval.argtypes = (
-    ctypes.c_void_p, ctypes.POINTER(ctypes.c_int32), ctypes.c_size_t, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p,
-)  # fmt: skip
-_lib.xverse_session_logits.argtypes = (
-    ctypes.c_void_p, ctypes.POINTER(ctypes.POINTER(ctypes.c_float)), ctypes.POINTER(ctypes.c_size_t),
-)  # fmt: skip
 
 
 def load_reference(path):
@@ -65,10 +56,8 @@ def load_reference(path):
 
 
 def logits_of(session, ids):
-    _check(_lib.xverse_session_eval(session._handle, (ctypes.c_int32 * len(ids))(*ids), len(ids), None, None, None))
-    found, count = ctypes.POINTER(ctypes.c_float)(), ctypes.c_size_t()
-    _check(_lib.xverse_session_logits(session._handle, ctypes.byref(found), ctypes.byref(count)))
-    return torch.tensor(found[: count.value])
+    session.eval(ids)
+    return torch.tensor(session.logits())
 
 
 def main():

@@ -13,28 +13,21 @@ XVERSE_LIBRARY names the library where it is not installed.
 import argparse
 import os
 import sys
-from ctypes import POINTER, byref, c_float, c_int32, c_int64, c_size_t, c_void_p
 from pathlib import Path
 
 import numpy
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "examples", "python"))
-from xverse import Model, _check, _lib
-
-_lib.xverse_session_eval.argtypes = (c_void_p, POINTER(c_int32), c_size_t, c_void_p, c_void_p, c_void_p)
-_lib.xverse_session_logits.argtypes = (c_void_p, POINTER(POINTER(c_float)), POINTER(c_size_t))
-_lib.xverse_session_truncate.argtypes = (c_void_p, c_int64)
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "bindings", "python", "src"))
+from xverse import Model
 
 
 def logits(session, window):
     """The logits after each token of a window but the last, [tokens - 1, vocabulary], f32."""
-    _check(_lib.xverse_session_truncate(session._handle, 0))
+    session.truncate(0)
     rows = []
     for token in window[:-1]:
-        _check(_lib.xverse_session_eval(session._handle, (c_int32 * 1)(token), 1, None, None, None))
-        values, count = POINTER(c_float)(), c_size_t()
-        _check(_lib.xverse_session_logits(session._handle, byref(values), byref(count)))
-        rows.append(numpy.ctypeslib.as_array(values, (count.value,)).copy())
+        session.eval([token])
+        rows.append(session.logits().copy())
     return numpy.stack(rows)
 
 

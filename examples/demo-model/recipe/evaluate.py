@@ -19,7 +19,9 @@ from corpus.conversations import document
 from corpus.examination import examination
 from corpus.split import held_out
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "python"))
+sys.path.insert(
+    0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "bindings", "python", "src")
+)
 
 PASS = 0.90
 TRAINING_SEED, TRAINING_DOCUMENTS = 2, 350_000
