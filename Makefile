@@ -1,6 +1,9 @@
 # make                     builds the library and the tool
 # make install             installs them: PREFIX=/usr/local, LIBDIR=$(PREFIX)/lib, DATADIR=$(PREFIX)/share, DESTDIR=,
 #                          PC_RPATH=1 for a prefix that the dynamic linker does not search
+# make deb                 Debian packages, in dist/: library, development files, tool
+# make dist                the installed tree as a tarball that can be unpacked anywhere, in dist/
+# make wheel               the Python package with the library in it, in dist/
 # make demo                sets the machine up, builds, and shows a conversation; on a terminal you can join it
 #                          MODEL=... another model than ours, PROMPT="..." one answer instead of a chat
 # make test                sets the machine up, builds, and runs the unit tests
@@ -8,6 +11,7 @@
 # make check               everything to run before a commit; MODEL=... to run the examples on another model than ours
 # make check-python        declarations, types and tests of the Python package; make check runs it too
 # make check-data DATA=... the comparison with reference outputs
+# make check-packages      installs what deb, dist and wheel made into bare Debian systems and uses it there
 # make fuzz                the readers of files on random bytes, a minute each: SECONDS=60, TARGETS="json tokenizer" for some
 # make bench               measures this machine and what the library makes of it, on random weights; SIZE=7b for the
 #                          shape of XVERSE-7B, TYPES="int8 int4" for some types only, MODEL=... for one model
@@ -21,6 +25,7 @@ DATADIR ?= $(PREFIX)/share
 ZSHDIR ?= $(DATADIR)/zsh/site-functions
 DESTDIR ?=
 PC_RPATH ?=
+RELOCATABLE ?=
 DATA ?= ../shared
 SIZE ?= 1b
 SECONDS ?= 60
@@ -94,7 +99,8 @@ $(BUILT_TOOL):
 
 install: $(BUILT_LIBRARY) $(BUILT_TOOL)
 	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' INCLUDEDIR='$(INCLUDEDIR)' BINDIR='$(BINDIR)' \
-	  DATADIR='$(DATADIR)' ZSHDIR='$(ZSHDIR)' PC_RPATH='$(PC_RPATH)' VERSION='$(VERSION)' SONAME='$(SONAME)' REALNAME='$(REALNAME)' STRIP='$(STRIP)' \
+	  DATADIR='$(DATADIR)' ZSHDIR='$(ZSHDIR)' PC_RPATH='$(PC_RPATH)' RELOCATABLE='$(RELOCATABLE)' \
+	  VERSION='$(VERSION)' SONAME='$(SONAME)' REALNAME='$(REALNAME)' STRIP='$(STRIP)' \
 	  BUILT_LIBRARY='$(BUILT_LIBRARY)' BUILT_TOOL='$(BUILT_TOOL)' scripts/install.sh
 
 uninstall:
@@ -104,6 +110,24 @@ uninstall:
 	rm -f '$(DESTDIR)$(DATADIR)/man/man1/xverse.1' '$(DESTDIR)$(DATADIR)/bash-completion/completions/xverse'
 	rm -f '$(DESTDIR)$(DATADIR)/fish/vendor_completions.d/xverse.fish' '$(DESTDIR)$(ZSHDIR)/_xverse'
 	@if [ -z '$(DESTDIR)' ] && [ "$$(id -u)" = 0 ]; then ldconfig; fi
+
+# ---- packages ----
+
+# For scripts.
+version:
+	@echo '$(VERSION)'
+
+deb:
+	@scripts/make-deb.sh
+
+dist: built
+	@VERSION='$(VERSION)' scripts/make-dist.sh
+
+wheel: built
+	@scripts/make-wheel.sh
+
+check-packages:
+	@scripts/check-packages.sh
 
 # ---- use ----
 
@@ -189,5 +213,6 @@ clean:
 # Each build uses all processors, and two of them would wait for the same lock.
 .NOTPARALLEL:
 
-.PHONY: all lib cli setup install uninstall demo bench-program bench bench-compare test check lint format built \
-  check-neon check-installed check-python check-sanitizers check-data fuzz clean
+.PHONY: all lib cli setup install uninstall version deb dist wheel check-packages demo bench-program bench \
+  bench-compare test check lint format built check-neon check-installed check-python check-sanitizers check-data fuzz \
+  clean

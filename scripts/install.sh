@@ -27,12 +27,23 @@ finish() {
 trap 'finish "$@"' EXIT
 trap 'exit 130' INT TERM HUP
 
+# Path $1 for xverse.pc: as it is, or seen from the place of xverse.pc.
+pc_path() {
+  if [ -n "$RELOCATABLE" ]; then
+    # shellcheck disable=SC2016 # pkg-config's variable.
+    printf '${pcfiledir}/%s' "$(realpath -m --relative-to="$LIBDIR/pkgconfig" "$1")"
+  else
+    printf '%s' "$1"
+  fi
+}
+
 # Copies template $1 to $2, with our paths in it.
 substitute() {
-  sed -e "s|@PREFIX@|$PREFIX|" -e "s|@LIBDIR@|$LIBDIR|" -e "s|@INCLUDEDIR@|$INCLUDEDIR|" -e "s|@VERSION@|$VERSION|" \
+  sed -e "s|@PREFIX@|$(pc_path "$PREFIX")|" -e "s|@LIBDIR@|$(pc_path "$LIBDIR")|" \
+    -e "s|@INCLUDEDIR@|$(pc_path "$INCLUDEDIR")|" -e "s|@VERSION@|$VERSION|" \
     -e "s|@VERSION_MAJOR@|${VERSION%%.*}|" -e "s|@SONAME@|$SONAME|" \
     -e "s|@INCLUDEDIR_FROM_LIBDIR@|$(realpath -m --relative-to="$LIBDIR" "$INCLUDEDIR")|" \
-    -e "s|@RPATH@|${PC_RPATH:+-Wl,-rpath,$LIBDIR}|" "$1" >"$2"
+    -e "s|@RPATH@|${PC_RPATH:+-Wl,-rpath,$(pc_path "$LIBDIR")}|" "$1" >"$2"
 }
 
 mkdir -p "$lib/pkgconfig" "$lib/cmake/xverse" "$DESTDIR$INCLUDEDIR" "$DESTDIR$BINDIR" "${man%/*}" "${bash%/*}" \

@@ -6,7 +6,7 @@ import XverseCore
 import XverseTensors
 
 private let major = 0
-private let minor = 1
+private let minor = 2
 private let patch = 0
 
 /// "major.minor.patch".
