@@ -124,7 +124,7 @@ dist: built
 	@VERSION='$(VERSION)' scripts/make-dist.sh
 
 wheel: built
-	@scripts/make-wheel.sh
+	@VERSION='$(VERSION)' scripts/make-wheel.sh
 
 check-packages:
 	@scripts/check-packages.sh

@@ -65,5 +65,5 @@ ln -sfn "$SONAME" "$lib/libxverse.so.new"
 
 trap '' INT TERM HUP
 for place; do mv -fT "$place.new" "$place"; done
-if [ -z "$DESTDIR" ] && [ "$(id -u)" = 0 ]; then ldconfig; fi
+if [ -z "$DESTDIR$RELOCATABLE" ] && [ "$(id -u)" = 0 ]; then ldconfig; fi
 echo "installed libxverse $VERSION: $lib, $DESTDIR$INCLUDEDIR/xverse.h, $DESTDIR$BINDIR/xverse"

@@ -37,9 +37,15 @@ static int look_up(void *library, const char *name, void **function) {
   return *function != NULL;
 }
 
+// The first is a copy for this library alone, which the Python wheel has beside it; a host that uses the system's keeps
+// its number of threads then.
+static const char *const names[] = {"libxverse-openblas.so.0", "libopenblas.so.0", "libopenblas.so"};
+
 static int32_t open_library(void) {
-  void *library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
-  if (library == NULL) library = dlopen("libopenblas.so", RTLD_NOW | RTLD_LOCAL);
+  void *library = NULL;
+  for (size_t i = 0; i < sizeof names / sizeof *names && library == NULL; ++i) {
+    library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
+  }
   if (library == NULL) return ENOENT;
   if (!look_up(library, "cblas_sgemm", (void **)&blas.sgemm) || !look_up(library, "spotrf_", (void **)&blas.potrf) ||
       !look_up(library, "spotri_", (void **)&blas.potri) ||
