@@ -51,8 +51,8 @@ prepare() {
   if ! [ -e "$roots/$1.tar" ]; then
     say "making a bare system of $1, once (some minutes)"
     mkdir -p "$roots"
-    mmdebstrap --quiet --variant=minbase --include=python3,python3-venv "$1" "$roots/$1.tar.new" "$MIRROR"
-    mv "$roots/$1.tar.new" "$roots/$1.tar"
+    mmdebstrap --quiet --variant=minbase --include=python3,python3-venv "$1" "$roots/$1.new.tar" "$MIRROR"
+    mv "$roots/$1.new.tar" "$roots/$1.tar"
   fi
   work=$(mktemp -d)
   tar -C "$work" --numeric-owner -xf "$roots/$1.tar"
@@ -62,7 +62,7 @@ prepare() {
   rm -f "$work"/check/*-dbgsym_*
   cp -r examples/demo-model "$work/check/XVERSE-7B-Chat"
   cp -r bindings/python/src "$work/check/python"
-  cp -r scripts/packages "$work/check/programs"
+  cp -r packaging/check "$work/check/programs"
   block c xverse_session_generate >"$work/check/programs/readme.c"
   block python "Model(" >"$work/check/programs/readme.py"
 }
