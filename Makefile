@@ -11,6 +11,7 @@
 # make check               everything to run before a commit; MODEL=... to run the examples on another model than ours
 # make check-python        declarations, types and tests of the Python package; make check runs it too
 # make check-data DATA=... the comparison with reference outputs
+# make check-dist          makes these packages and looks at what is in them
 # make check-packages      installs what deb, dist and wheel made into bare Debian systems and uses it there
 # make fuzz                the readers of files on random bytes, a minute each: SECONDS=60, TARGETS="json tokenizer" for some
 # make bench               measures this machine and what the library makes of it, on random weights; SIZE=7b for the
@@ -126,6 +127,10 @@ dist: built
 wheel: built
 	@VERSION='$(VERSION)' scripts/make-wheel.sh
 
+# What can be seen of them without installing them.
+check-dist: deb dist wheel
+	@scripts/check-dist.sh
+
 check-packages:
 	@scripts/check-packages.sh
 
@@ -177,6 +182,7 @@ built:
 # to its host.
 check-installed: built
 	@scripts/check-exports.sh $(BUILT_LIBRARY)
+	@scripts/check_abi.py $(BUILT_LIBRARY)
 	@scripts/check-examples.sh $(if $(MODEL),"$$MODEL")
 	@$(MAKE) -s install DESTDIR= PREFIX='$(STAGE)' LIBDIR='$(STAGE)/lib' INCLUDEDIR='$(STAGE)/include' \
 	  BINDIR='$(STAGE)/bin' DATADIR='$(STAGE)/share' PC_RPATH=1
@@ -213,6 +219,6 @@ clean:
 # Each build uses all processors, and two of them would wait for the same lock.
 .NOTPARALLEL:
 
-.PHONY: all lib cli setup install uninstall version deb dist wheel check-packages demo bench-program bench \
+.PHONY: all lib cli setup install uninstall version deb dist wheel check-dist check-packages demo bench-program bench \
   bench-compare test check lint format built check-neon check-installed check-python check-sanitizers check-data fuzz \
   clean

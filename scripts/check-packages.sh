@@ -12,6 +12,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
 : "${MIRROR:=http://deb.debian.org/debian}"
 roots=$root/.build/roots
+question="How many legs does a spider have?"
 work=""
 
 say() { echo "check-packages: $*"; }
@@ -24,7 +25,6 @@ die() {
 [ "$(id -u)" = 0 ] || die "only root may run programs in another root: sudo make check-packages"
 command -v mmdebstrap >/dev/null || die "mmdebstrap is missing: apt-get install mmdebstrap"
 for kind in deb whl tar.gz; do
-  set -- "$@" # Keeps the arguments while the glob is tested.
   ls dist/*.$kind >/dev/null 2>&1 || die "there is no dist/*.$kind; run make deb dist wheel"
 done
 
@@ -37,12 +37,22 @@ inside() {
       sh -euc "cd /check; $1"' "$work" "$1"
 }
 
-# Prints the first block of README.md in language $1 that contains $2.
-block() {
-  awk -v begin="\`\`\`$1" -v wanted="$2" '
-    $0 == begin { inside = 1; text = ""; next }
-    inside && $0 == "```" { inside = 0; if (index(text, wanted)) { printf "%s", text; exit } }
-    inside { text = text $0 "\n" }' README.md
+# Runs a command in the root that must print something, and shows the beginning.
+speaks() {
+  said=$(inside "$1") || die "failed: $1"
+  [ -n "$said" ] || die "printed nothing: $1"
+  printf '%s\n' "$said" | head -n 1 | cut -c 1-100
+}
+
+# Runs a command in the root that must print the demonstration model's answer to the question about spiders.
+answers() {
+  said=$(inside "$1") || die "failed: $1"
+  [ "$said" = "A spider has eight legs." ] || die "printed '$said': $1"
+}
+
+# Runs apt-get in the root; shows what it says only when it fails.
+apt() {
+  inside "apt-get -q $1" >"$work/apt.txt" 2>&1 || die "apt-get $1: $(cat "$work/apt.txt")"
 }
 
 # Unpacks a bare system of release $1 with Python, made at the first time, and puts into its folder /check what is
@@ -62,9 +72,7 @@ prepare() {
   rm -f "$work"/check/*-dbgsym_*
   cp -r examples/demo-model "$work/check/XVERSE-7B-Chat"
   cp -r bindings/python/src "$work/check/python"
-  cp -r packaging/check "$work/check/programs"
-  block c xverse_session_generate >"$work/check/programs/readme.c"
-  block python "Model(" >"$work/check/programs/readme.py"
+  packaging/check/programs.sh "$work/check/programs"
 }
 
 finish() {
@@ -76,34 +84,41 @@ trap 'exit 130' INT TERM HUP
 # The README's program in Python answers with the wheel alone, and calibration finds the OpenBLAS of the wheel.
 check_wheel() {
   say "$1: the wheel, where there is neither Swift nor a compiler"
-  inside '! command -v swift cc gcc clang'
-  inside 'python3 -m venv env && env/bin/pip install -q --no-index *.whl'
-  inside 'env/bin/python programs/readme.py | tee answer.txt && [ -s answer.txt ]' && echo
-  inside 'env/bin/python programs/calibrate.py XVERSE-7B-Chat'
+  inside '! command -v swift cc gcc clang' || die "there is a compiler"
+  inside 'python3 -m venv env && env/bin/pip install -q --no-index *.whl' || die "pip failed"
+  speaks 'env/bin/python programs/readme.py'
+  answers 'env/bin/python programs/calibrate.py XVERSE-7B-Chat'
 }
 
 check_debian() {
   say "$1: apt install ./*.deb"
-  inside 'apt-get -q update && apt-get -q install -y --no-install-recommends ./*.deb' >"$work/check/apt.txt" 2>&1 ||
-    die "apt failed: $(cat "$work/check/apt.txt")"
-  inside '[ "$(xverse --version)" = "xverse $(dpkg-query -W -f "\${Version}" xverse)" ]'
-  inside 'xverse generate XVERSE-7B-Chat --chat "How many legs does a spider have?" --greedy'
-  inside 'PYTHONPATH=python python3 programs/readme.py | tee answer.txt && [ -s answer.txt ]' && echo
+  apt update
+  apt 'install -y --no-install-recommends ./*.deb'
+  # shellcheck disable=SC2016 # For the shell inside.
+  inside '[ "$(xverse --version)" = "xverse $(dpkg-query -W -f "\${Version}" xverse)" ]' || die "versions differ"
+  answers "xverse generate XVERSE-7B-Chat --chat --greedy '$question'"
+  speaks 'PYTHONPATH=python python3 programs/readme.py'
   say "$1: programs in C and C++, through pkg-config and CMake"
-  inside 'apt-get -q install -y --no-install-recommends gcc g++ libc6-dev make pkg-config cmake' >"$work/check/apt.txt" \
-    2>&1 || die "apt failed: $(cat "$work/check/apt.txt")"
-  inside 'sh programs/build.sh system && for program in system/*; do "$program" XVERSE-7B-Chat; done'
-  say "$1: the same with the tarball, without the packages"
-  inside 'apt-get -q purge -y xverse libxverse-dev libxverse1' >"$work/check/apt.txt" 2>&1 ||
-    die "apt failed: $(cat "$work/check/apt.txt")"
-  inside '! ls /usr/lib/*/libxverse* /usr/include/xverse.h /usr/bin/xverse 2>/dev/null'
-  inside 'mkdir moved && tar -xzf xverse-*.tar.gz -C moved && mv moved/xverse-* "moved/a place"'
-  inside '"moved/a place/bin/xverse" generate XVERSE-7B-Chat --chat "How many legs does a spider have?" --greedy'
-  inside 'ln -s "a place" moved/place && sh programs/build.sh tarball /check/moved/place &&
-    for program in tarball/*; do "$program" XVERSE-7B-Chat; done'
+  apt 'install -y --no-install-recommends gcc g++ libc6-dev make pkg-config cmake'
+  inside 'sh programs/build.sh system'
+  for program in c cpp cmake-readme cmake-answer; do answers "system/$program XVERSE-7B-Chat"; done
+  say "$1: what is recommended too, so that the default threads are OpenMP's and calibration works"
+  apt 'install -y --no-install-recommends libomp5 libopenblas0'
+  speaks 'xverse info | grep "^threading *openmp"'
+  # shellcheck disable=SC2016
+  speaks 'printf "A spider has eight legs. %.0s" $(seq 100) >text.txt &&
+    xverse convert XVERSE-7B-Chat quantized --quantize int8 --calibration text.txt >/dev/null 2>&1 && ls quantized'
+  say "$1: the tarball, without the packages"
+  apt 'purge -y xverse libxverse-dev libxverse1'
+  inside '! ls /usr/lib/*/libxverse* /usr/include/xverse.h /usr/bin/xverse 2>/dev/null' || die "purge left files"
+  inside 'mkdir moved && tar -xzf xverse-*.tar.gz -C moved && mv moved/xverse-* moved/place'
+  answers "moved/place/bin/xverse generate XVERSE-7B-Chat --chat --greedy '$question'"
+  inside 'PKG_CONFIG_PATH=/check/moved/place/lib/pkgconfig CMAKE_PREFIX_PATH=/check/moved/place sh programs/build.sh tarball'
+  for program in c cpp cmake-readme cmake-answer; do answers "tarball/$program XVERSE-7B-Chat"; done
 }
 
-for part in ${*:-wheel13 debian12}; do
+[ $# -gt 0 ] || set -- wheel13 debian12
+for part; do
   case $part in
     wheel13)
       prepare trixie

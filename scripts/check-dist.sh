@@ -1,0 +1,67 @@
+#!/bin/sh
+# Looks at the packages in dist/ without installing them: lintian, the files in them, programs built with the unpacked
+# Debian packages and the tarball, answers from the wheel in a virtual environment, and a few import orders.
+# usage: scripts/check-dist.sh
+
+set -eu
+
+cd "$(dirname "$0")/.."
+scripts/setup-debian.sh lintian cmake python3-venv
+root=$PWD
+model=$root/examples/demo-model
+question="How many legs does a spider have?"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+say() { echo "check-dist: $*"; }
+
+die() {
+  echo "check-dist: $*" >&2
+  exit 1
+}
+
+# Runs a program that must print the demonstration model's answer to the question about spiders.
+answers() {
+  said=$("$@" </dev/null) || die "failed: $*"
+  [ "$said" = "A spider has eight legs." ] || die "printed '$said': $*"
+}
+
+say "Debian packages"
+# Every tag counts; what is overridden says why in debian/*.lintian-overrides.
+lintian --allow-root --fail-on error,warning dist/*.changes
+mkdir "$work/deb" "$work/tarball"
+for deb in dist/libxverse1_*.deb dist/libxverse-dev_*.deb dist/xverse_*.deb; do dpkg-deb -x "$deb" "$work/deb"; done
+library=$(echo "$work"/deb/usr/lib/*/libxverse.so.1)
+[ -L "$library" ] || die "libxverse1 has no libxverse.so.1"
+for file in bin/xverse share/man/man1/xverse.1.gz share/bash-completion/completions/xverse \
+  share/zsh/vendor-completions/_xverse share/fish/vendor_completions.d/xverse.fish; do
+  [ -s "$work/deb/usr/$file" ] || die "xverse has no $file"
+done
+scripts/check-exports.sh "$library"
+# Debuggers find the symbols in libxverse1-dbgsym.
+[ "$(nm "$library" 2>/dev/null | wc -l)" = 0 ] || die "libxverse1 is not stripped"
+answers "$work/deb/usr/bin/xverse" generate "$model" --chat --greedy "$question"
+packaging/check/programs.sh "$work/programs"
+PKG_CONFIG_SYSROOT_DIR=$work/deb PKG_CONFIG_PATH=${library%/*}/pkgconfig CMAKE_PREFIX_PATH=$work/deb/usr \
+  "$work/programs/build.sh" "$work/with-deb"
+for program in "$work"/with-deb/*; do answers env LD_LIBRARY_PATH="${library%/*}" "$program" "$model"; done
+
+say "tarball"
+tar -xzf dist/xverse-*.tar.gz -C "$work/tarball" --strip-components=1
+[ -s "$work/tarball/share/doc/xverse/xverse.spdx.json" ] || die "the tarball has no bill of materials"
+answers "$work/tarball/bin/xverse" generate "$model" --chat --greedy "$question"
+PKG_CONFIG_PATH=$work/tarball/lib/pkgconfig CMAKE_PREFIX_PATH=$work/tarball "$work/programs/build.sh" "$work/with-tarball"
+for program in "$work"/with-tarball/*; do answers "$program" "$model"; done
+
+say "wheel"
+# With the packages of the system, for the import orders.
+python3 -m venv --system-site-packages "$work/env"
+"$work/env/bin/pip" install -q --disable-pip-version-check --no-index --no-deps dist/*.whl
+ln -s "$model" "$work/XVERSE-7B-Chat"
+cd "$work"
+unset PYTHONPATH XVERSE_LIBRARY
+said=$(env/bin/python programs/readme.py) || die "the README's program in Python failed"
+[ -n "$said" ] || die "the README's program in Python printed nothing"
+answers env/bin/python programs/calibrate.py XVERSE-7B-Chat
+env/bin/python "$root/scripts/check_import_order.py" --runs 4 "$model"
+say "all as it should be"
