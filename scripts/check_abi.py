@@ -67,8 +67,8 @@ def members(body):
             yield function[2], f"{function[1].strip()} (*)({without_names(function[3])})"
             continue
         first, *others = (part.strip() for part in text.split(","))
-        kind, stars, name, length = re.fullmatch(r"(.*?)\s*(\**)\s*(\w+)(\[.*\])?", first).groups()
-        for name in [name, *others]:
+        kind, stars, only, length = re.fullmatch(r"(.*?)\s*(\**)\s*(\w+)(\[.*\])?", first).groups()
+        for name in [only, *others]:
             yield name, f"{kind} {stars}{length or ''}".strip()
 
 
@@ -159,7 +159,9 @@ def option_facts(library, constants):
 
 def exported(library):
     """Exported symbols as dpkg-gensymbols spells them, NAME@VERSION."""
-    text = subprocess.run(["nm", "-D", "--defined-only", "--extern-only", library], check=True, text=True, stdout=subprocess.PIPE).stdout
+    text = subprocess.run(
+        ["nm", "-D", "--defined-only", "--extern-only", library], check=True, text=True, stdout=subprocess.PIPE
+    ).stdout
     names = (line.split()[-1].replace("@@", "@") for line in text.splitlines())
     return {name if "@" in name else f"{name}@{name}" for name in names}
 
@@ -191,7 +193,9 @@ def is_kept(name, recorded, now):
 def version():
     """The version of the library, from its one home."""
     text = (ROOT / "Sources/XverseCAPI/Library.swift").read_text()
-    return ".".join(re.search(rf"^private let {part} = (\d+)$", text, re.MULTILINE)[1] for part in ("major", "minor", "patch"))
+    return ".".join(
+        re.search(rf"^private let {part} = (\d+)$", text, re.MULTILINE)[1] for part in ("major", "minor", "patch")
+    )
 
 
 def main():

@@ -72,7 +72,7 @@ def main():
             relations.append("DYNAMIC_LINK")
 
     epoch = int(os.environ.get("SOURCE_DATE_EPOCH") or output("git", "-C", str(ROOT), "log", "-1", "--format=%ct"))
-    created = datetime.datetime.fromtimestamp(epoch, datetime.timezone.utc)
+    created = datetime.datetime.fromtimestamp(epoch, datetime.UTC)
     name = f"libxverse-{arguments.version}" + ("-wheel" if arguments.bundled else "")
     document = {
         "spdxVersion": "SPDX-2.3",
