@@ -5,7 +5,7 @@
 set -eu
 
 cd "$(dirname "$0")/.."
-scripts/setup-debian.sh debhelper dpkg-dev fakeroot
+scripts/setup-debian.sh debhelper dpkg-dev
 
 # What debhelper leaves, and no more: debian/rules clean would remove the build, dh_clean files that end in ~ or .bak.
 clean() {
