@@ -54,6 +54,8 @@ PKG_CONFIG_PATH=$work/tarball/lib/pkgconfig CMAKE_PREFIX_PATH=$work/tarball "$wo
 for program in "$work"/with-tarball/*; do answers "$program" "$model"; done
 
 say "wheel"
+# As docs/packages.md says; a newer one means that the build has brought in a function of a newer glibc.
+ls dist/libxverse-*-py3-none-manylinux_2_34_*.whl >/dev/null || die "the wheel is not for manylinux_2_34"
 # With the packages of the system, for the import orders.
 python3 -m venv --system-site-packages "$work/env"
 "$work/env/bin/pip" install -q --disable-pip-version-check --no-index --no-deps dist/*.whl
