@@ -95,7 +95,8 @@ install: $(BUILT_LIBRARY) $(BUILT_TOOL)
 	  BUILT_LIBRARY='$(BUILT_LIBRARY)' BUILT_TOOL='$(BUILT_TOOL)' scripts/install.sh
 
 uninstall:
-	rm -f '$(DESTDIR)$(BINDIR)/xverse' '$(DESTDIR)$(INCLUDEDIR)/xverse.h' '$(DESTDIR)$(LIBDIR)/pkgconfig/xverse.pc'
+	rm -f '$(DESTDIR)$(BINDIR)/xverse' '$(DESTDIR)$(LIBDIR)/pkgconfig/xverse.pc'
+	rm -f '$(DESTDIR)$(INCLUDEDIR)/xverse.h' '$(DESTDIR)$(INCLUDEDIR)/xverse.hpp'
 	rm -f '$(DESTDIR)$(LIBDIR)/libxverse.so' '$(DESTDIR)$(LIBDIR)/$(SONAME)' '$(DESTDIR)$(LIBDIR)/$(REALNAME)'
 	rm -rf '$(DESTDIR)$(LIBDIR)/cmake/xverse'
 	@if [ -z '$(DESTDIR)' ] && [ "$$(id -u)" = 0 ]; then ldconfig; fi
