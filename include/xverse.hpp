@@ -438,7 +438,8 @@ class owned_text {
   std::string str() const { return text_ == nullptr ? std::string() : std::string(text_, length_); }
 
   owned_text() = default;
-  owned_text(owned_text &&) = delete;
+  owned_text(const owned_text &) = delete;
+  owned_text &operator=(const owned_text &) = delete;
   ~owned_text() { xverse_free(text_); }
 
  private:
@@ -1209,7 +1210,8 @@ struct perplexity {
 class source {
  public:
   source() = default;
-  source(source &&) = delete;
+  source(const source &) = delete;
+  source &operator=(const source &) = delete;
   virtual ~source() = default;
 
   /// Bytes of the file; nothing when there is no such file.
@@ -1273,7 +1275,11 @@ class model : public handle<xverse_model, xverse_model_release> {
   using handle::handle;
 
   /// xverse_model_open: the everyday call. options: kind model.
-  static returns<model> open(const std::string &path, const options &options = {}) { return load(path, options); }
+  static returns<model> open(const std::string &path, const options &options = {}) {
+    xverse_model *created = nullptr;
+    const xverse_status status = xverse_model_open(path.c_str(), options.get(), &created);
+    return detail::finish<model>(status, [&] { return model(created); });
+  }
 
   /// xverse_model_load: with progress, cancellation and a runtime of one's own. cancel may be NULL.
   template <class Function = std::nullptr_t>

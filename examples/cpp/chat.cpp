@@ -9,7 +9,7 @@
 
 namespace {
 
-xverse_cancel *answer_cancel;
+xverse_cancel *answer_cancel;  // NOLINT(*-global-variables): a signal handler knows nothing else
 
 // trigger() is the one call that a signal handler may make.
 extern "C" void stop_answer(int /*signal*/) { xverse_cancel_trigger(answer_cancel); }

@@ -266,7 +266,8 @@ class directory final : public xverse::source {
     }
     std::ifstream file(path_ + "/" + std::string(name), std::ios::binary);
     file.seekg(offset);
-    file.read(reinterpret_cast<char *>(buffer.data()), static_cast<std::streamsize>(buffer.size()));
+    char *const bytes = static_cast<char *>(static_cast<void *>(buffer.data()));
+    file.read(bytes, static_cast<std::streamsize>(buffer.size()));
     return static_cast<std::size_t>(file.gcount());
   }
 
@@ -390,7 +391,8 @@ void use_throwing_callbacks(const std::string &path) {
 
 }  // namespace
 
-int main(int argc, char **argv) {
+// What throws unexpectedly ends the program with its message.
+int main(int argc, char **argv) {  // NOLINT(bugprone-exception-escape)
   if (argc != 2) {
     std::fprintf(stderr, "usage: lifecycle MODEL\n");
     return 2;
