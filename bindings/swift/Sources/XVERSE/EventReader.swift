@@ -111,6 +111,8 @@ final class EventReader: Sendable {
           cancel(submission)
         }
         if event.isLast { left -= 1 }
+        // What came meanwhile is not read any more.
+        if left > 0, Task.isCancelled { return .failure(.cancelled) }
       }
       return left == 0 ? .success(()) : .failure(.cancelled)
     } onCancel: {

@@ -7,6 +7,8 @@ internal import CXverse
 /// Unchecked, because the library itself says which objects threads may share: models, runtimes, tokenizers, cancels and
 /// schedulers freely; any other handle is used by one actor or one object that is not Sendable.
 final class Handle: @unchecked Sendable {
+  /// For the arguments of a call. The handle must have a name in the caller, which keeps it until after the call: one
+  /// that is only part of an expression ends before.
   let pointer: OpaquePointer
   private let free: @Sendable (OpaquePointer?) -> Void
 

@@ -42,7 +42,8 @@ struct Request: Sendable {
   init(_ model: Model, _ prompt: Prompt, _ options: SamplingOptions) throws(XverseError) {
     let handle = try Handle(free: { xverse_request_free($0) }) { xverse_request_create(model.handle.pointer, $0) }
     self.handle = handle
-    try check(xverse_request_set_options(handle.pointer, options.handle().pointer))
+    let options = try options.handle()
+    try check(xverse_request_set_options(handle.pointer, options.pointer))
     switch prompt {
     case .messages(let messages):
       for message in messages {

@@ -74,6 +74,8 @@ public final class Scheduler: Sendable {
     }
     var response = ""
     try await reader.read(submission) { event in
+      // The error object of an answer that `onChunk` ended.
+      if event.error != nil { return true }
       // A line feed follows each chunk, and none the response.
       guard event.text.hasSuffix("\n") else {
         response = event.text

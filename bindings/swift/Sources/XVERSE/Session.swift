@@ -114,7 +114,8 @@ public actor Session {
   ///
   /// - Throws: `mismatch` (a model with other tokens, or of another runtime).
   public func setDraft(_ draft: Model?, options: SessionOptions = SessionOptions()) throws(XverseError) {
-    try check(xverse_session_set_draft(handle.pointer, draft?.handle.pointer, options.handle().pointer))
+    let options = try options.handle()
+    try check(xverse_session_set_draft(handle.pointer, draft?.handle.pointer, options.pointer))
   }
 
   // MARK: tokens
@@ -225,12 +226,18 @@ public actor Session {
   ) async throws(XverseError) -> Value {
     let cancellation = try Cancellation()
     let result = await withTaskCancellationHandler {
-      Result { () throws(XverseError) in try call(cancellation) }
+      run(call, cancellation)
     } onCancel: {
       cancellation.trigger()
     }
     return try result.get()
   }
+
+  /// A method, because an asynchronous closure is isolated to an actor only if it uses that: without this call the one
+  /// above would run on the threads that tasks share.
+  private func run<Value: Sendable>(
+    _ call: (Cancellation) throws(XverseError) -> Value, _ cancellation: Cancellation
+  ) -> Result<Value, XverseError> { Result { () throws(XverseError) in try call(cancellation) } }
 }
 
 extension Answer {

@@ -15,8 +15,8 @@ enum Demo {
 
   static let greedy = SamplingOptions(temperature: 0)
 
-  /// An answer that does not end by itself before the context does.
-  static let endless = SamplingOptions(temperature: 0, ignoreEOS: true)
+  /// An answer that does not end by itself before the context does; where that shifts, never in a lifetime.
+  static let endless = SamplingOptions(temperature: 0, maxNewTokens: 1 << 24, ignoreEOS: true)
 }
 
 /// All that a stream gives.

@@ -9,10 +9,11 @@ struct OptionsTests {
   @Test("come back from JSON as they were")
   func roundTrip() throws {
     let options = SamplingOptions(
-      doSample: true, temperature: 0.7, topK: 5, stop: ["\n", "停"], logitBias: [7: -1.5], ignoreEOS: false, seed: -1)
+      doSample: true, temperature: 0.7, topK: 5, seed: -1, stop: ["\n", "停"], logitBias: [7: -1.5], ignoreEOS: false)
     let json = try JSONEncoder().encode(options)
     #expect(try JSONDecoder().decode(SamplingOptions.self, from: json) == options)
-    let members = try #require(JSONSerialization.jsonObject(with: json) as? [String: Any])
+    let parsed = try JSONSerialization.jsonObject(with: json)
+    let members = try #require(parsed as? [String: Any])
     #expect(Set(members.keys) == ["do_sample", "temperature", "top_k", "stop", "logit_bias", "ignore_eos", "seed"])
   }
 
