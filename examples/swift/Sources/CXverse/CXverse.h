@@ -1,2 +1,0 @@
-// The installed header, found through pkg-config.
-#include <xverse.h>
