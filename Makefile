@@ -132,7 +132,7 @@ test:
 	@echo 'test: 3/3 running' >&2
 	@SWIFT='$(SWIFT)' scripts/test.sh
 
-check: lint test check-neon check-installed check-sanitizers
+check: lint test check-neon check-installed check-bindings check-sanitizers
 
 lint:
 	@scripts/setup-debian.sh clang-format shellcheck python3-venv
@@ -150,13 +150,22 @@ built:
 check-installed: built
 	@scripts/check-exports.sh $(BUILT_LIBRARY)
 	@scripts/check-examples.sh $(if $(MODEL),"$$MODEL")
-	@$(MAKE) -s install DESTDIR= PREFIX='$(STAGE)' LIBDIR='$(STAGE)/lib' INCLUDEDIR='$(STAGE)/include' \
-	  BINDIR='$(STAGE)/bin' PC_RPATH=1
+	@$(MAKE) -s staged
 	@scripts/check_docs.py '$(STAGE)' $(if $(MODEL),"$$MODEL")
 	@scripts/check_batch.py '$(STAGE)'
 	@scripts/check_host.py '$(STAGE)'
 
 STAGE = $(CURDIR)/.build/stage
+
+staged:
+	@$(MAKE) -s install DESTDIR= PREFIX='$(STAGE)' LIBDIR='$(STAGE)/lib' INCLUDEDIR='$(STAGE)/include' \
+	  BINDIR='$(STAGE)/bin' PC_RPATH=1
+
+# The C++ header and the Swift package.
+check-bindings: built
+	@scripts/setup-debian.sh clang clang-tidy
+	@$(MAKE) -s staged
+	@SWIFT='$(SWIFT)' scripts/check-bindings.sh '$(STAGE)'
 
 # The NEON kernels under emulation, and those of this CPU without OpenMP.
 check-neon:
@@ -181,4 +190,4 @@ clean:
 .NOTPARALLEL:
 
 .PHONY: all lib cli setup install uninstall demo bench-program bench bench-compare test check lint format built \
-  check-neon check-installed check-sanitizers check-data fuzz clean
+  check-neon check-installed check-bindings check-sanitizers check-data fuzz clean staged

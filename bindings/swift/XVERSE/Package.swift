@@ -21,7 +21,9 @@ let runPaths: [String] = {
   let flags = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
   pkgConfig.waitUntilExit()
   let prefix = "-Wl,-rpath,"
-  return flags.split(whereSeparator: \.isWhitespace).filter { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) }
+  return flags.split(whereSeparator: \.isWhitespace).filter { $0.hasPrefix(prefix) }.map {
+    String($0.dropFirst(prefix.count))
+  }
 }()
 
 let package = Package(

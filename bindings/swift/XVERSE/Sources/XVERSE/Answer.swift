@@ -41,6 +41,7 @@ public struct Statistics: Hashable, Sendable {
   public var promptTokens: Int
   /// Of these, those that were known already.
   public var cachedTokens: Int
+  /// An ending end-of-sequence token included.
   public var generatedTokens: Int
   /// Tokens guessed and evaluated.
   public var draftTokens: Int
@@ -48,12 +49,15 @@ public struct Statistics: Hashable, Sendable {
   public var acceptedDraftTokens: Int
   /// Waiting for the compute thread; in a scheduler, until the answer first ran.
   public var queueTime: Duration
+  /// Evaluating the prompt.
   public var prefillTime: Duration
   /// Everything after the first token was chosen.
   public var decodeTime: Duration
   /// From the call to the first token.
   public var firstTokenTime: Duration
+  /// Size of the keys and values; in a scheduler, of all of the runtime.
   public var kvBytes: Int
+  /// Size of the work memory, which all sessions share.
   public var scratchBytes: Int
 
   init(_ stats: xverse_stats) {

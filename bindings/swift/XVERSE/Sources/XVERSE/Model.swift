@@ -30,6 +30,8 @@ public final class Model: Sendable {
   ///
   /// - Parameters:
   ///   - path: A Hugging Face directory, or a GGUF file.
+  ///   - options: Quantization, checks, mapping.
+  ///   - runtime: Compute threads and memory.
   ///   - progress: Called in phases "load", "import", "verify" and "quantize", in bytes.
   /// - Throws: `notFound`, `inputOutput`, `corrupt`, `unsupported`, `unsafe`, `limit`: each names the file and the field
   ///   or tensor; `invalid`, `range` (an option), `outOfMemory`, `cancelled`.
@@ -65,12 +67,15 @@ public final class Model: Sendable {
 
   /// What a model is.
   public struct Info: Hashable, Sendable {
+    /// Last component of the path.
     public var name: String
     /// "xverse" or "llama".
     public var architecture: String
     /// Type of the matrices, such as "bf16" or "int4".
     public var quantization: String
+    /// How many.
     public var parameters: Int
+    /// Of the tensors as stored, or as quantized.
     public var weightBytes: Int
     public var layers: Int
     public var hiddenSize: Int
@@ -125,9 +130,11 @@ public struct MemoryEstimate: Hashable, Sendable {
   public var weightsMapped: Int
   /// Most memory held while loading.
   public var loadPeak: Int
+  /// Keys and values of one token.
   public var kvPerToken: Int
   /// Keys and values of a full context.
   public var kvTotal: Int
+  /// Work memory of a prefill, and a session's logits.
   public var scratch: Int
   /// Of all that stays.
   public var total: Int

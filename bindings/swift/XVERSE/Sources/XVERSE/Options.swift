@@ -104,7 +104,9 @@ public struct ModelOptions: OptionGroup {
   public var prefixCache: Int?
 
   public init(
-    quantize: Quantization? = nil, calibration: String? = nil, load: LoadMode? = nil, verify: Verification? = nil, tokenizer: String? = nil, vocabOnly: Bool? = nil, ropeTheta: Double? = nil, ropeScaling: String? = nil, prefixCache: Int? = nil
+    quantize: Quantization? = nil, calibration: String? = nil, load: LoadMode? = nil, verify: Verification? = nil,
+    tokenizer: String? = nil, vocabOnly: Bool? = nil, ropeTheta: Double? = nil, ropeScaling: String? = nil,
+    prefixCache: Int? = nil
   ) {
     self.quantize = quantize
     self.calibration = calibration
@@ -204,7 +206,11 @@ public struct SamplingOptions: OptionGroup {
   public var numAssistantTokens: Int?
 
   public init(
-    doSample: Bool? = nil, temperature: Double? = nil, topK: Int? = nil, topP: Double? = nil, minP: Double? = nil, typicalP: Double? = nil, repetitionPenalty: Double? = nil, repeatLastN: Int? = nil, frequencyPenalty: Double? = nil, presencePenalty: Double? = nil, seed: Int? = nil, maxNewTokens: Int? = nil, stop: [String]? = nil, logitBias: [Int: Double]? = nil, ignoreEOS: Bool? = nil, logprobs: Bool? = nil, deadlineMilliseconds: Int? = nil, n: Int? = nil, priority: Int? = nil, promptLookupNumTokens: Int? = nil, numAssistantTokens: Int? = nil
+    doSample: Bool? = nil, temperature: Double? = nil, topK: Int? = nil, topP: Double? = nil, minP: Double? = nil,
+    typicalP: Double? = nil, repetitionPenalty: Double? = nil, repeatLastN: Int? = nil, frequencyPenalty: Double? = nil,
+    presencePenalty: Double? = nil, seed: Int? = nil, maxNewTokens: Int? = nil, stop: [String]? = nil,
+    logitBias: [Int: Double]? = nil, ignoreEOS: Bool? = nil, logprobs: Bool? = nil, deadlineMilliseconds: Int? = nil,
+    n: Int? = nil, priority: Int? = nil, promptLookupNumTokens: Int? = nil, numAssistantTokens: Int? = nil
   ) {
     self.doSample = doSample
     self.temperature = temperature
@@ -270,7 +276,8 @@ public struct SchedulerOptions: OptionGroup {
   public var kvType: KVType?
 
   public init(
-    maxNumSeqs: Int? = nil, maxNumBatchedTokens: Int? = nil, maxQueuedRequests: Int? = nil, context: Int? = nil, kvType: KVType? = nil
+    maxNumSeqs: Int? = nil, maxNumBatchedTokens: Int? = nil, maxQueuedRequests: Int? = nil, context: Int? = nil,
+    kvType: KVType? = nil
   ) {
     self.maxNumSeqs = maxNumSeqs
     self.maxNumBatchedTokens = maxNumBatchedTokens
@@ -306,7 +313,8 @@ public struct ConversionOptions: OptionGroup {
   public var type: GGUFType?
 
   public init(
-    quantize: Quantization? = nil, calibration: String? = nil, tokenizer: String? = nil, maxShardSize: Int? = nil, format: FileFormat? = nil, type: GGUFType? = nil
+    quantize: Quantization? = nil, calibration: String? = nil, tokenizer: String? = nil, maxShardSize: Int? = nil,
+    format: FileFormat? = nil, type: GGUFType? = nil
   ) {
     self.quantize = quantize
     self.calibration = calibration

@@ -40,7 +40,10 @@ public final class Scheduler: Sendable {
 
   /// Generates one answer.
   ///
-  /// - Parameter onEvent: `false` from it ends the answer, with `FinishReason.cancelled`.
+  /// - Parameters:
+  ///   - prompt: A conversation, a text or tokens.
+  ///   - options: How tokens are chosen.
+  ///   - onEvent: `false` from it ends the answer, with `FinishReason.cancelled`.
   /// - Throws: `queueFull`; those of `Session.generate`; `cancelled` at once when the task is cancelled.
   public func generate(
     _ prompt: Prompt, options: SamplingOptions = SamplingOptions(), onEvent: EventHandler? = nil
@@ -58,8 +61,10 @@ public final class Scheduler: Sendable {
 
   /// The response to a request of OpenAI's interface, both in JSON.
   ///
-  /// - Parameter onChunk: Receives the chunks of a request with `"stream": true`, whose response is empty; `false` ends
-  ///   the answers.
+  /// - Parameters:
+  ///   - request: An object with "messages" or "prompt"; docs/openai.md lists its fields.
+  ///   - onChunk: Receives the chunks of a request with `"stream": true`, whose response is empty; `false` ends the
+  ///     answers.
   /// - Throws: An error whose `response` is OpenAI's error object.
   public func generateJSON(
     _ request: String, onChunk: (@Sendable (String) -> Bool)? = nil

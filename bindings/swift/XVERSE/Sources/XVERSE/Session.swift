@@ -49,7 +49,10 @@ public actor Session {
 
   /// Generates. What the prompt has in common with the session's tokens is not computed again.
   ///
-  /// - Parameter onEvent: `false` from it ends the answer, with `FinishReason.callback`.
+  /// - Parameters:
+  ///   - prompt: A conversation, a text or tokens.
+  ///   - options: How tokens are chosen.
+  ///   - onEvent: `false` from it ends the answer, with `FinishReason.callback`.
   /// - Throws: `contextFull` (a prompt that does not fit), `invalid`, `range`, `unsupported`, `corrupt`: the session is
   ///   as before. `cancelled`, `failed`, `outOfMemory`: it holds what was evaluated.
   public func generate(
@@ -75,7 +78,9 @@ public actor Session {
 
   /// The response to a request of OpenAI's interface, both in JSON.
   ///
-  /// - Parameter onChunk: Receives the chunks of a request with `"stream": true`; `false` ends the answer.
+  /// - Parameters:
+  ///   - request: An object with "messages" or "prompt"; docs/openai.md lists its fields.
+  ///   - onChunk: Receives the chunks of a request with `"stream": true`; `false` ends the answer.
   /// - Throws: An error whose `response` is OpenAI's error object.
   public func generateJSON(
     _ request: String, onChunk: (@Sendable (String) -> Bool)? = nil
@@ -123,6 +128,7 @@ public actor Session {
   /// Number of tokens. While a call runs, the length from before it.
   public nonisolated var length: Int { Int(xverse_session_length(handle.pointer)) }
 
+  /// The tokens that it holds.
   public func tokens() throws(XverseError) -> [Int32] {
     try [Int32](capacity: length, filledWith: 0) { xverse_session_tokens(handle.pointer, $0, $1, $2) }
   }
@@ -152,6 +158,7 @@ public actor Session {
     try check(note.withElements { xverse_session_set_note(handle.pointer, $0, $1) })
   }
 
+  /// The bytes of `setNote(_:)`.
   public func note() throws(XverseError) -> [UInt8] {
     var note: UnsafeRawPointer?
     var length = 0

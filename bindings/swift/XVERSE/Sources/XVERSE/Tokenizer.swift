@@ -40,6 +40,7 @@ public final class Tokenizer: Sendable {
   /// The ids of a text.
   ///
   /// - Parameters:
+  ///   - text: Any text.
   ///   - bos: Put the beginning-of-sequence token first.
   ///   - special: Recognize special tokens by their spelling, which else stay text.
   public func encode(_ text: String, bos: Bool = false, special: Bool = false) throws(XverseError) -> [Int32] {

@@ -5,7 +5,8 @@ import Testing
 import XVERSE
 
 enum Demo {
-  static let path = URL(fileURLWithPath: #filePath).appending(path: "../../../../../../examples/demo-model").standardized.path
+  static let path = URL(fileURLWithPath: #filePath).appending(path: "../../../../../../examples/demo-model")
+    .standardized.path
 
   /// Its answers in this file are those of examples/demo-model/README.md.
   static let model = Task { try await Model(path) }

@@ -7,7 +7,8 @@ struct SessionTests {
   func streamsTheAnswer() async throws {
     let session = try Session(try await Demo.model.value)
     let streamed = try await joined(session.chat(Demo.spider, options: Demo.greedy))
-    let answer = try await session.generate(.messages(Demo.spider), options: SamplingOptions(temperature: 0, logprobs: true))
+    let answer = try await session.generate(
+      .messages(Demo.spider), options: SamplingOptions(temperature: 0, logprobs: true))
     #expect(streamed == Demo.spiderAnswer && answer.text == streamed)
     #expect(answer.finishReason == .endOfSequence && answer.logprobs?.count == answer.tokens.count)
     #expect(answer.statistics.cachedTokens > 0 && answer.statistics.generatedTokens == answer.tokens.count)
