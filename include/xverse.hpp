@@ -1154,6 +1154,9 @@ class scheduler : public handle<xverse_scheduler, xverse_scheduler_free> {
  public:
   using handle::handle;
 
+  /// xverse_scheduler_set_draft: a smaller model that guesses tokens; an empty model for none. options: kind session.
+  returns<void> set_draft(const model &draft, const options &options = {});
+
   /// Queues a request, which is copied; the number of its first answer.
   returns<std::uint64_t> submit(const request &request) {
     std::uint64_t id = 0;
@@ -1387,6 +1390,10 @@ class model : public handle<xverse_model, xverse_model_release> {
 
 inline returns<void> session::set_draft(const model &draft, const options &options) {
   return detail::finish(xverse_session_set_draft(get(), draft.get(), options.get()));
+}
+
+inline returns<void> scheduler::set_draft(const model &draft, const options &options) {
+  return detail::finish(xverse_scheduler_set_draft(get(), draft.get(), options.get()));
 }
 
 /// xverse_convert: writes the model at `source` to `destination`. options: kind convert; cancel may be NULL.

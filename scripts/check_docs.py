@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Compiles or runs every code block of README.md, docs/ and the pages in examples/.
+"""Compiles or runs every code block of README.md, docs/, the pages in examples/ and those of the Swift package.
 
     check_docs.py PREFIX [MODEL]
 
@@ -158,8 +158,9 @@ class Checker:
 def main():
     if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
+    catalogue = "bindings/swift/XVERSE/Sources/XVERSE/XVERSE.docc"
     pages = ["README.md", "examples/README.md", "examples/demo-model/README.md"] + [
-        f"docs/{name}" for name in sorted(os.listdir(f"{ROOT}/docs"))
+        f"{folder}/{name}" for folder in ("docs", catalogue) for name in sorted(os.listdir(f"{ROOT}/{folder}"))
     ]
     with tempfile.TemporaryDirectory() as work:
         checker = Checker(sys.argv[1], sys.argv[2] if len(sys.argv) == 3 else f"{ROOT}/examples/demo-model", work)

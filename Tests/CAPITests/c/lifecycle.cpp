@@ -226,6 +226,8 @@ void use_generation(const xverse::model &model) {
 void use_scheduler(const xverse::model &model) {
   auto scheduler = must(model.create_scheduler(made(options_kind::scheduler, {{"max_num_seqs", 3}})));
   CHECK(scheduler.fd() >= 0 && !must(scheduler.next(std::chrono::milliseconds(0))));
+  must(scheduler.set_draft(model));
+  must(scheduler.set_draft({}));
   auto request = must(model.create_request());
   must(request.set_options(made(options_kind::sampling, {{"max_new_tokens", 8}, {"n", 2}})));
   must(request.add_text("Once upon a time"));

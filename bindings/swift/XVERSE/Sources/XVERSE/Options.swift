@@ -202,7 +202,7 @@ public struct SamplingOptions: OptionGroup {
   public var priority: Int?
   /// Most tokens to guess from what prompt and answer repeat; changes speed only.
   public var promptLookupNumTokens: Int?
-  /// Most tokens that the session's draft model guesses at a time; changes speed only.
+  /// Most tokens that the draft model guesses at a time; changes speed only.
   public var numAssistantTokens: Int?
 
   public init(

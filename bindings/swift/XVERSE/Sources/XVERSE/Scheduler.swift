@@ -91,6 +91,16 @@ public final class Scheduler: Sendable {
     return response
   }
 
+  /// A smaller model that guesses tokens for the answers that begin from now on, which changes none; nil for none.
+  ///
+  /// - Throws: `mismatch` (a model with other tokens, or of another runtime).
+  public func setDraft(_ draft: Model?, options: SessionOptions = SessionOptions()) async throws(XverseError) {
+    let options = try options.handle()
+    try await BlockingWork.run { [reader] (_) throws(XverseError) in
+      try check(xverse_scheduler_set_draft(reader.handle.pointer, draft?.handle.pointer, options.pointer))
+    }
+  }
+
   /// Figures since the scheduler was made, as the JSON object of xverse_scheduler_stats.
   public func statistics() throws(XverseError) -> String {
     var json: UnsafeMutablePointer<CChar>?

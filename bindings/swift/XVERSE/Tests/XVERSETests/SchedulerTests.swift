@@ -59,6 +59,16 @@ struct SchedulerTests {
     #expect(!answer.tokens.isEmpty && answer.text.count < 512)
   }
 
+  @Test("answers the same with a draft model")
+  func draft() async throws {
+    let model = try await Demo.model.value
+    let scheduler = try Scheduler(model)
+    try await scheduler.setDraft(model)
+    #expect(try await joined(scheduler.chat(Demo.spider, options: Demo.greedy)) == Demo.spiderAnswer)
+    try await scheduler.setDraft(nil)
+    #expect(try await joined(scheduler.chat(Demo.spider, options: Demo.greedy)) == Demo.spiderAnswer)
+  }
+
   @Test("refuses more than its queue holds")
   func queueFull() async throws {
     let options = SchedulerOptions(maxNumSeqs: 1, maxQueuedRequests: 0)
