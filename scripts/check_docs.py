@@ -109,7 +109,7 @@ class Checker:
             elif command.startswith("cd swift "):
                 # Where scripts/check-bindings.sh builds them, with its flags, so that both build once.
                 scratch = os.path.join(ROOT, ".build", "examples")
-                swift_run = f"swift run -q -Xswiftc -warnings-as-errors --scratch-path {shlex.quote(scratch)} "
+                swift_run = f"swift run -q --manifest-cache none -Xswiftc -warnings-as-errors --scratch-path {shlex.quote(scratch)} "
                 command = self.with_model(command).replace("swift run ", swift_run)
                 problem = self.shell(f"cd {shlex.quote(ROOT)}/examples && {command}")
             else:
