@@ -105,7 +105,8 @@ install: $(BUILT_LIBRARY) $(BUILT_TOOL)
 	  BUILT_LIBRARY='$(BUILT_LIBRARY)' BUILT_TOOL='$(BUILT_TOOL)' scripts/install.sh
 
 uninstall:
-	rm -f '$(DESTDIR)$(BINDIR)/xverse' '$(DESTDIR)$(INCLUDEDIR)/xverse.h' '$(DESTDIR)$(LIBDIR)/pkgconfig/xverse.pc'
+	rm -f '$(DESTDIR)$(BINDIR)/xverse' '$(DESTDIR)$(LIBDIR)/pkgconfig/xverse.pc'
+	rm -f '$(DESTDIR)$(INCLUDEDIR)/xverse.h' '$(DESTDIR)$(INCLUDEDIR)/xverse.hpp'
 	rm -f '$(DESTDIR)$(LIBDIR)/libxverse.so' '$(DESTDIR)$(LIBDIR)/$(SONAME)' '$(DESTDIR)$(LIBDIR)/$(REALNAME)'
 	rm -rf '$(DESTDIR)$(LIBDIR)/cmake/xverse'
 	rm -f '$(DESTDIR)$(DATADIR)/man/man1/xverse.1' '$(DESTDIR)$(DATADIR)/bash-completion/completions/xverse'
@@ -165,7 +166,7 @@ test:
 	@echo 'test: 3/3 running' >&2
 	@SWIFT='$(SWIFT)' scripts/test.sh
 
-check: lint test check-neon check-installed check-python check-sanitizers
+check: lint test check-neon check-installed check-bindings check-python check-sanitizers
 
 lint:
 	@scripts/setup-debian.sh clang-format shellcheck python3-venv
@@ -184,14 +185,23 @@ check-installed: built
 	@scripts/check-exports.sh $(BUILT_LIBRARY)
 	@scripts/check_abi.py $(BUILT_LIBRARY)
 	@scripts/check-examples.sh $(if $(MODEL),"$$MODEL")
-	@$(MAKE) -s install DESTDIR= PREFIX='$(STAGE)' LIBDIR='$(STAGE)/lib' INCLUDEDIR='$(STAGE)/include' \
-	  BINDIR='$(STAGE)/bin' DATADIR='$(STAGE)/share' PC_RPATH=1
+	@$(MAKE) -s staged
 	@scripts/check_docs.py '$(STAGE)' $(if $(MODEL),"$$MODEL")
 	@scripts/check_tool.py '$(STAGE)'
 	@scripts/check_batch.py '$(STAGE)'
 	@scripts/check_host.py '$(STAGE)'
 
 STAGE = $(CURDIR)/.build/stage
+
+staged:
+	@$(MAKE) -s install DESTDIR= PREFIX='$(STAGE)' LIBDIR='$(STAGE)/lib' INCLUDEDIR='$(STAGE)/include' \
+	  BINDIR='$(STAGE)/bin' DATADIR='$(STAGE)/share' PC_RPATH=1
+
+# The C++ header and the Swift package.
+check-bindings: built
+	@scripts/setup-debian.sh clang clang-tidy
+	@$(MAKE) -s staged
+	@SWIFT='$(SWIFT)' scripts/check-bindings.sh '$(STAGE)'
 
 check-python: built
 	@scripts/setup-debian.sh python3-venv
@@ -220,5 +230,5 @@ clean:
 .NOTPARALLEL:
 
 .PHONY: all lib cli setup install uninstall version deb dist wheel check-dist check-packages demo bench-program bench \
-  bench-compare test check lint format built check-neon check-installed check-python check-sanitizers check-data fuzz \
-  clean
+  bench-compare test check lint format built staged check-neon check-installed check-bindings check-python \
+  check-sanitizers check-data fuzz clean

@@ -126,6 +126,14 @@ for turn in 0 1; do
   [ "$(grep -c "^\[[0-9]*\.$turn\] " "$work/said")" = 16 ] || die "serve_many.c has not 16 answers $turn"
 done
 
+say "C++ examples"
+make -s -C "$work/examples/cpp" CXXFLAGS='-O2 -Wall -Wextra -Wpedantic -Werror'
+speaks "$work/examples/cpp/generate" "$model" "Once upon a time"
+echo "Hello!" | "$work/examples/cpp/chat" "$model" >"$work/said" || die "chat.cpp failed"
+[ "$(wc -c <"$work/said")" -gt 6 ] || die "chat.cpp said nothing"
+ends_with 1 "$work/examples/cpp/generate" "$work/missing" "text"
+grep -q "^no model there: .*missing" "$work/said" || die "the exception has no message: $(cat "$work/said")"
+
 if command -v python3 >/dev/null; then
   say "Python examples"
   export XVERSE_LIBRARY="$prefix/lib/libxverse.so.1" PYTHONPATH="$root/bindings/python/src" PYTHONDONTWRITEBYTECODE=1
@@ -141,25 +149,22 @@ if command -v python3 >/dev/null; then
   ends_with 1 python3 "$work/examples/python/complete.py" "$model" '{"messages": [], "tools": [{}]}'
 fi
 
-say "Swift example"
-swift build -q --package-path "$work/examples/swift"
-# SwiftPM takes the flags for include and library paths from pkg-config, but not the rpath.
-export LD_LIBRARY_PATH="$prefix/lib"
-speaks "$(swift build --package-path "$work/examples/swift" --show-bin-path)/generate" "$model" "Once upon a time"
-unset LD_LIBRARY_PATH
-
 if command -v cmake >/dev/null; then
   say "CMake"
   mkdir "$work/cmake"
-  cp "$work/main.c" "$work/cmake"
+  cp "$work/main.c" "$work/examples/cpp/generate.cpp" "$work/cmake"
   echo 'cmake_minimum_required(VERSION 3.16)
-project(consumer C)
+project(consumer C CXX)
+set(CMAKE_CXX_STANDARD 17)
 find_package(xverse REQUIRED)
 add_executable(main main.c)
-target_link_libraries(main PRIVATE xverse::xverse)' >"$work/cmake/CMakeLists.txt"
+target_link_libraries(main PRIVATE xverse::xverse)
+add_executable(generate generate.cpp)
+target_link_libraries(generate PRIVATE xverse::xverse)' >"$work/cmake/CMakeLists.txt"
   cmake -S "$work/cmake" -B "$work/cmake/build" -DCMAKE_PREFIX_PATH="$prefix" >"$work/said" || die "$(cat "$work/said")"
   cmake --build "$work/cmake/build" >"$work/said" || die "$(cat "$work/said")"
   "$work/cmake/build/main" || die "the CMake program fails"
+  speaks "$work/cmake/build/generate" "$model" "Once upon a time"
 fi
 
 say "uninstall"

@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
-"""Compiles or runs every code block of README.md, docs/ and the pages in bindings/ and examples/. README.zh-CN.md must have the code blocks
-and the sections of README.md.
+"""Compiles or runs every code block of README.md, docs/ and the pages in bindings/ and examples/. README.zh-CN.md must have
+the code blocks and the sections of README.md.
 
     check_docs.py PREFIX [MODEL]
 
 PREFIX is where libxverse is installed (with PC_RPATH=1); MODEL, the demonstration model when not given, stands in for the
 name XVERSE-7B-Chat in the blocks. What a block's language means here:
 
-    c, swift       compiled with the flags of pkg-config; a complete C program is also run
+    c, cpp         compiled with the flags of pkg-config; a complete program is also run
+    swift          compiled against the package in bindings/swift
     python         run with bindings/python/src on the path
-    sh             run line by line in a copy of the page's folder: `xverse` is the installed tool, `cc` lines build the C program
-                   above, `make` lines are checked with `make -n`, for CI runs those targets themselves
+    sh             run line by line in a copy of the page's folder: `xverse` is the installed tool, `cc` and `c++` lines build
+                   the program above, `make` lines are checked with `make -n`, for CI runs those targets themselves
     console        a transcript: the lines after `$ ` are run in the root of the repository and must print the lines that follow
     cmake          configured, built and run as a project of one C program, where cmake exists
     text           left alone; a block without a language is an error
@@ -58,7 +59,7 @@ class Checker:
                 continue
             check = getattr(self, "check_" + language, None)
             self.checked += 1
-            problem = check(body) if check else f"language '{language}', expected c, python, sh, swift or text"
+            problem = check(body) if check else f"language '{language}', expected c, cpp, python, sh, swift or text"
             if problem:
                 self.failures += 1
                 print(f"FAILED {path}:{line}: {problem}")
@@ -87,6 +88,14 @@ class Checker:
             "./main " + shlex.quote(self.model)
         )
 
+    def check_cpp(self, body):
+        with open(os.path.join(self.folder, "main.cpp"), "w") as file:
+            file.write(self.with_model(body))
+        return self.shell(
+            "c++ -std=c++17 -Wall -Wextra -Werror main.cpp -o main $(pkg-config --cflags --libs xverse) && "
+            "./main " + shlex.quote(self.model)
+        )
+
     def check_python(self, body):
         with open(os.path.join(self.folder, "block.py"), "w") as file:
             file.write(self.with_model(body))
@@ -95,7 +104,16 @@ class Checker:
     def check_swift(self, body):
         with open(os.path.join(self.folder, "block.swift"), "w") as file:
             file.write(body)
-        return self.shell(f"swiftc -typecheck block.swift -I {shlex.quote(os.path.join(ROOT, 'include'))}")
+        package = os.path.join(ROOT, "bindings", "swift", "XVERSE", "Sources")
+        flags = f"-swift-version 6 -I {shlex.quote(package)}/CXverse -I {shlex.quote(self.prefix)}/include"
+        module = os.path.join(self.work, "XVERSE.swiftmodule")
+        problem = None
+        if not os.path.exists(module):
+            problem = self.shell(
+                f"swiftc -emit-module -module-name XVERSE -parse-as-library {flags} -o {shlex.quote(module)} "
+                f"{shlex.quote(package)}/XVERSE/*.swift"
+            )
+        return problem or self.shell(f"swiftc -typecheck block.swift {flags} -I {shlex.quote(self.work)}")
 
     def check_sh(self, body):
         for line in body.splitlines():
@@ -104,6 +122,12 @@ class Checker:
                 problem = self.shell(f"make -n -C {shlex.quote(ROOT)} {command.removeprefix('make')}")
             elif not command.strip():
                 problem = None
+            elif command.startswith("cd swift "):
+                # Where scripts/check-bindings.sh builds them, with its flags, so that both build once.
+                scratch = os.path.join(ROOT, ".build", "examples")
+                swift_run = f"swift run -q --manifest-cache none -Xswiftc -warnings-as-errors --scratch-path {shlex.quote(scratch)} "
+                command = self.with_model(command).replace("swift run ", swift_run)
+                problem = self.shell(f"cd {shlex.quote(ROOT)}/examples && {command}")
             else:
                 problem = self.shell(self.with_model(command))
             if problem:
@@ -150,8 +174,9 @@ class Checker:
 def main():
     if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
+    catalogue = "bindings/swift/XVERSE/Sources/XVERSE/XVERSE.docc"
     pages = ["README.md", "bindings/python/README.md", "examples/README.md", "examples/demo-model/README.md"] + [
-        f"docs/{name}" for name in sorted(os.listdir(f"{ROOT}/docs"))
+        f"{folder}/{name}" for folder in ("docs", catalogue) for name in sorted(os.listdir(f"{ROOT}/{folder}"))
     ]
     with tempfile.TemporaryDirectory() as work:
         checker = Checker(sys.argv[1], sys.argv[2] if len(sys.argv) == 3 else f"{ROOT}/examples/demo-model", work)

@@ -16,6 +16,7 @@ zsh=$DESTDIR$ZSHDIR/_xverse
 fish=$share/fish/vendor_completions.d/xverse.fish
 
 set -- "$lib/$REALNAME" "$lib/$SONAME" "$lib/libxverse.so" "$DESTDIR$BINDIR/xverse" "$DESTDIR$INCLUDEDIR/xverse.h" \
+  "$DESTDIR$INCLUDEDIR/xverse.hpp" \
   "$lib/pkgconfig/xverse.pc" "$lib/cmake/xverse/xverse-config.cmake" "$lib/cmake/xverse/xverse-config-version.cmake" \
   "$man" "$bash" "$zsh" "$fish"
 
@@ -51,7 +52,9 @@ mkdir -p "$lib/pkgconfig" "$lib/cmake/xverse" "$DESTDIR$INCLUDEDIR" "$DESTDIR$BI
 install -m 755 "$BUILT_LIBRARY" "$lib/$REALNAME.new"
 install -m 755 "$BUILT_TOOL" "$DESTDIR$BINDIR/xverse.new"
 $STRIP -s "$lib/$REALNAME.new" "$DESTDIR$BINDIR/xverse.new"
-install -m 644 include/xverse.h "$DESTDIR$INCLUDEDIR/xverse.h.new"
+for header in xverse.h xverse.hpp; do
+  install -m 644 "include/$header" "$DESTDIR$INCLUDEDIR/$header.new"
+done
 substitute pkgconfig/xverse.pc.in "$lib/pkgconfig/xverse.pc.new"
 for name in xverse-config xverse-config-version; do
   substitute cmake/$name.cmake.in "$lib/cmake/xverse/$name.cmake.new"

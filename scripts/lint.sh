@@ -32,13 +32,13 @@ clang_format=$(command -v clang-format-14 || command -v clang-format) || {
 case ${1:-check} in
   fix)
     files '*.swift' | xargs -0 "$swift" format format --in-place --parallel
-    files '*.[ch]' '*.cpp' | xargs -0 "$clang_format" -i
+    files '*.[ch]' '*.[ch]pp' | xargs -0 "$clang_format" -i
     "$ruff" check -q --fix-only .
     "$ruff" format -q .
     ;;
   check)
     files '*.swift' | xargs -0 "$swift" format lint --strict --parallel || failed="$failed swift-format"
-    files '*.[ch]' '*.cpp' | xargs -0 "$clang_format" --dry-run --Werror || failed="$failed clang-format"
+    files '*.[ch]' '*.[ch]pp' | xargs -0 "$clang_format" --dry-run --Werror || failed="$failed clang-format"
     files '*.sh' .ci/run | xargs -0 shellcheck || failed="$failed shellcheck"
     "$ruff" check -q --output-format concise . || failed="$failed ruff"
     "$ruff" format -q --check --output-format concise . || failed="$failed ruff"

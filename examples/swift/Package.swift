@@ -1,12 +1,14 @@
 // swift-tools-version:6.0
-// A Swift program that uses the installed libxverse: pkg-config finds it, the module map shows its header to Swift.
+// Swift programs that use the package of this repository, which uses the installed libxverse.
 
 import PackageDescription
 
 let package = Package(
-  name: "generate",
+  name: "examples",
+  dependencies: [.package(path: "../../bindings/swift/XVERSE")],
   targets: [
-    .systemLibrary(name: "CXverse", pkgConfig: "xverse"),
-    .executableTarget(name: "generate", dependencies: ["CXverse"]),
-  ]
+    .executableTarget(name: "generate", dependencies: ["XVERSE"]),
+    .executableTarget(name: "chat", dependencies: ["XVERSE"]),
+  ],
+  swiftLanguageModes: [.v6]
 )
