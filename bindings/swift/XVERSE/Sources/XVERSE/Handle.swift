@@ -88,7 +88,7 @@ extension Array where Element: BitwiseCopyable {
 }
 
 /// Calls a C function that takes a function and a user pointer; NULL for both without a closure.
-func withUser<Closure, Result>(
+func withUser<Closure: Sendable, Result>(
   _ closure: Closure?, _ body: (UnsafeMutableRawPointer?) throws -> Result
 ) rethrows -> Result {
   guard let closure else { return try body(nil) }
@@ -97,7 +97,7 @@ func withUser<Closure, Result>(
 }
 
 /// A closure behind a user pointer.
-final class Box<Closure> {
+final class Box<Closure: Sendable>: Sendable {
   let closure: Closure
 
   init(_ closure: Closure) { self.closure = closure }

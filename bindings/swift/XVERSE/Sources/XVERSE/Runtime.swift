@@ -1,6 +1,7 @@
 // Runtime.swift -- the library, and its compute threads and memory.
 
 internal import CXverse
+import Synchronization
 
 /// The library itself.
 public enum Library {
@@ -22,6 +23,11 @@ public final class Runtime: Sendable {
   /// The process's own runtime.
   public static let `default` = Runtime(handle: nil)
 
+  private typealias Receiver = Box<@Sendable (LogLevel, String) -> Void>
+
+  /// All that ever were, see setLog.
+  private static let receivers = Mutex<[Receiver]>([])
+
   private init(handle: Handle?) { self.handle = handle }
 
   /// Errors: `unsupported` (an instruction set that the CPU lacks), `range`, `outOfMemory`.
@@ -42,8 +48,9 @@ public final class Runtime: Sendable {
   /// Sends messages up to `level` to `receive`, from any thread; nil for silence. `receive` is kept until the process
   /// ends, for a thread may be inside it when another takes its place.
   public func setLog(_ level: LogLevel, _ receive: (@Sendable (LogLevel, String) -> Void)?) throws(XverseError) {
-    typealias Receiver = Box<@Sendable (LogLevel, String) -> Void>
-    let user = receive.map { Unmanaged.passRetained(Receiver($0)).toOpaque() }
+    let receiver = receive.map { Receiver($0) }
+    if let receiver { Self.receivers.withLock { $0.append(receiver) } }
+    let user = receiver.map { Unmanaged.passUnretained($0).toOpaque() }
     let function: xverse_log_fn = { user, level, message, length in
       Receiver.closure(user)?(LogLevel(rawValue: level) ?? .debug, String(bytes: message, count: length))
     }
