@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# Least seconds between two wake-ups of a reader: each takes processor time from the threads that compute.
+_WAKE_INTERVAL = 0.005
+
 _calls: set[Call[Any]] = set()
 _calls_lock = threading.Lock()
 _is_ending = False
@@ -97,11 +100,26 @@ class Call(Generic[T]):
         self.cancel()
         self._answers.put(True)
 
-    def pieces(self) -> Generator[Any, None, None]:
-        """Starts the call, and yields what it tells until it is done; leaving early cancels it, and waits for its end."""
+    def pieces(self, rests: bool = False) -> Generator[Any, None, None]:
+        """Starts the call, and yields what it tells until it is done; leaving early cancels it, and waits for its end.
+
+        Args:
+            rests: whether pieces that come faster than `_WAKE_INTERVAL` may come several at a time.
+        """
+        next_wake = 0.0
         try:
             self._start()
-            while (piece := self._pieces.get()) is not None:
+            while True:
+                if rests and self._pieces.empty():
+                    now = time.monotonic()
+                    if now < next_wake:
+                        time.sleep(next_wake - now)
+                    piece = self._pieces.get()
+                    next_wake = time.monotonic() + _WAKE_INTERVAL
+                else:
+                    piece = self._pieces.get()
+                if piece is None:
+                    break
                 if isinstance(piece, BaseException):
                     _rest_at_the_end()
                     raise piece

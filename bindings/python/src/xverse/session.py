@@ -166,7 +166,7 @@ class Session(Owner):
         Raises:
             As `generate_json`, in the loop.
         """
-        pieces = self._answering(json_request(request, stream=True), cancel).pieces()
+        pieces = self._answering(json_request(request, stream=True), cancel).pieces(rests=True)
         return (json.loads(chunk) for chunk in pieces)
 
     def _answering(self, text: bytes, cancel: Cancel | None) -> Call[dict[str, Any]]:

@@ -23,7 +23,7 @@ class Stream(Iterator[str]):
 
     def __init__(self, call: Call[Result]) -> None:
         self._call = call
-        self._pieces = call.pieces()
+        self._pieces = call.pieces(rests=True)
 
     def __iter__(self) -> Self:
         return self
