@@ -42,16 +42,20 @@ scripts/check-exports.sh "$library"
 [ "$(nm "$library" 2>/dev/null | wc -l)" = 0 ] || die "libxverse1 is not stripped"
 answers "$work/deb/usr/bin/xverse" generate "$model" --chat --greedy "$question"
 packaging/check/programs.sh "$work/programs"
+# The README's programs look for the model where they run.
+ln -s "$model" "$work/XVERSE-7B-Chat"
 PKG_CONFIG_SYSROOT_DIR=$work/deb PKG_CONFIG_PATH=${library%/*}/pkgconfig CMAKE_PREFIX_PATH=$work/deb/usr \
   "$work/programs/build.sh" "$work/with-deb"
-for program in "$work"/with-deb/*; do answers env LD_LIBRARY_PATH="${library%/*}" "$program" "$model"; done
+for program in "$work"/with-deb/*; do
+  answers env -C "$work" LD_LIBRARY_PATH="${library%/*}" "$program" XVERSE-7B-Chat
+done
 
 say "tarball"
 tar -xzf dist/xverse-*.tar.gz -C "$work/tarball" --strip-components=1
 [ -s "$work/tarball/share/doc/xverse/xverse.spdx.json" ] || die "the tarball has no bill of materials"
 answers "$work/tarball/bin/xverse" generate "$model" --chat --greedy "$question"
 PKG_CONFIG_PATH=$work/tarball/lib/pkgconfig CMAKE_PREFIX_PATH=$work/tarball "$work/programs/build.sh" "$work/with-tarball"
-for program in "$work"/with-tarball/*; do answers "$program" "$model"; done
+for program in "$work"/with-tarball/*; do answers env -C "$work" "$program" XVERSE-7B-Chat; done
 
 say "wheel"
 # As docs/packages.md says; a newer one means that the build has brought in a function of a newer glibc.
@@ -59,7 +63,6 @@ ls dist/libxverse-*-py3-none-manylinux_2_34_*.whl >/dev/null || die "the wheel i
 # With the packages of the system, for the import orders.
 python3 -m venv --system-site-packages "$work/env"
 "$work/env/bin/pip" install -q --disable-pip-version-check --no-index --no-deps dist/*.whl
-ln -s "$model" "$work/XVERSE-7B-Chat"
 cd "$work"
 unset PYTHONPATH XVERSE_LIBRARY
 said=$(env/bin/python programs/readme.py) || die "the README's program in Python failed"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what `make deb`, `make dist` and `make wheel` made into bare Debian systems, and uses it there: the wheel where
 # there is neither Swift nor a compiler, on Debian 12 and 13; the Debian packages and the tarball, with the README's
-# programs in C and Python, one in C++ and one built by CMake, on Debian 12.
+# programs in C, C++ and Python, on Debian 12.
 # usage: scripts/check-packages.sh [wheel13|debian12 ...]      both when none is named
 #   MIRROR   Debian's mirror
 # Needs root and mmdebstrap. The bare systems are kept in .build/roots.
@@ -101,7 +101,7 @@ check_debian() {
   say "$1: programs in C and C++, through pkg-config and CMake"
   apt 'install -y --no-install-recommends gcc g++ libc6-dev make pkg-config cmake'
   inside 'sh programs/build.sh system'
-  for program in c cpp cmake-readme cmake-answer; do answers "system/$program XVERSE-7B-Chat"; done
+  for program in c cpp cmake-c cmake-cpp; do answers "system/$program XVERSE-7B-Chat"; done
   say "$1: what is recommended too, so that the default threads are OpenMP's and calibration works"
   apt 'install -y --no-install-recommends libomp5 libopenblas0'
   speaks 'xverse info | grep "^threading *openmp"'
@@ -114,7 +114,7 @@ check_debian() {
   inside 'mkdir moved && tar -xzf xverse-*.tar.gz -C moved && mv moved/xverse-* moved/place'
   answers "moved/place/bin/xverse generate XVERSE-7B-Chat --chat --greedy '$question'"
   inside 'PKG_CONFIG_PATH=/check/moved/place/lib/pkgconfig CMAKE_PREFIX_PATH=/check/moved/place sh programs/build.sh tarball'
-  for program in c cpp cmake-readme cmake-answer; do answers "tarball/$program XVERSE-7B-Chat"; done
+  for program in c cpp cmake-c cmake-cpp; do answers "tarball/$program XVERSE-7B-Chat"; done
 }
 
 [ $# -gt 0 ] || set -- wheel13 debian12

@@ -23,8 +23,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = ("xverse", "torch", "numpy", "scipy", "faiss")
 QUESTION, ANSWER = "How many legs does a spider have?", "A spider has eight legs."
-# Many times what the slowest process took on a busy machine with two processors.
-SECONDS = 300
+# A process is dead when it was seen idle, in a row, so many times a second apart, and lost when it has computed for so many
+# seconds, many times what any takes. Time itself counts for nothing: machines may be busy, and processes stopped.
+IDLE, COMPUTED = 120, 600
 
 
 class Computations:
@@ -95,6 +96,36 @@ def child(order, model, options, calibrate):
     print("done")
 
 
+def state(process):
+    """State of a process and its seconds of computing so far, as proc(5) has them."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(") ")[2].split()
+    return fields[0], (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def run(command):
+    """Runs a process to its end. Returns what is wrong with it, or None."""
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+        idle = before = 0
+        while True:
+            try:
+                process.wait(timeout=1)
+                break
+            except subprocess.TimeoutExpired:
+                letter, computed = state(process)
+            idle = idle + 1 if letter == "S" and computed == before else 0
+            before = computed
+            if idle == IDLE or computed > COMPUTED:
+                process.kill()
+                process.wait()
+                return f"waits for ever, after {computed:.1f} s of computing" if idle == IDLE else "computes for ever"
+        output.seek(0)
+        said = output.read()
+        if (process.returncode, said) == (0, "done\n"):
+            return None
+        return f"exit status {process.returncode}, printed {json.dumps(said[-2000:])}"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--runs", type=int, help="how many processes; default: each order once, and at least 100")
@@ -125,15 +156,7 @@ def main():
     failures = 0
     for i in range(runs):
         order = orders[i * step % len(orders)]
-        command = [sys.executable, *sys.argv, "--order", ",".join(order)]
-        try:
-            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                  text=True, timeout=SECONDS, check=False)  # fmt: skip
-            problem = None if (done.returncode, done.stdout) == (0, "done\n") else (
-                f"exit status {done.returncode}, printed {json.dumps(done.stdout[-2000:])}"
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            problem = f"did not end within {SECONDS} s"
+        problem = run([sys.executable, *sys.argv, "--order", ",".join(order)])
         if problem:
             failures += 1
             print(f"FAILED {', '.join(order)}: {problem}", flush=True)

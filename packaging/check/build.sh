@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the programs of this folder into a new folder, through pkg-config and through CMake, which find libxverse with
+# Builds the README's programs in C and C++ into a new folder, through pkg-config and through CMake, which find libxverse with
 # PKG_CONFIG_PATH and CMAKE_PREFIX_PATH, or else in the system.
 # usage: build.sh FOLDER
 
@@ -11,7 +11,7 @@ mkdir "$folder"
 # shellcheck disable=SC2046 # Lists of flags.
 cc -Wall -Wextra -Werror "$programs/readme.c" -o "$folder/c" $(pkg-config --cflags --libs xverse)
 # shellcheck disable=SC2046
-c++ -Wall -Wextra -Werror "$programs/answer.cpp" -o "$folder/cpp" $(pkg-config --cflags --libs xverse)
+c++ -std=c++17 -Wall -Wextra -Werror "$programs/readme.cpp" -o "$folder/cpp" $(pkg-config --cflags --libs xverse)
 cmake -S "$programs" -B "$folder.cmake" >/dev/null
 cmake --build "$folder.cmake" >/dev/null
-cp "$folder.cmake/cmake-readme" "$folder.cmake/cmake-answer" "$folder"
+cp "$folder.cmake/cmake-c" "$folder.cmake/cmake-cpp" "$folder"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Puts the programs of this folder into a new one, with the README's programs in C and Python as readme.c and readme.py.
+# Puts the programs of this folder into a new one, with the README's programs as readme.c, readme.cpp and readme.py.
 # usage: programs.sh FOLDER
 
 set -eu
@@ -17,5 +17,6 @@ block() {
 
 cp -r "$here" "$folder"
 block c xverse_session_generate >"$folder/readme.c"
+block cpp session.generate >"$folder/readme.cpp"
 block python "Model(" >"$folder/readme.py"
-[ -s "$folder/readme.c" ] && [ -s "$folder/readme.py" ]
+[ -s "$folder/readme.c" ] && [ -s "$folder/readme.cpp" ] && [ -s "$folder/readme.py" ]
