@@ -10,7 +10,8 @@ kernels=$root/Sources/CXverseKernels
 programs=$root/Tests/KernelTests/c
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-clang=${CLANG:-clang}
+# The toolchain's, which compiles the library: older ones of the system may lack what the kernels use.
+clang=${CLANG:-$(dirname "$(readlink -f "$(command -v "${SWIFT:-swift}")")")/clang}
 linker=${CROSS_CC:-aarch64-linux-gnu-gcc}
 names="quantized layers attention"
 
