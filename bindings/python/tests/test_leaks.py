@@ -73,11 +73,16 @@ def test_many_generations_take_no_memory(path, way):
     one = way(model)
     for number in range(COUNT // 2):
         one(number)
-    handles, before = live_handles(), resident_kib()
-    for number in range(COUNT):
-        one(number)
-    assert live_handles() == handles
-    assert resident_kib() - before < ALLOWED_KIB
+    handles = live_handles()
+    grown = []
+    # The heap may grow once, by chance; a leak makes it grow each time.
+    while not grown or (grown[-1] >= ALLOWED_KIB and len(grown) < 3):
+        before = resident_kib()
+        for number in range(COUNT):
+            one(number)
+        assert live_handles() == handles
+        grown.append(resident_kib() - before)
+    assert grown[-1] < ALLOWED_KIB, f"grew by {grown} KiB"
 
 
 def test_nothing_is_left_of_what_was_dropped(path):
