@@ -335,9 +335,10 @@ class _Api:
 
     def _encode(self, text: str, where: str) -> list[int]:
         try:
-            return self._engine.model.tokenizer.encode(text)
+            text.encode()
         except UnicodeEncodeError:
             raise RequestError(400, f"{where!r} has an unpaired surrogate", "invalid_value", where) from None
+        return self._engine.model.tokenizer.encode(text)
 
     async def detokenize(self, request: Request) -> Response:
         fields = await self._object(request)

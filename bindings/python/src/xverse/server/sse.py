@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Callable
 
@@ -24,6 +25,10 @@ _HEADERS = [
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
 ]
+
+
+# Seconds that a client has to receive the error of the deadline.
+_LAST_SECONDS = 1.0
 
 
 async def follow(
@@ -108,7 +113,7 @@ class EventStream(Response):
         try:
             async for text in self._texts:
                 await self._write(b": keep-alive\n\n" if text is None else f"data: {text}\n\n".encode())
-            await self._write(b"data: [DONE]\n\n")
+            await self._write(b"data: [DONE]\n\n", is_last=True)
             status = 200
         except ClientGoneError:
             status = 499
@@ -117,25 +122,23 @@ class EventStream(Response):
             status = error.status
             if not self._has_begun:
                 raise
-            await send(
-                {"type": "http.response.body", "body": b"data: " + text_of(error.body) + b"\n\n", "more_body": True}
-            )
+            with contextlib.suppress(ClientGoneError):
+                await self._write(b"data: " + text_of(error.body) + b"\n\n", is_last=True)
         finally:
             self._on_end(status)
             aclose = getattr(self._texts, "aclose", None)
             if aclose is not None:
                 await aclose()
-        if self._has_begun and status != 499:
-            await send({"type": "http.response.body", "body": b""})
 
-    async def _write(self, data: bytes) -> None:
+    async def _write(self, data: bytes, is_last: bool = False) -> None:
         if not self._has_begun:
             self._has_begun = True
             await self._send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-        sending = self._send({"type": "http.response.body", "body": data, "more_body": True})
-        left = self._deadline - asyncio.get_running_loop().time()
+        sending = self._send({"type": "http.response.body", "body": data, "more_body": not is_last})
+        # A moment behind the deadline for what tells of it.
+        left = max(_LAST_SECONDS, self._deadline - asyncio.get_running_loop().time())
         try:
-            await asyncio.wait_for(sending, None if left == float("inf") else max(0, left))
+            await asyncio.wait_for(sending, None if left == float("inf") else left)
         except asyncio.TimeoutError:
             # The client does not read, so there is no use in telling it.
             raise ClientGoneError from None
