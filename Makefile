@@ -11,6 +11,7 @@
 # make lint                layout and usual mistakes of Swift, C, shell and Python; make format formats them
 # make check               everything to run before a commit; MODEL=... to run the examples on another model than ours
 # make check-python        declarations, types and tests of the Python package; make check runs it too
+# make check-web           the web demos in a headless Chromium
 # make check-data DATA=... the comparison with reference outputs
 # make check-dist          makes these packages and looks at what is in them
 # make check-packages      installs what deb, dist and wheel made into bare Debian systems and uses it there
@@ -213,6 +214,10 @@ check-python: built
 	@scripts/setup-debian.sh python3-venv
 	@scripts/check-python.sh $(BUILT_LIBRARY)
 
+check-web: built
+	@scripts/setup-debian.sh python3-venv chromium chromium-driver
+	@scripts/check-web.sh $(BUILT_LIBRARY)
+
 # The NEON kernels under emulation, and those of this CPU without OpenMP.
 check-neon:
 	@scripts/check-neon.sh
@@ -236,5 +241,5 @@ clean:
 .NOTPARALLEL:
 
 .PHONY: all lib cli setup install uninstall version deb dist wheel check-dist check-packages demo web bench-program bench \
-  bench-compare test check lint format built staged check-neon check-installed check-bindings check-python \
+  bench-compare test check lint format built staged check-neon check-installed check-bindings check-python check-web \
   check-sanitizers check-data fuzz clean

@@ -7,7 +7,9 @@ import contextlib
 import http.client
 import json
 import re
+import shutil
 import socket
+import subprocess
 import time
 from pathlib import Path
 
@@ -280,3 +282,23 @@ def test_a_port_that_is_taken_is_an_error(server, path):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         assert main([path, "--port", str(taken.getsockname()[1])]) != 0
+
+
+def test_the_transcripts_of_the_documentation(serve):
+    """Runs the commands of docs/serving.md, which must print what it shows, but for numbers and times."""
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    server = serve()
+    page = (Path(__file__).resolve().parents[4] / "docs" / "serving.md").read_text(encoding="utf-8")
+    block = next(block for block in re.findall(r"```text\n(.*?)```", page, re.DOTALL) if block.startswith("$ curl"))
+
+    def masked(text):
+        return re.sub(r'"(id|created|system_fingerprint)":("[^"]*"|\d+)', r'"\1":...', text).strip()
+
+    for part in block.removeprefix("$ ").split("\n$ "):
+        command, expected = re.fullmatch(r"((?:.*\\\n)*.*)\n([\s\S]*)", part.strip()).groups()
+        command = command.replace("http://127.0.0.1:8000", server.url)
+        found = subprocess.run(
+            ["sh", "-c", command], capture_output=True, text=True, encoding="utf-8", check=True, timeout=60
+        )
+        assert masked(found.stdout) == masked(expected)
