@@ -119,6 +119,44 @@ def test_the_grace_period_ends_answers(serve):
     assert server.process.wait(60) == 0
 
 
+def test_the_grace_period_ends_embeddings(serve):
+    server = serve("--grace", "0")
+    body = json.dumps({"input": ["cat " * 120] * 2000}).encode()
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)) as connection:
+        connection.request("POST", "/v1/embeddings", body, {"Content-Type": "application/json"})
+        wait_until(lambda: server.metric("xverse_requests_in_progress") > 1)
+        server.process.terminate()
+        response = connection.getresponse()
+        assert response.status == 503
+        assert json.loads(response.read())["error"]["code"] == "shutting_down"
+    assert server.process.wait(60) == 0
+
+
+def test_there_is_status_503_until_the_model_is_loaded():
+    httpx = pytest.importorskip("httpx")
+    from xverse.server.app import make_app
+    from xverse.server.engine import Engine
+    from xverse.server.settings import parse_arguments
+
+    async def main():
+        transport = httpx.ASGITransport(app=make_app(Engine(parse_arguments(["model"]))))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            for response in (await client.get("/health"), await client.post("/v1/completions", json=SHORT)):
+                assert (response.status_code, response.json()["error"]["code"]) == (503, "loading")
+                assert int(response.headers["Retry-After"]) > 0
+            assert (await client.get("/metrics")).status_code == 200
+
+    asyncio.run(main())
+
+
+def test_a_draft_model_and_quantized_weights_keep_the_form_of_answers(serve, path):
+    server = serve("--draft-model", path, "--quantize", "int8", "--kv-type", "f16", "--context", "256")
+    status, _, answer = server.ask("POST", "/v1/completions", {**SHORT, "max_tokens": 40})
+    assert (status, answer["usage"]["completion_tokens"]) == (200, 40)
+    assert server.metric("xverse_accepted_draft_tokens_total") > 0
+    assert server.ask("GET", "/v1/models")[2]["data"][0]["max_model_len"] == 256
+
+
 def test_keys(serve, tmp_path):
     keys = tmp_path / "keys"
     keys.write_text("# two\nfirst-key\n\n  second-key  \n", encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import json
 import logging
 import sys
@@ -74,10 +75,11 @@ async def _serve(settings: Settings) -> int:
         try:
             await engine.load()
             _log("ready", model=engine.name, context=engine.context)
-        except XverseError as error:
+        except Exception as error:  # noqa: BLE001 -- whatever it is, there is no model to wait for
             if not engine.is_draining:
                 status = 1
-                _log("failed", error=f"{error.name}: {error}")
+                name = error.name if isinstance(error, XverseError) else type(error).__name__
+                _log("failed", logging.ERROR, error=f"{name}: {error}")
             server.should_exit = True
 
     loading = asyncio.ensure_future(load())
@@ -105,8 +107,6 @@ class _JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
-        import datetime
-
         return datetime.datetime.fromtimestamp(record.created, datetime.timezone.utc).isoformat(timespec="milliseconds")
 
 

@@ -255,36 +255,51 @@ class _Api:
         width = engine.model.info.n_embd
         if fields.get("dimensions") not in (None, width):
             raise _invalid("dimensions", fields["dimensions"], f"{width}, the width of the model")
-        inputs = await asyncio.get_running_loop().run_in_executor(None, self._inputs, fields.get("input"))
         place = engine.admission.take(1)
+        try:
+            inputs, vectors = await self._embed(fields.get("input"), request)
+        finally:
+            place.release()
+        count = sum(map(len, inputs))
+        request.scope["xverse.log"]["prompt_tokens"] = count
+
+        def response() -> Response:
+            data = [
+                {"object": "embedding", "index": index, "embedding": vector if form == "float" else _packed(vector)}
+                for index, vector in enumerate(vectors)
+            ]
+            usage = {"prompt_tokens": count, "total_tokens": count}
+            return _json({"object": "list", "data": data, "model": engine.name, "usage": usage})
+
+        # Many numbers take long to write.
+        return await asyncio.get_running_loop().run_in_executor(None, response)
+
+    async def _embed(self, found: Any, request: Request) -> tuple[list[list[int]], list[list[float]]]:
+        """The texts of field "input" as tokens, and their vectors; the work ends when the client leaves."""
+        engine = self._engine
+        loop = asyncio.get_running_loop()
+        deadline = engine.deadline()
+        inputs = await loop.run_in_executor(None, self._inputs, found)
         cancel = Cancel()
         work = asyncio.wrap_future(engine.embed(inputs, cancel))
+        # Its error is of no interest when the client has left.
+        work.add_done_callback(lambda work: work.cancelled() or work.exception())
         gone = asyncio.ensure_future(wait_until_gone(request.receive))
+        both: set[asyncio.Future[Any]] = {work, gone}
         try:
-            left = engine.deadline() - asyncio.get_running_loop().time()
-            timeout = None if left == math.inf else left
-            both: set[asyncio.Future[Any]] = {work, gone}
+            left = deadline - loop.time()
+            timeout = None if left == math.inf else max(0, left)
             await asyncio.wait(both, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
             if gone.done():
                 raise ClientGoneError
             if not work.done():
                 raise timed_out()
-            try:
-                vectors = work.result()
-            except CancelledError:
-                raise engine.ended() from None
+            return inputs, work.result()
+        except CancelledError:
+            raise engine.ended() from None
         finally:
             gone.cancel()
             cancel.trigger()
-            place.release()
-        count = sum(map(len, inputs))
-        request.scope["xverse.log"]["prompt_tokens"] = count
-        data = [
-            {"object": "embedding", "index": index, "embedding": vector if form == "float" else _packed(vector)}
-            for index, vector in enumerate(vectors)
-        ]
-        usage = {"prompt_tokens": count, "total_tokens": count}
-        return _json({"object": "list", "data": data, "model": engine.name, "usage": usage})
 
     def _inputs(self, found: Any) -> list[list[int]]:
         """The texts of field "input" as tokens: a string, strings, token ids, or lists of these."""

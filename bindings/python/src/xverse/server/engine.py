@@ -29,11 +29,14 @@ class Engine:
         self.settings = settings
         self.admission = Admission(settings.parallel + settings.queue)
         self.is_draining = False
+        self._has_ended = False
         self.name = settings.name or ""
         self._model: Model | None = None
         self._scheduler: AsyncScheduler | None = None
         self._session: Session | None = None
         self._loading = Cancel()
+        # End what the thread does.
+        self._cancels = {self._loading}
         # Loading and embedding are long calls: one at a time, on a thread that no answer needs.
         self._thread = concurrent.futures.ThreadPoolExecutor(1, "xverse-server")
 
@@ -88,14 +91,18 @@ class Engine:
         end = loop.time() + self.settings.grace
         while self.admission.active and loop.time() < end:
             await asyncio.sleep(0.05)
-        if self._scheduler is not None:
-            self._scheduler.close()
+        self._end_all()
 
     def close(self) -> None:
-        self._loading.trigger()
+        self._end_all()
+        self._thread.shutdown()
+
+    def _end_all(self) -> None:
+        self._has_ended = True
+        for cancel in list(self._cancels):
+            cancel.trigger()
         if self._scheduler is not None:
             self._scheduler.close()
-        self._thread.shutdown()
 
     # ---- what it does ----
 
@@ -125,7 +132,13 @@ class Engine:
         return self._scheduler.stats
 
     def embed(self, texts: list[list[int]], cancel: Cancel) -> concurrent.futures.Future[list[list[float]]]:
-        """Vectors of token sequences, each pooled to its mean and of length 1."""
+        """Vectors of token sequences, each pooled to its mean and of length 1.
+
+        Raises:
+            RequestError: 503, after the end.
+        """
+        if self._has_ended:
+            raise self.ended()
 
         def work() -> list[list[float]]:
             if self._session is None:
@@ -140,7 +153,10 @@ class Engine:
                 vectors.append([float(x) for x in self._session.embed(tokens, normalize=True, cancel=cancel)])
             return vectors
 
-        return self._thread.submit(work)
+        self._cancels.add(cancel)
+        future = self._thread.submit(work)
+        future.add_done_callback(lambda _: self._cancels.discard(cancel))
+        return future
 
     def explain(self, error: XverseError) -> RequestError:
         """An error of the library as one of a request."""

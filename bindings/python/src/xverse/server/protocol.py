@@ -53,6 +53,11 @@ def make_protocol(receive_timeout: float) -> type[asyncio.Protocol]:
             if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
                 self._refuse(408)
 
+        def timeout_keep_alive_handler(self) -> None:
+            super().timeout_keep_alive_handler()
+            # What the client has not read by then is dropped.
+            self.loop.call_later(receive_timeout or 60, self.transport.abort)
+
         def send_400_response(self, msg: str) -> None:
             self._refuse(getattr(sys.exc_info()[1], "error_status_hint", 400))
 
