@@ -6,10 +6,12 @@
 # make wheel               the Python package with the library in it, in dist/
 # make demo                sets the machine up, builds, and shows a conversation; on a terminal you can join it
 #                          MODEL=... another model than ours, PROMPT="..." one answer instead of a chat
+# make web                 sets up and serves a chat page on 127.0.0.1, PORT=36000; MODEL=... another model than ours
 # make test                sets the machine up, builds, and runs the unit tests
 # make lint                layout and usual mistakes of Swift, C, shell and Python; make format formats them
 # make check               everything to run before a commit; MODEL=... to run the examples on another model than ours
 # make check-python        declarations, types and tests of the Python package; make check runs it too
+# make check-web           the web demos in a headless Chromium
 # make check-data DATA=... the comparison with reference outputs
 # make check-dist          makes these packages and looks at what is in them
 # make check-packages      installs what deb, dist and wheel made into bare Debian systems and uses it there
@@ -30,6 +32,7 @@ RELOCATABLE ?=
 DATA ?= ../shared
 SIZE ?= 1b
 SECONDS ?= 60
+PORT ?= 36000
 TARGETS ?=
 TYPES ?=
 
@@ -145,6 +148,10 @@ demo:
 	@scripts/build.sh $(BUILD_TOOL)
 	@scripts/demo.sh talk
 
+web: built
+	@scripts/setup-debian.sh python3-venv
+	@scripts/web.sh $(BUILT_LIBRARY) --port '$(PORT)'
+
 # ---- speed ----
 
 bench-program:
@@ -207,6 +214,10 @@ check-python: built
 	@scripts/setup-debian.sh python3-venv
 	@scripts/check-python.sh $(BUILT_LIBRARY)
 
+check-web: built
+	@scripts/setup-debian.sh python3-venv chromium chromium-driver
+	@scripts/check-web.sh $(BUILT_LIBRARY)
+
 # The NEON kernels under emulation, and those of this CPU without OpenMP.
 check-neon:
 	@scripts/check-neon.sh
@@ -229,6 +240,6 @@ clean:
 # Each build uses all processors, and two of them would wait for the same lock.
 .NOTPARALLEL:
 
-.PHONY: all lib cli setup install uninstall version deb dist wheel check-dist check-packages demo bench-program bench \
-  bench-compare test check lint format built staged check-neon check-installed check-bindings check-python \
+.PHONY: all lib cli setup install uninstall version deb dist wheel check-dist check-packages demo web bench-program bench \
+  bench-compare test check lint format built staged check-neon check-installed check-bindings check-python check-web \
   check-sanitizers check-data fuzz clean

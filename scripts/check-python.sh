@@ -15,7 +15,7 @@ say() { echo "check-python: $*"; }
 if ! [ -x "$environment/bin/python" ]; then "${PYTHON:-python3}" -m venv "$environment"; fi
 # Installed again when the list changes.
 if ! cmp -s bindings/python/requirements-dev.txt "$environment/requirements-dev.txt"; then
-  say "installing pytest, mypy and numpy into $environment"
+  say "installing the packages of requirements-dev.txt into $environment"
   "$environment/bin/pip" install -q --disable-pip-version-check -r bindings/python/requirements-dev.txt
   cp bindings/python/requirements-dev.txt "$environment/requirements-dev.txt"
 fi

@@ -14,7 +14,7 @@ name XVERSE-7B-Chat in the blocks. What a block's language means here:
                    the program above, `make` lines are checked with `make -n`, for CI runs those targets themselves
     console        a transcript: the lines after `$ ` are run in the root of the repository and must print the lines that follow
     cmake          configured, built and run as a project of one C program, where cmake exists
-    text           left alone; a block without a language is an error
+    text           left alone (the tests of the Python package run the commands of docs/serving.md); a block without a language is an error
 """
 
 import os

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import json
 import random
 import select
 import threading
@@ -372,3 +373,22 @@ def _open_descriptors():
     import os
 
     return len(os.listdir("/proc/self/fd"))
+
+
+def test_async_submit_json_follows_the_request_and_has_stats(model):
+    body = {"prompt": "Once upon a time", "max_tokens": 5, "temperature": 0}
+
+    async def main():
+        async with model.async_scheduler() as scheduler:
+            whole = scheduler.submit_json(json.dumps(body))
+            assert whole.stats is None
+            texts = [json.loads(text) async for text in whole]
+            assert [text["object"] for text in texts] == ["text_completion"]
+            assert whole.stats.n_generated == texts[0]["usage"]["completion_tokens"] == 5
+            stream = scheduler.submit_json({**body, "stream": True})
+            pieces = [json.loads(text)["choices"][0]["text"] async for text in stream]
+            assert "".join(pieces) == texts[0]["choices"][0]["text"]
+            with pytest.raises(errors.LimitError):
+                scheduler.stream_json('{"prompt": ' + "[" * 50000)
+
+    asyncio.run(main())

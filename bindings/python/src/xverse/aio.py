@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from .model import Model
     from .options import SchedulerOptions, SessionOptions
-    from .result import Result
+    from .result import Result, Stats
     from .sampling import Sampling, SamplingOptions
 
 __all__ = ["AsyncAnswer", "AsyncJSONAnswer", "AsyncScheduler"]
@@ -100,7 +100,7 @@ class AsyncScheduler(Owner):
         Raises:
             As `Scheduler.submit_json`.
         """
-        return self._submit_json(json_request(request, stream=True))
+        return self.submit_json(json_request(request, stream=True))
 
     async def generate_json(self, request: Mapping[str, Any] | str | bytes) -> dict[str, Any]:
         """The response to a request of OpenAI's interface.
@@ -109,14 +109,20 @@ class AsyncScheduler(Owner):
             As `Scheduler.submit_json`; errors have OpenAI's error object as `response`.
         """
         response = ""
-        async for text in self._submit_json(json_request(request, stream=False)):
+        async for text in self.submit_json(json_request(request, stream=False)):
             response = text
         found: dict[str, Any] = json.loads(response)
         return found
 
-    def _submit_json(self, text: bytes) -> AsyncJSONAnswer:
+    def submit_json(self, request: Mapping[str, Any] | str | bytes) -> AsyncJSONAnswer:
+        """Queues a request of OpenAI's interface as it is: with "stream": true the answer gives the chunks of the response,
+        else the response.
+
+        Raises:
+            As `Scheduler.submit_json`.
+        """
         self._bind()
-        answer = AsyncJSONAnswer(self, self.scheduler.submit_json(text))
+        answer = AsyncJSONAnswer(self, self.scheduler.submit_json(request))
         self._answers[answer.number] = answer
         return answer
 
@@ -357,6 +363,9 @@ class AsyncJSONAnswer(_Answer, AsyncIterator[str]):
     An error of the answer is raised, with OpenAI's error object as its `response`.
     """
 
+    stats: Stats | None = None
+    """Figures of the answer, of all n together; None until its end."""
+
     async def __anext__(self) -> str:
         chunk = await self._next()
         if chunk is None:
@@ -364,6 +373,7 @@ class AsyncJSONAnswer(_Answer, AsyncIterator[str]):
         return chunk
 
     def _take(self, event: Event) -> None:
+        self.stats = event.stats
         if event.error is None:
             self._pieces.extend(line for line in event.text.split("\n") if line)
 

@@ -88,7 +88,7 @@ def json_request(request: Mapping[str, Any] | str | bytes, stream: bool) -> byte
     if isinstance(request, (str, bytes)):
         try:
             parsed = json.loads(request)
-        except ValueError:
+        except (ValueError, RecursionError):
             parsed = None
         if not isinstance(parsed, dict):
             return request.encode("utf-8", "surrogatepass") if isinstance(request, str) else request
