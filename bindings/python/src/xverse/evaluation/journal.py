@@ -29,7 +29,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file: IO[bytes] = open(path, "a+b")  # noqa: SIM115: closed by __exit__
+        self._file: IO[bytes] = open(path, "a+b")  # noqa: SIM115 - closed by __exit__
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._file.seek(0)

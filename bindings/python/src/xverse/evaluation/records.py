@@ -73,6 +73,7 @@ def common_record(encoded: Encoded) -> Record:
         "category": list(question.categories),
         "shots": len(encoded.kept),
         "shots_kept": list(encoded.kept),
+        "shots_dropped": len(question.shots) - len(encoded.kept),
         "prompt_sha256": encoded.prompt_sha256,
         "prompt_tokens": encoded.prompt_tokens,
         "context_tokens": encoded.context_tokens,

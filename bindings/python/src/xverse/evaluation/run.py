@@ -30,6 +30,7 @@ class Options:
         limit: most questions of a subject; None: all. seed: which ones; None: the first.
         chat: the prompt is a message of the user.
         context: most tokens of a prompt with its answer; None: the model's n_ctx_train.
+        max_new_tokens: of a text that is generated; None: as many as the protocol says.
         allow_code_execution: programs that the model writes may be run.
     """
 
@@ -38,10 +39,11 @@ class Options:
     seed: int | None = None
     chat: bool = False
     context: int | None = None
+    max_new_tokens: int | None = None
     allow_code_execution: bool = False
 
     def __post_init__(self) -> None:
-        for name, least in (("num_shots", 0), ("limit", 1), ("context", 2)):
+        for name, least in (("num_shots", 0), ("limit", 1), ("context", 2), ("max_new_tokens", 1)):
             value = getattr(self, name)
             if value is not None and value < least:
                 raise ValueError(f"{name} is {value}, expected {least} or more")
@@ -64,8 +66,10 @@ class TaskRun:
     ) -> None:
         self.model = model
         self.task = task
-        self.protocol: Protocol = task.protocol(protocol)
         self.options = options or Options()
+        self.protocol: Protocol = task.protocol(protocol)
+        if self.options.max_new_tokens is not None:
+            self.protocol = dataclasses.replace(self.protocol, max_new_tokens=self.options.max_new_tokens)
         if task.runs_code and not self.options.allow_code_execution:
             raise PermissionError(f"{task.name} runs programs that the model wrote; allow_code_execution is not set")
         self.num_shots = self.protocol.shots if self.options.num_shots is None else self.options.num_shots

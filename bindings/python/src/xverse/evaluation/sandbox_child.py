@@ -113,19 +113,19 @@ def main() -> None:
         signal.signal(signal.SIGXCPU, signal.SIG_DFL)
         limit(task["timeout"], task["memory"])
         forbid()
-    except Exception as error:  # noqa: BLE001: whatever it is, the program must not run
+    except Exception as error:  # noqa: BLE001 - whatever it is, the program must not run
         say(f"unlimited {type(error).__name__}: {error}")
         os._exit(1)
     try:
-        exec(compile(task["program"], "<program>", "exec"), {})  # noqa: S102: that is what this process is for
+        exec(compile(task["program"], "<program>", "exec"), {})  # noqa: S102 - that is what this process is for
         outcome = "passed"
     except SystemExit:
         outcome = "failed: ended early"
-    except BaseException as error:  # noqa: BLE001: the program may raise anything
+    except BaseException as error:  # noqa: BLE001 - the program may raise anything
         outcome = f"failed: {type(error).__name__}"
         try:
             message = str(error.msg if isinstance(error, SyntaxError) else error).split("\n")[0][:500]
-        except BaseException:  # noqa: BLE001: from the program's own __str__
+        except BaseException:  # noqa: BLE001 - from the program's own __str__
             message = ""
         if message:
             outcome += f": {message}"

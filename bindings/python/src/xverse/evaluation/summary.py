@@ -67,7 +67,6 @@ def summarize(records: Sequence[Record]) -> Summary:
     for rule in [key for key in records[0] if key.startswith("correct_")]:
         if all(rule in record for record in records):
             others[rule] = share([{"correct": record[rule]} for record in records])
-    most = max(record.get("shots", 0) for record in records)
     micro = share(records)
     return Summary(
         micro=micro,
@@ -77,7 +76,7 @@ def summarize(records: Sequence[Record]) -> Summary:
         by_subject=by_subject,
         by_category=by_category,
         others=others,
-        shortened=sum(record.get("shots", 0) < most for record in records),
+        shortened=sum(record.get("shots_dropped", 0) > 0 for record in records),
         truncated=sum(record.get("left_truncated", 0) > 0 for record in records),
     )
 
