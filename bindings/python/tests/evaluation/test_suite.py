@@ -49,6 +49,24 @@ def test_generates_and_judges(model, data):
     assert humaneval.records["humaneval/test/0"]["pred"] in ("passed", "failed")
 
 
+def test_chat_asks_in_the_models_form(model, data):
+    options = Options(chat=True, num_shots=1, max_new_tokens=8)
+    mmlu, gsm8k = evaluate(model, ["mmlu", "gsm8k"], data, options=options)
+    task = TASKS["mmlu"]
+    question = task.load(data / "mmlu", task.protocol(), 1)[0]
+    ids = model.prompt_tokens([("user", question.prompt([0]))])
+    record = mmlu.records[question.id]
+    assert record["prompt_tokens"] == len(ids)
+    with model.session() as session:
+        session.eval(ids)
+        expected = [session.fork().score(model.tokenizer.encode(letter))[0] for letter in "ABCD"]
+    assert [each["logprob"] for each in record["candidates"]] == pytest.approx(expected, abs=1e-4)
+    prompt = [("user", ("Question: q0\nAnswer:\na0\nThe answer is 0\n\n"
+               "Question: Tim has 2 cows and buys 3. How many?\nLet's think step by step\nAnswer:"))]  # fmt: skip
+    answer = model.generate(prompt, do_sample=False, repetition_penalty=1.0, max_new_tokens=8)
+    assert gsm8k.records["gsm8k/test/0"]["text"] == answer.text
+
+
 def test_code_needs_permission(model, data):
     (result,) = evaluate(model, ["humaneval"], data)
     assert "allow_code_execution is not set" in result.error
@@ -122,8 +140,18 @@ def test_journal_names_a_damaged_line(tmp_path):
 
 
 def test_journal_has_one_run(tmp_path):
-    with Journal(tmp_path / "x.jsonl"), pytest.raises(BlockingIOError):
+    with Journal(tmp_path / "x.jsonl"), pytest.raises(DataError, match="another run is writing"):
         Journal(tmp_path / "x.jsonl")
+
+
+def test_goes_on_with_texts_that_are_no_unicode(model, data, tmp_path):
+    path = data / "piqa" / "valid.jsonl"
+    path.write_text(path.read_text(encoding="utf-8").replace("Turn", "\\ud800"), encoding="utf-8")
+    (first,) = evaluate(model, ["piqa"], data, output=tmp_path / "out")
+    (again,) = evaluate(model, ["piqa"], data, output=tmp_path / "out")
+    assert first.error is None
+    assert again.records == first.records
+    assert again.n_evaluated == 0
 
 
 def test_limit_takes_the_first_of_each_subject(model, data):

@@ -24,14 +24,17 @@ class Journal:
         records: what there was already, by id.
 
     Raises:
-        DataError: a line before the last one that is no record. OSError: the file; BlockingIOError: another run has it.
+        DataError: a line before the last one that is no record; another run has the file. OSError: the file.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file: IO[bytes] = open(path, "a+b")  # noqa: SIM115 - closed by __exit__
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise DataError(path, None, "another run is writing this file") from None
             self._file.seek(0)
             data = self._file.read()
             # A line that was not finished when the run was killed ends without a line feed.
@@ -44,7 +47,7 @@ class Journal:
             raise
 
     def write(self, record: Record) -> None:
-        self._file.write(json.dumps(record, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n")
+        self._file.write(json.dumps(record, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n")
         self._file.flush()
         self.records[record["id"]] = record
 
