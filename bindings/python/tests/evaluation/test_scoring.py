@@ -65,10 +65,26 @@ def test_evaluates_shared_beginnings_once(model, questions, monkeypatch):
     assert sum(evaluated) < sum(len(each.ids) for each in single) / 2
 
 
-def test_greedy(model):
+@pytest.mark.parametrize("lengths", [(2, 3, 3, 2, 1, 0), (40, 3), (3, 40)])
+def test_long_candidates(model, lengths):
+    """In shared passes, and each on its own."""
+    draw = random.Random(3)
+    questions = [
+        encoded([draw.randrange(10, 2000) for _ in range(12)],
+                [[draw.randrange(10, 2000) for _ in range(length)] for length in lengths])
+        for _ in range(2)
+    ]  # fmt: skip
+    for each in Scorer(model, 512).score(questions):
+        assert each.logprobs == pytest.approx(one_by_one(model, each.encoded)[0], abs=1e-3)
+
+
+@pytest.mark.parametrize("others", [0, 8])
+def test_greedy(model, others):
     prompt = model.tokenizer.encode("Once upon a time")
     best = model.generate(prompt, do_sample=False, repetition_penalty=1.0, max_new_tokens=4).tokens
     answers = [best, best[:1], [*best[:2], best[2] ^ 1, best[3]], [best[0] ^ 1]]
+    # With few answers each has passes of its own.
+    answers += [[7, 8]] * others
     (found,) = Scorer(model, 64, greedy=True).score([encoded(prompt, answers)])
-    assert found.greedy == [True, True, False, False]
+    assert found.greedy == [True, True, False, False] + [False] * others
     assert found.logprobs == pytest.approx(one_by_one(model, found.encoded)[0], abs=1e-4)

@@ -11,6 +11,8 @@ from ..session import Session
 from .encoding import Encoded, common
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeAlias
+
     from ..model import Model
 
 __all__ = ["Scored", "Scorer"]
@@ -111,34 +113,68 @@ class Scorer:
             else:
                 losses = [0.0] * len(leaves)
                 Session.eval_batch(forks, [leaf.ids[depth:] for leaf in leaves])
-            for fork, leaf, loss in zip(forks, leaves, losses):
-                scores = candidates(fork, leaf.candidates, self.greedy)
+            found = candidates(forks, [leaf.candidates for leaf in leaves], self.greedy)
+            for leaf, loss, scores in zip(leaves, losses, found):
                 yield Scored(leaf, [score for score, _ in scores], nll + loss, [greedy for _, greedy in scores])
         finally:
             for fork in forks:
                 fork.close()
 
 
-def candidates(session: Session, answers: Sequence[Sequence[int]], greedy: bool) -> list[tuple[float, bool]]:
-    """The log-probability of each answer after what the session holds, and, where that is asked for, whether greedy sampling
-    would write it."""
-    logprobs, best = next_logprobs(session, [answer[0] for answer in answers if answer])
-    found = []
-    for answer in answers:
-        if not answer:
-            found.append((0.0, greedy))
-            continue
-        is_greedy = greedy and answer[0] == best
-        if len(answer) == 1:
-            found.append((logprobs[answer[0]], is_greedy))
-            continue
-        with session.fork() as fork:
-            if is_greedy:
-                found.append(step_by_step(fork, answer, logprobs[answer[0]]))
+Score: TypeAlias = "tuple[float, bool]"
+"""A log-probability, and whether greedy sampling would write that."""
+
+
+def candidates(
+    sessions: Sequence[Session], answers: Sequence[Sequence[Sequence[int]]], greedy: bool
+) -> list[list[Score]]:
+    """The score of each answer after what its session holds; the greedy flags are right only where they are asked for."""
+    found: list[list[Score]] = []
+    rest: list[tuple[int, int]] = []
+    for place, (session, each) in enumerate(zip(sessions, answers)):
+        logprobs, best = next_logprobs(session, [answer[0] for answer in each if answer])
+        found.append([(logprobs[answer[0]], answer[0] == best) if answer else (0.0, True) for answer in each])
+        rest += [(place, number) for number, answer in enumerate(each) if len(answer) > 1]
+    if rest:
+        forks = [sessions[place].fork() for place, _ in rest]
+        try:
+            first = [found[place][number] for place, number in rest]
+            long = [answers[place][number] for place, number in rest]
+            # A pass for each place in all answers, or a pass for each answer: whichever are fewer.
+            if max(map(len, long)) <= len(long):
+                scores = place_by_place(forks, long, first)
             else:
-                total = math.fsum(fork.score(answer[:-1]))
-                found.append((total + next_logprobs(fork, answer[-1:])[0][answer[-1]], False))
+                scores = [one(fork, answer, score, greedy) for fork, answer, score in zip(forks, long, first)]
+        finally:
+            for fork in forks:
+                fork.close()
+        for (place, number), score in zip(rest, scores):
+            found[place][number] = score
     return found
+
+
+def place_by_place(
+    sessions: Sequence[Session], answers: Sequence[Sequence[int]], first: Sequence[Score]
+) -> list[Score]:
+    """The scores of answers whose first tokens have these, a shared pass for each place."""
+    scores = list(first)
+    for place in range(1, max(map(len, answers))):
+        active = [index for index, answer in enumerate(answers) if len(answer) > place]
+        Session.eval_batch([sessions[index] for index in active], [[answers[index][place - 1]] for index in active])
+        for index in active:
+            token = answers[index][place]
+            logprobs, best = next_logprobs(sessions[index], [token])
+            total, is_greedy = scores[index]
+            scores[index] = (total + logprobs[token], is_greedy and token == best)
+    return scores
+
+
+def one(session: Session, answer: Sequence[int], first: Score, greedy: bool) -> Score:
+    """The score of one answer whose first token has this one."""
+    if greedy and first[1]:
+        return step_by_step(session, answer, first[0])
+    total = math.fsum(session.score(answer[:-1]))
+    return total + next_logprobs(session, answer[-1:])[0][answer[-1]], False
 
 
 def step_by_step(session: Session, answer: Sequence[int], total: float) -> tuple[float, bool]:
