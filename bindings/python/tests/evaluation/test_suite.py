@@ -121,6 +121,14 @@ def test_does_not_go_on_with_other_settings(model, data, tmp_path):
     assert "num_shots was 5 in the run that is to go on, now it is 2" in result.error
 
 
+def test_goes_on_with_more_questions(model, data, tmp_path):
+    evaluate(model, ["mmlu"], data, output=tmp_path / "out", options=Options(limit=2))
+    (whole,) = evaluate(model, ["mmlu"], data, output=tmp_path / "out")
+    assert (whole.n_evaluated, len(whole.records)) == (2, 6)
+    (part,) = evaluate(model, ["mmlu"], data, output=tmp_path / "out", options=Options(limit=1))
+    assert (part.n_evaluated, len(part.records), part.summary.micro.n) == (0, 2, 2)
+
+
 def test_does_not_go_on_with_other_data(model, data, tmp_path):
     evaluate(model, ["piqa"], data, output=tmp_path / "out")
     path = data / "piqa" / "valid.jsonl"

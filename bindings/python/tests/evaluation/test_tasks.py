@@ -189,6 +189,7 @@ def test_humaneval_reads_gzip(data):
         ("gaokao-english/2021_xingaokao1/processed_cloze_choice.jsonl", None, None, "cloze_choice.jsonl: not found"),
         ("race/test/middle/10.txt", '"answers": ["A", "B"]', '"answers": ["A"]', "10.txt: expected lists questions"),
         ("commonsenseqa/dev_rand_split.jsonl", '"B", "id"', '"F", "id"', "dev_rand_split.jsonl:1: the answer is 'F'"),
+        ("gaokao-bench/Objective_Questions/2010-2022_Physics_MCQs.json", None, "{\n\n]", "MCQs.json:3: no JSON: "),
         ("piqa/valid-labels.lst", "1", "2", "valid-labels.lst:2: '2', expected 0 or 1"),
         ("piqa/valid-labels.lst", "1\n", "", "valid-labels.lst: 1 labels, expected 2"),
         ("gsm8k/test.jsonl", "#### 5", "5", "test.jsonl:1: the answer does not end with #### and a whole number"),

@@ -124,6 +124,8 @@ def object_lines(path: Path, text: str, parse: Any) -> Iterator[tuple[int, dict[
 def parse_json(path: Path, line: int, text: str) -> Any:
     try:
         return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise DataError(path, line + error.lineno - 1, f"no JSON: {error.msg} at column {error.colno}") from None
     except (ValueError, RecursionError) as error:
         raise DataError(path, line, f"no JSON: {error}") from None
 

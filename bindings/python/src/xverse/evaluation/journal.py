@@ -80,7 +80,8 @@ def parse(path: Path, data: bytes) -> dict[str, Record]:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise DataError(path, number, f"no JSON: {error}") from None
-        expected = {"id": str, "subject": str, "category": list, "prompt_sha256": str, "pred": str, "correct": bool}
+        texts = dict.fromkeys(("id", "subject", "prompt_sha256", "pred", "gold"), str)
+        expected: dict[str, type] = {**texts, "category": list, "correct": bool}
         if not isinstance(record, dict) or not all(isinstance(record.get(key), of) for key, of in expected.items()):
             raise DataError(path, number, f"no record with {', '.join(expected)}")
         records[record["id"]] = record

@@ -150,8 +150,12 @@ def run_task(run: TaskRun, label: str, folder: Path | None, progress: Progress |
     )
 
 
+# What may change when a run goes on: which questions are asked, not how.
+MAY_CHANGE = {"limit", "seed", "questions"}
+
+
 def keep_settings(path: Path, settings: dict[str, Any], goes_on: bool) -> None:
-    """Writes the settings of a run, or compares them with those of the run that goes on.
+    """Writes the settings of a run, after comparing them with those of the run that goes on.
 
     Raises:
         ValueError: they differ.
@@ -160,10 +164,9 @@ def keep_settings(path: Path, settings: dict[str, Any], goes_on: bool) -> None:
         before = parse_json(path, 1, read(path))
         for key, value in settings.items():
             old = before.get(key) if isinstance(before, dict) else None
-            if old != value:
+            if old != value and key not in MAY_CHANGE:
                 raise ValueError(f"{path}: {key} was {old!r} in the run that is to go on, now it is {value!r}")
-    else:
-        write_file(path, json.dumps(settings, ensure_ascii=False, indent=2) + "\n")
+    write_file(path, json.dumps(settings, ensure_ascii=False, indent=2) + "\n")
 
 
 def write_file(path: Path, text: str) -> None:
