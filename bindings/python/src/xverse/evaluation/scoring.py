@@ -24,6 +24,7 @@ _MOST_LEVELS = 16
 # What one shared pass evaluates at most.
 _BATCH_TOKENS = 512
 _BATCH_SESSIONS = 16
+_BATCH_ANSWERS = 32
 
 
 @dataclass(frozen=True)
@@ -135,11 +136,12 @@ def candidates(
         logprobs, best = next_logprobs(session, [answer[0] for answer in each if answer])
         found.append([(logprobs[answer[0]], answer[0] == best) if answer else (0.0, True) for answer in each])
         rest += [(place, number) for number, answer in enumerate(each) if len(answer) > 1]
-    if rest:
-        forks = [sessions[place].fork() for place, _ in rest]
+    for start in range(0, len(rest), _BATCH_ANSWERS):
+        chunk = rest[start : start + _BATCH_ANSWERS]
+        forks = [sessions[place].fork() for place, _ in chunk]
         try:
-            first = [found[place][number] for place, number in rest]
-            long = [answers[place][number] for place, number in rest]
+            first = [found[place][number] for place, number in chunk]
+            long = [answers[place][number] for place, number in chunk]
             # A pass for each place in all answers, or a pass for each answer: whichever are fewer.
             if max(map(len, long)) <= len(long):
                 scores = place_by_place(forks, long, first)
@@ -148,7 +150,7 @@ def candidates(
         finally:
             for fork in forks:
                 fork.close()
-        for (place, number), score in zip(rest, scores):
+        for (place, number), score in zip(chunk, scores):
             found[place][number] = score
     return found
 
