@@ -153,7 +153,7 @@ extension SamplingOptions {
       "Most tokens to guess at a time from repetitions in the text; changes speed only; 0: off."),
     .int(
       "num_assistant_tokens", 0...Int64(SpeculationOptions.mostTokens), to: \.generation.speculation.draftTokens,
-      unit: "tokens", "Most tokens that the session's draft model guesses at a time; changes speed only; 0: off."),
+      unit: "tokens", "Most tokens that a draft model guesses at a time; changes speed only; 0: off."),
   ]
 }
 

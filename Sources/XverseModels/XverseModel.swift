@@ -86,6 +86,18 @@ package final class XverseModel: Sendable {
     return outputs.rows(0..<row)
   }
 
+  /// The same, and the logits of the outputs, `[batch.outputCount, vocabularySize]`, in the arena too.
+  package func logits(
+    of batch: TokenBatch, kernels: Kernels, arena: ScratchArena, cancellation: Cancellation?
+  ) throws(XverseError) -> Matrix {
+    let states = try forward(batch, kernels: kernels, arena: arena, cancellation: cancellation)
+    let logits = try arena.matrix(rows: max(1, states.rows), columns: configuration.vocabularySize)
+    if states.rows > 0 {
+      try self.logits(into: logits, of: states, kernels: kernels, arena: arena, cancellation: cancellation)
+    }
+    return logits.rows(0..<states.rows)
+  }
+
   /// Runs one layer on the hidden states `[batch.tokenCount, hiddenSize]` of a batch, in place: how calibration goes through
   /// a model. The caches have that one layer, and are as long as before.
   ///

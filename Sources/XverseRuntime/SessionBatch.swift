@@ -167,11 +167,9 @@ private final class SessionBatch: ComputeWork {
         member.chunkTokens, to: member.session.sequence.cache, sequenceLength: member.begin + member.tokens.count,
         outputs: (isLast ? member.chunk - 1 : member.chunk)..<member.chunk)
     }
-    let states = try model.forward(batch, kernels: runtime.kernels, arena: runtime.arena, cancellation: cancellation)
+    let logits = try model.logits(
+      of: batch, kernels: runtime.kernels, arena: runtime.arena, cancellation: cancellation)
     guard isLast else { return }
-    let logits = try runtime.arena.matrix(rows: states.rows, columns: model.configuration.vocabularySize)
-    try model.logits(
-      into: logits, of: states, kernels: runtime.kernels, arena: runtime.arena, cancellation: cancellation)
     for (row, member) in members.enumerated() {
       let memory = member.session.logitsMemory
       memory.baseAddress?.update(from: logits.data + row * logits.columns, count: memory.count)

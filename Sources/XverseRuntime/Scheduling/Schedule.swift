@@ -125,10 +125,10 @@ final class Schedule {
     counts.generatedTokens += parts.reduce(0) { $0 + $1.newTokens }
     // Those that there was no memory for have a token too many, and take it back; the drafts or one answer make room for
     // them.
-    let isShort = parts.contains { part in
+    let lackedMemory = parts.contains { part in
       if case .failure(let error) = part.end { error.code == .outOfMemory } else { false }
     }
-    let hasRoom = isShort && endDrafts()
+    let hasRoom = lackedMemory && endDrafts()
     let canMakeRoom = hasRoom || running.count > 1
     for part in parts {
       switch part.end {
@@ -138,7 +138,7 @@ final class Schedule {
       case .failure(let error): finish(part.answer, FinishReason(error), error)
       }
     }
-    if isShort, !hasRoom, running.count > 1, let last = running.last { suspend(last) }
+    if lackedMemory, !hasRoom, running.count > 1, let last = running.last { suspend(last) }
   }
 
   // MARK: beginning and ending

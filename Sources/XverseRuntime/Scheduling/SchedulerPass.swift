@@ -75,14 +75,7 @@ final class SchedulerPass: ComputeWork {
     }
     defer { batch.removeAll() }
     do throws(XverseError) {
-      let states = try model.forward(
-        batch, kernels: runtime.kernels, arena: runtime.arena, cancellation: cancellation)
-      let logits = try runtime.arena.matrix(rows: max(1, states.rows), columns: model.configuration.vocabularySize)
-      if states.rows > 0 {
-        try model.logits(
-          into: logits, of: states, kernels: runtime.kernels, arena: runtime.arena, cancellation: cancellation)
-      }
-      extend(logits)
+      try extend(model.logits(of: batch, kernels: runtime.kernels, arena: runtime.arena, cancellation: cancellation))
     } catch {
       for part in parts { part.sequence.cache.truncate(to: part.sequence.length) }
       self.error = error

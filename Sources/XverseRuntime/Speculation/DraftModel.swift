@@ -207,14 +207,7 @@ private final class DraftPass: ComputeWork {
     }
     defer { batch.removeAll() }
     do throws(XverseError) {
-      let states = try model.forward(
-        batch, kernels: runtime.kernels, arena: runtime.arena, cancellation: cancellation)
-      let logits = try runtime.arena.matrix(rows: max(1, states.rows), columns: model.configuration.vocabularySize)
-      if states.rows > 0 {
-        try model.logits(
-          into: logits, of: states, kernels: runtime.kernels, arena: runtime.arena, cancellation: cancellation)
-      }
-      try keep(logits)
+      try keep(model.logits(of: batch, kernels: runtime.kernels, arena: runtime.arena, cancellation: cancellation))
     } catch {
       for segment in segments { segment.sequence.cache.truncate(to: segment.sequence.length) }
       self.error = error
